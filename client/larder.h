@@ -1,0 +1,363 @@
+/* liblarder: the client library of the Larder sidecar cache.  The only installed header.
+ *
+ *     larder_client *cache;
+ *     larder_value value = LARDER_VALUE_INIT;
+ *     larder_open(&cache, NULL);
+ *     if (larder_get(cache, larder_text("user:42"), NULL, &value) != LARDER_HIT) {
+ *         ... load it from its source ...
+ *         larder_set_options how = LARDER_SET_OPTIONS_INIT;
+ *         how.since = &value.token;                     // refused if something newer happened meanwhile
+ *         larder_set(cache, larder_text("user:42"), loaded, &how);
+ *     }
+ *     larder_value_free(&value);
+ *     larder_close(cache);
+ *
+ * RESULTS.  Functions return an int: >= 0 is a state the function lists, < 0 is one of LARDER_E… below
+ * (larder_strerror).  Outputs are untouched on failure unless the function says otherwise.
+ *
+ * THE APP ALWAYS WORKS.  When no daemon answers, a get is LARDER_MISS with reason UNREACHABLE, at once after the
+ * first failure (the library tries again with back-off), and a set or invalidate returns LARDER_E_UNREACHABLE,
+ * which a caller may ignore.  With options.strict a get returns the error instead.
+ *
+ * DEADLINES.  Every call returns within its timeout plus one clock tick.
+ *
+ * THREADS.  A larder_client may be used by any number of threads at once.  A hit in shared memory takes no lock and
+ * makes no system call.  The library has no threads, signals, stdio or global state.  After fork() the child may go
+ * on using the client: it makes a connection of its own at its next call.
+ *
+ * LIMITS.  Keys 1 to 1,024 bytes of anything; values 0 bytes to the daemon's max_value (1 MiB unless configured);
+ * batches up to 1,024 keys; 16 tags an entry.
+ *
+ * UNITS.  Times are milliseconds, sizes are bytes.  Since: 0.1 for everything without another mark. */
+#ifndef LARDER_H
+#define LARDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LARDER_VERSION_MAJOR 0
+#define LARDER_VERSION_MINOR 1
+#define LARDER_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define LARDER_API __attribute__((visibility("default")))
+#else
+#define LARDER_API
+#endif
+
+typedef struct larder_client larder_client;
+
+/* A byte string somebody else owns. */
+typedef struct larder_slice {
+    const void *data;
+    size_t size;
+} larder_slice;
+
+static inline larder_slice larder_text(const char *text)
+{
+    larder_slice s = {text, strlen(text)};
+    return s;
+}
+
+static inline larder_slice larder_bytes(const void *data, size_t size)
+{
+    larder_slice s = {data, size};
+    return s;
+}
+
+/* ---- results ------------------------------------------------------------------------------------------ */
+
+/* States. */
+enum {
+    LARDER_OK = 0,
+    LARDER_MISS = 0,         /* of a get: not there; value.reason says why */
+    LARDER_HIT = 1,          /* the value; value.flags tells when it is stale */
+    LARDER_ABSENT = 2,       /* known not to exist (negative caching) */
+    LARDER_NOT_MODIFIED = 3, /* the version the caller named is current; no value was sent */
+    LARDER_SKIPPED = 4,      /* not stored by wish: ttl 0, or the cache is switched off */
+    LARDER_EXISTS = 5,       /* if_absent: not stored */
+    LARDER_NOT_FOUND = 6,    /* if_present, touch: no such entry */
+    LARDER_CONFLICT = 7,     /* if_version: not stored, the version is another one */
+    LARDER_REFUSED = 8,      /* since: not stored, something newer happened */
+    LARDER_QUEUED = 9,       /* done here, on its way to the fleet */
+    LARDER_LOCAL = 10,       /* done on this host only */
+};
+
+/* Errors: LARDER_ERROR(number, NAME, "sentence"). */
+#define LARDER_ERRORS(LARDER_ERROR)                                                                            \
+    LARDER_ERROR(-1, UNREACHABLE, "no daemon answers at the socket")                                           \
+    LARDER_ERROR(-2, TIMEOUT, "the deadline passed; a change may or may not have taken effect")                \
+    LARDER_ERROR(-3, UNKNOWN, "the connection broke; a change may or may not have taken effect")               \
+    LARDER_ERROR(-4, INVALID, "an argument is wrong")                                                          \
+    LARDER_ERROR(-5, KEY, "the key is empty or longer than the limit")                                         \
+    LARDER_ERROR(-6, TOO_BIG, "the value is larger than the limit")                                            \
+    LARDER_ERROR(-7, LIMIT, "more keys, items or tags than the limit")                                         \
+    LARDER_ERROR(-8, BUSY, "the daemon has too much in flight")                                                \
+    LARDER_ERROR(-9, DRAINING, "the daemon is stopping")                                                       \
+    LARDER_ERROR(-10, NAMESPACE, "no such namespace")                                                          \
+    LARDER_ERROR(-11, VERSION, "library and daemon have no protocol version in common")                        \
+    LARDER_ERROR(-12, PROTOCOL, "the daemon's answer makes no sense")                                          \
+    LARDER_ERROR(-13, UNSUPPORTED, "this daemon does not know that verb")                                      \
+    LARDER_ERROR(-14, DENIED, "not allowed for this peer")                                                     \
+    LARDER_ERROR(-15, DETACHED, "cannot be decided while the fleet's store is unreachable")                    \
+    LARDER_ERROR(-16, INTERNAL, "the daemon failed; its log says how")                                         \
+    LARDER_ERROR(-17, MEMORY, "no memory")                                                                     \
+    LARDER_ERROR(-18, SYSTEM, "a system call failed; errno says how")
+
+enum {
+#define LARDER_ERROR(number, NAME, sentence) LARDER_E_##NAME = (number),
+    LARDER_ERRORS(LARDER_ERROR)
+#undef LARDER_ERROR
+};
+
+/* The sentence of any result, state or error.  Static text. */
+LARDER_API const char *larder_strerror(int result);
+/* "0.1.0". */
+LARDER_API const char *larder_version(void);
+
+/* ---- opening ------------------------------------------------------------------------------------------ */
+
+typedef struct larder_options {
+    size_t struct_size;
+    const char *socket;      /* NULL: $LARDER_SOCKET, else $XDG_RUNTIME_DIR/larder/larder.sock if that exists, else
+                                /run/larder/larder.sock */
+    const char *namespace_;  /* NULL: $LARDER_NAMESPACE, else "default" */
+    const char *tenant;      /* NULL: none; else all keys must begin with it and ':', and shared memory is not used */
+    const char *name;        /* who this is, for the daemon's logs; NULL: none */
+    uint32_t connect_ms;     /* 0: 100 */
+    uint32_t get_ms;         /* deadline of gets; 0: 50 */
+    uint32_t change_ms;      /* deadline of everything else; 0: 500 */
+    bool strict;             /* a get without a daemon is an error instead of a miss */
+    bool no_shared_memory;   /* always ask the daemon */
+    /* Called with one line an operation when not NULL and $LARDER_DEBUG=1 or debug is set; from any thread that uses
+     * the client; must not call back into it. */
+    void (*log)(void *log_user, const char *line);
+    void *log_user;
+    bool debug;
+} larder_options;
+#define LARDER_OPTIONS_INIT {.struct_size = sizeof(larder_options)}
+
+/* Never waits for a daemon and succeeds without one; fails with INVALID, MEMORY or SYSTEM only.  `options` may be
+ * NULL and is copied. */
+LARDER_API int larder_open(larder_client **ret_client, const larder_options *options);
+/* No other call may be running.  NULL is accepted. */
+LARDER_API void larder_close(larder_client *client);
+/* Round trip to the daemon.  OK or an error, whatever `strict` says. */
+LARDER_API int larder_ping(larder_client *client);
+/* Lets go of a mapping whose daemon is gone, so that an idle process does not keep its memory alive; re-attaches if
+ * a daemon is there.  For workers that may not call anything else for long. */
+LARDER_API int larder_idle(larder_client *client);
+
+/* ---- get ---------------------------------------------------------------------------------------------- */
+
+/* Identifies one state of one entry: an ETag.  Compare with larder_version_equal only. */
+typedef struct larder_entry_version {
+    uint64_t epoch;
+    uint64_t v;
+    uint32_t id;
+} larder_entry_version;
+
+static inline bool larder_version_equal(larder_entry_version a, larder_entry_version b)
+{
+    return a.epoch == b.epoch && a.v == b.v && a.id == b.id;
+}
+
+/* Where a change stands in the order of all changes of its partition. */
+typedef struct larder_position {
+    uint8_t partition;
+    uint64_t epoch;
+    uint64_t v;
+} larder_position;
+
+/* What a miss hands out and the set after it hands back. */
+typedef struct larder_token {
+    uint8_t size;
+    uint8_t bytes[64];
+} larder_token;
+
+enum { LARDER_STALE = 1, LARDER_IS_LOCAL = 2, LARDER_IS_DETACHED = 4, LARDER_TOO_BIG_FOR_L1 = 8 };
+enum larder_tier { LARDER_TIER_NONE = 0, LARDER_TIER_L1 = 1, LARDER_TIER_WARM = 2, LARDER_TIER_L2 = 3 };
+enum { LARDER_ONLY_L1 = 1 << 1, LARDER_ONLY_WARM = 1 << 2, LARDER_ONLY_L2 = 1 << 3 }; /* for `tiers` */
+enum larder_reason {
+    LARDER_REASON_NONE = 0,
+    LARDER_REASON_COLD = 1,
+    LARDER_REASON_EXPIRED = 2,
+    LARDER_REASON_INVALIDATED = 3,
+    LARDER_REASON_SUSPECT = 4,
+    LARDER_REASON_DETACHED = 5,
+    LARDER_REASON_STALE = 6,
+    LARDER_REASON_DISABLED = 7,
+    LARDER_REASON_UNREACHABLE = 8,
+    LARDER_REASON_TIMEOUT = 9,
+};
+
+/* A value and what is known of it.  Begin with LARDER_VALUE_INIT; a value may be used for any number of gets, each
+ * overwrites it and reuses its memory, so that a loop of hits allocates nothing; larder_value_free at the end.
+ * `data` belongs to the value.  Not for two threads at once. */
+typedef struct larder_value {
+    void *data;
+    size_t size;
+    size_t capacity;        /* of data; the library's */
+    uint32_t flags;         /* LARDER_STALE … */
+    uint32_t user_flags;    /* as set */
+    uint32_t schema;        /* as set */
+    int tier;               /* enum larder_tier: where it was found */
+    int reason;             /* enum larder_reason, of a miss */
+    bool near;              /* found in shared memory by this process */
+    uint64_t ttl_ms;        /* remaining life until it is gone */
+    uint64_t fresh_ms;      /* remaining life until it is stale */
+    larder_entry_version version;
+    larder_token token;     /* of a miss */
+    int result;             /* in a batch: what larder_get would have returned */
+} larder_value;
+#define LARDER_VALUE_INIT {.data = NULL}
+
+LARDER_API void larder_value_free(larder_value *value); /* NULL and empty are accepted; leaves it empty */
+
+typedef struct larder_get_options {
+    size_t struct_size;
+    uint32_t timeout_ms;                     /* 0: the client's */
+    bool no_stale;                           /* stale counts as a miss */
+    bool no_value;                           /* only what is known of it */
+    uint8_t tiers;                           /* LARDER_ONLY_… bits; 0: all */
+    const larder_entry_version *if_version;  /* not NULL: NOT_MODIFIED when this is the current one */
+} larder_get_options;
+#define LARDER_GET_OPTIONS_INIT {.struct_size = sizeof(larder_get_options)}
+
+/* HIT, ABSENT, NOT_MODIFIED, MISS, or an error (KEY and INVALID always; the others only when strict).  `options` may
+ * be NULL.  `value` is overwritten in every case. */
+LARDER_API int larder_get(larder_client *client, larder_slice key, const larder_get_options *options,
+                          larder_value *value);
+/* Up to 1,024 keys; what shared memory does not have travels in as few round trips as fit.  values[i].result is the
+ * result of keys[i].  Returns the number of hits, or an error that concerns all. */
+LARDER_API int larder_mget(larder_client *client, const larder_slice *keys, size_t count,
+                           const larder_get_options *options, larder_value *values);
+
+/* Zero copy, for parsers that survive any bytes: larder_peek says where the value lies in shared memory right now (HIT)
+ * or that it does not (MISS; use larder_get).  The bytes may change while they are read, so nothing read may be believed
+ * before larder_validate returns HIT; MISS means: forget it all, use larder_get.  Never blocks, never touches the socket.
+ * Every successful peek must be followed by exactly one larder_validate by the same thread. */
+typedef struct larder_view {
+    const void *data;
+    size_t size;
+    uint32_t flags, user_flags, schema;
+    uint64_t ttl_ms;
+    larder_entry_version version;
+    uint64_t private_[48];
+} larder_view;
+LARDER_API int larder_peek(larder_client *client, larder_slice key, larder_view *ret_view);
+LARDER_API int larder_validate(larder_client *client, larder_view *view);
+
+/* ---- set, touch ---------------------------------------------------------------------------------------- */
+
+#define LARDER_TTL_DEFAULT UINT64_MAX
+
+typedef struct larder_set_options {
+    size_t struct_size;
+    uint64_t ttl_ms;         /* life; 0: store nothing and drop what is there; LARDER_TTL_DEFAULT: as configured */
+    uint64_t stale_ms;       /* how much longer it may be served stale; with LARDER_TTL_DEFAULT: as configured */
+    uint32_t user_flags;
+    uint32_t schema;
+    bool absent;             /* store the knowledge that it does not exist; the value must be empty */
+    const larder_slice *tags;
+    size_t tags_count;
+    const larder_token *since;               /* of the miss that led here; NULL: claims to be newer than everything */
+    bool if_absent, if_present;
+    const larder_entry_version *if_version;
+    uint8_t tiers;           /* LARDER_ONLY_… bits; 0: all */
+    uint32_t timeout_ms;     /* 0: the client's */
+    /* out, when the call returns >= 0 */
+    larder_entry_version *ret_version;
+    larder_position *ret_position;
+} larder_set_options;
+#define LARDER_SET_OPTIONS_INIT {.struct_size = sizeof(larder_set_options), .ttl_ms = LARDER_TTL_DEFAULT, .stale_ms = LARDER_TTL_DEFAULT}
+
+/* OK, SKIPPED, EXISTS, NOT_FOUND, CONFLICT, REFUSED, or an error.  After OK no get on this host that begins later
+ * returns anything older.  `options` may be NULL. */
+LARDER_API int larder_set(larder_client *client, larder_slice key, larder_slice value,
+                          const larder_set_options *options);
+
+typedef struct larder_item {
+    larder_slice key;
+    larder_slice value;
+    const larder_set_options *options; /* NULL: the batch's; its timeout_ms is not used */
+    int result;                        /* out: what larder_set would have returned */
+} larder_item;
+/* Each item by itself, no all-or-nothing.  Conditions must be the same for all items of a batch.  Returns how many were
+ * stored, or an error that concerns all. */
+LARDER_API int larder_mset(larder_client *client, larder_item *items, size_t count,
+                           const larder_set_options *options);
+
+/* Life from now; never makes it shorter.  OK, NOT_FOUND or an error. */
+LARDER_API int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms);
+
+/* ---- invalidate ---------------------------------------------------------------------------------------- */
+
+typedef struct larder_invalidate_options {
+    size_t struct_size;
+    const larder_slice *keys;
+    size_t keys_count;
+    const larder_slice *tags;      /* entries with any of them */
+    size_t tags_count;
+    const larder_slice *prefixes;  /* ending with ':', within the first 8 levels */
+    size_t prefixes_count;
+    bool all;                      /* everything in the namespace */
+    bool soft;                     /* stale instead of gone */
+    bool dry_run;                  /* only count */
+    uint32_t timeout_ms;
+    /* out */
+    uint64_t *ret_count;           /* entries dropped, as far as the daemon can tell at once */
+    larder_position *ret_position;
+} larder_invalidate_options;
+#define LARDER_INVALIDATE_OPTIONS_INIT {.struct_size = sizeof(larder_invalidate_options)}
+
+/* OK (QUEUED, LOCAL) or an error.  After OK no get on this host that begins later returns what was invalidated. */
+LARDER_API int larder_invalidate(larder_client *client, larder_slice key);
+LARDER_API int larder_minvalidate(larder_client *client, const larder_slice *keys, size_t count);
+/* Everything named is one change with one position. */
+LARDER_API int larder_invalidate_all_of(larder_client *client, const larder_invalidate_options *options);
+
+/* ---- looking in ---------------------------------------------------------------------------------------- */
+
+/* JSON texts of the daemon; free with larder_text_free.  OK or an error. */
+LARDER_API int larder_stats(larder_client *client, char **ret_json);
+LARDER_API int larder_explain(larder_client *client, larder_slice key, char **ret_json);
+LARDER_API int larder_config(larder_client *client, bool with_origin, char **ret_json);
+/* When the daemon hangs, the state of the segment header is told instead ({"status":"failing",…}). */
+LARDER_API int larder_health(larder_client *client, char **ret_json);
+LARDER_API void larder_text_free(char *text);
+
+/* Lists keys page by page.  Begin with a zeroed cursor; at the end cursor.size is 0 again.  `each` returning false stops
+ * early.  Returns how many were handed out, or an error. */
+typedef struct larder_listed {
+    larder_slice key;
+    int tier;
+    uint64_t ttl_ms;
+    uint64_t value_bytes;
+} larder_listed;
+LARDER_API int larder_keys(larder_client *client, larder_slice prefix, uint32_t limit, larder_token *cursor,
+                           bool (*each)(void *user, const larder_listed *listed), void *user);
+
+/* What this client counted itself, all threads together. */
+typedef struct larder_counters {
+    size_t struct_size;
+    uint64_t near_hits;      /* in shared memory */
+    uint64_t asked;          /* requests sent */
+    uint64_t unreachable;    /* calls that found no daemon */
+    uint64_t timeouts;
+    uint64_t attaches;       /* segments mapped */
+    uint64_t dead_bytes;     /* of a mapping whose daemon is gone */
+} larder_counters;
+LARDER_API int larder_counted(larder_client *client, larder_counters *ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

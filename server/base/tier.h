@@ -1,0 +1,107 @@
+/* The contract of a tier: what cache/ may ask of L1, warm and L2, and all it knows of them.
+ *
+ * Thread rule: everything here is called by and calls back on the loop thread.
+ * Time is CLOCK_BOOTTIME ns, passed in or carried by the entry; a tier decides nothing about freshness beyond
+ * "past hard is gone".
+ *
+ * THE INSERT RULE (I3, I11).  Whatever is put into a tier is either a change (it has a position of its own,
+ * newer than anything there) or a fill (read from a lower tier, stamped with the position it had).  cache/ judges
+ * a fill against the exact kill map and against changes of its key since the lower read was *sent*, in the same
+ * loop turn in which it puts it; a tier may therefore take what it is given at its word. */
+#ifndef LARDER_BASE_TIER_H
+#define LARDER_BASE_TIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/shm.h"
+#include "proto/slice.h"
+#include "proto/status.h"
+
+/* An entry on its way between tiers.  Slices belong to whoever hands the entry out and live until that call
+ * returns. */
+struct entry {
+    struct slice key;
+    uint64_t key_hash; /* shm_hash_key with the namespace's secret */
+    struct slice value;
+    uint64_t epoch, v; /* version and position, with id */
+    uint32_t id;
+    uint64_t hard_ns, soft_ns; /* gone from hard on, stale from soft on; soft <= hard */
+    uint32_t user_flags, schema;
+    uint8_t policy;
+    bool absent, stale, local;
+    uint8_t tags_count;
+    uint64_t tags[SHM_TAGS_MAX]; /* shm_hash_name(TAG) */
+};
+
+/* Answers of get. */
+enum { TIER_MISSED = 0, TIER_FOUND = 1, TIER_PENDING = 2 };
+
+/* One read under way.  The caller owns it, fills the first part and keeps it until the answer. */
+struct tier_read {
+    struct slice key; /* the caller keeps its bytes alive until the answer */
+    uint64_t key_hash;
+    uint64_t now_ns;
+    /* Called exactly once if and only if get returned TIER_PENDING, never from inside get, with TIER_FOUND or
+     * TIER_MISSED.  `entry` is valid until it returns. */
+    void (*done)(struct tier_read *read, int outcome);
+    struct entry entry;      /* with TIER_FOUND */
+    enum miss_reason reason; /* with TIER_MISSED */
+    void *tier_private[4];
+};
+
+/* Answers of put, drop, soften, touch, kill and floor. */
+enum {
+    TIER_DONE = 0,      /* done, and done for good as far as this tier ever is */
+    TIER_UNSTORED = 1,  /* put: not kept (too large, switched off, no room); what was there before is gone */
+    TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it: reply only after a barrier */
+    TIER_NOT_THERE = 3, /* touch: no such entry */
+};
+
+/* A promise that everything handed to the tier before the barrier survives kill -9 when done is called (at
+ * once, from inside barrier, when it does already). */
+struct tier_barrier {
+    void (*done)(struct tier_barrier *barrier);
+    void *tier_private[3];
+};
+
+/* One entry of a listing. */
+struct tier_listed {
+    struct slice key;
+    uint64_t key_hash;
+    uint64_t hard_ns;
+    uint64_t value_bytes;
+};
+
+struct tier_figures {
+    uint64_t entries, bytes, bytes_max;
+    uint64_t hits, misses, puts, drops, evictions, expirations;
+    bool available;
+    const char *trouble; /* static sentence when it is not healthy, else NULL */
+};
+
+struct tier;
+
+struct tier_ops {
+    enum tier_name name;
+    int (*get)(struct tier *t, struct tier_read *read);
+    int (*put)(struct tier *t, const struct entry *e);
+    int (*drop)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v);
+    int (*soften)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns);
+    int (*touch)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns);
+    int (*kill)(struct tier *t, uint64_t name_hash, uint64_t v, bool soft); /* after kills_add */
+    int (*floor)(struct tier *t, uint64_t v, bool soft);                    /* after kills_raise_floor */
+    void (*barrier)(struct tier *t, struct tier_barrier *barrier);
+    /* Calls `each` for up to `limit` entries from *cursor on and moves it; *cursor is 0 at both ends.  Work is
+     * bounded by a small multiple of limit; false from `each` stops before that entry is counted as seen. */
+    void (*list)(struct tier *t, uint64_t *cursor, uint32_t limit, uint64_t now_ns,
+                 bool (*each)(void *user, const struct tier_listed *listed), void *user);
+    void (*measure)(struct tier *t, struct tier_figures *ret);
+};
+
+/* First member of every tier. */
+struct tier {
+    const struct tier_ops *ops;
+};
+
+#endif

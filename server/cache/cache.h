@@ -1,0 +1,193 @@
+/* The decision: what a get finds, what a change does, in which order the tiers are asked and told.  One cache per
+ * namespace.  Knows tiers only through base/tier.h, knows nothing of sockets.
+ *
+ * Calls come in two shapes.  They return CACHE_DONE with the answer in the struct, which is by far the most common
+ * case, or CACHE_PENDING and call `done` exactly once later (never from inside the call).  The struct belongs to
+ * the caller and stays where it is until the answer; so do the bytes its slices point to.
+ *
+ * Slices in an answer live until control returns to the loop, or until the next call on the same cache changes
+ * something.  Whoever answers later than that (a batch with another key pending) copies first.
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_CACHE_CACHE_H
+#define LARDER_CACHE_CACHE_H
+
+#include "base/kills.h"
+#include "base/knob.h"
+#include "base/list.h"
+#include "base/tier.h"
+#include "proto/status.h"
+
+struct loop;
+struct cache;
+
+#define CACHE_OPTIONS(OPTION)                                                                                  \
+    OPTION(SWITCH, cache, "on", 0, 1, LIVE, "CACHE_ENABLED", "off: every get misses, every set is SKIPPED")    \
+    OPTION(DURATION, ttl, "1h", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE,                               \
+           "CACHE_DEFAULT_TTL:S,CACHE_L1_TTL_SECONDS:S", "life of an entry whose set names none")              \
+    OPTION(DURATION, stale, "0s", 0, 30ull * 86400 * 1000000000ull, LIVE, "",                                  \
+           "how much longer it may be served stale when its set names none")                                   \
+    OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                      \
+           "ceiling over what callers ask, stale time included")                                               \
+    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")
+
+struct cache_options {
+    KNOB_FIELDS(CACHE_OPTIONS)
+};
+
+#define CACHE_FIGURES(FIGURE)                                                                                  \
+    FIGURE(COUNTER, gets, "keys asked for over the socket")                                                    \
+    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                                 \
+    FIGURE(COUNTER, hits_warm, "answered from the warm tier")                                                  \
+    FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                                 \
+    FIGURE(COUNTER, misses, "not found")                                                                       \
+    FIGURE(COUNTER, misses_expired, "of those: past its end")                                                  \
+    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                               \
+    FIGURE(COUNTER, reads_joined, "gets that waited for a read of the same key already under way")             \
+    FIGURE(COUNTER, promotions, "entries carried from a lower tier into L1")                                   \
+    FIGURE(COUNTER, fills_refused, "promotions and sets with a token refused: something newer happened")       \
+    FIGURE(COUNTER, sets, "entries stored")                                                                    \
+    FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, switched off")                     \
+    FIGURE(COUNTER, sets_unmet, "conditional sets whose condition was not met")                                \
+    FIGURE(COUNTER, touches, "entries given a longer life")                                                    \
+    FIGURE(COUNTER, invalidations, "invalidate calls")                                                         \
+    FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                                \
+    FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                             \
+    FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")
+
+struct cache_figures {
+    FIGURE_FIELDS(CACHE_FIGURES)
+};
+
+struct cache_setup {
+    const struct cache_options *options; /* read on each use: LIVE ones may change between turns */
+    struct loop *loop;
+    const char *namespace;
+    struct kills *kills;
+    struct tier *l1;   /* NULL: none */
+    struct tier *warm; /* NULL: none */
+    struct tier *l2;   /* NULL: none, STANDALONE */
+    uint64_t hash_secret;
+    uint64_t epoch;
+    uint64_t start_no; /* V = start_no << 40 | n */
+    uint64_t gate_until_ns; /* no change is acknowledged before: a killed predecessor's promises to readers */
+};
+
+struct cache *cache_create(const struct cache_setup *setup);
+struct cache *cache_destroy(struct cache *c); /* nothing may be pending; NULL ok, returns NULL */
+
+enum { CACHE_DONE = 0, CACHE_PENDING = 1 };
+
+struct version {
+    uint64_t epoch, v;
+    uint32_t id;
+};
+
+/* ---- get ----------------------------------------------------------------------------------------------- */
+
+struct cache_get {
+    /* the question */
+    struct slice key;
+    uint8_t tiers;     /* bits 1 << enum tier_name; 0: all */
+    bool no_stale;     /* stale counts as a miss */
+    bool no_promote;   /* only looking: listings, explain, dump */
+    bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
+    struct version version;
+    void (*done)(struct cache_get *get);
+    /* the answer */
+    enum status status; /* HIT ABSENT NOT_MODIFIED MISS, BAD_KEY */
+    enum miss_reason reason;
+    enum tier_name tier;
+    bool too_big_for_l1;
+    uint64_t now_ns;
+    struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED */
+    uint8_t token[64];   /* of MISS */
+    uint8_t token_bytes;
+    /* cache/'s own */
+    struct cache *cache;
+    struct list waiting;
+    void *flight;
+};
+int cache_get(struct cache *c, struct cache_get *get);
+
+/* ---- set and touch ------------------------------------------------------------------------------------- */
+
+#define CACHE_TTL_DEFAULT UINT64_MAX
+
+enum cache_condition { CACHE_ALWAYS, CACHE_IF_ABSENT, CACHE_IF_PRESENT, CACHE_IF_VERSION };
+
+struct cache_set {
+    struct slice key, value;
+    uint64_t ttl_ms;   /* 0: drop and store nothing; CACHE_TTL_DEFAULT */
+    uint64_t stale_ms; /* on top of ttl_ms; CACHE_TTL_DEFAULT together with that ttl_ms: the namespace's */
+    uint32_t user_flags, schema;
+    bool absent;
+    const struct slice *tags;
+    unsigned tags_count; /* before removing repeats; more than SHM_TAGS_MAX after it: LIMIT */
+    struct slice token;  /* empty: an assertion to be newer than everything */
+    enum cache_condition condition;
+    struct version version;
+    uint8_t tiers; /* 0: all */
+    void (*done)(struct cache_set *set);
+    enum status status; /* OK SKIPPED EXISTS NOT_FOUND CONFLICT REFUSED BAD_KEY TOO_BIG LIMIT */
+    struct version result;
+    uint64_t ttl_left_ms;
+    struct cache *cache;
+    struct list waiting;
+    struct cache_get condition_get;
+    struct tier_barrier barrier;
+};
+int cache_set(struct cache *c, struct cache_set *set);
+
+struct cache_touch {
+    struct slice key;
+    uint64_t ttl_ms, stale_ms;
+    void (*done)(struct cache_touch *touch);
+    enum status status; /* OK NOT_FOUND BAD_KEY */
+    struct version result;
+    uint64_t ttl_left_ms;
+    struct cache *cache;
+    struct list waiting;
+    struct cache_get look;
+    struct tier_barrier barrier;
+};
+int cache_touch(struct cache *c, struct cache_touch *touch);
+
+/* ---- invalidate ---------------------------------------------------------------------------------------- */
+
+struct cache_invalidate {
+    const struct slice *keys, *tags, *prefixes;
+    unsigned keys_count, tags_count, prefixes_count;
+    bool all, soft, dry_run;
+    void (*done)(struct cache_invalidate *invalidate);
+    enum status status;   /* OK, BAD_KEY, BAD_REQUEST (a prefix that is none), LIMIT */
+    const char *message;  /* static sentence with an error, else NULL */
+    uint64_t count;       /* entries of named keys that were there; names count nothing: they are O(1) */
+    struct version result;
+    struct cache *cache;
+    struct list waiting;
+    struct tier_barrier barrier;
+};
+int cache_invalidate(struct cache *c, struct cache_invalidate *invalidate);
+
+/* ---- looking in ---------------------------------------------------------------------------------------- */
+
+/* Keys of all tiers, each once, in no order.  Cursor as in struct tier_ops, with the tier in its top byte. */
+struct cache_listed {
+    struct slice key;
+    enum tier_name tier;
+    uint64_t ttl_ms, value_bytes;
+};
+void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
+                bool (*each)(void *user, const struct cache_listed *listed), void *user);
+
+/* The restart: an entry of the warm tier for L1.  False when L1 will take no more.  `user` is the cache. */
+bool cache_take_restored(void *user, const struct entry *e);
+
+void cache_measure(const struct cache *c, struct cache_figures *ret);
+const char *cache_namespace(const struct cache *c);
+uint64_t cache_value_max(const struct cache *c);
+/* enum wire_mode: STANDALONE as long as there is no L2. */
+unsigned cache_mode(const struct cache *c);
+
+#endif

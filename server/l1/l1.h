@@ -1,0 +1,113 @@
+/* L1, the writer's side of the shared segment (proto/shm.h): hot entries that every process of the host reads
+ * without a system call.  One per namespace; a struct tier for cache/, plus what session/ and app/ need.
+ *
+ * All work is bounded per call: an insertion that finds no room evicts at most L1_EVICT_ITEMS items or
+ * L1_EVICT_NS and gives up the insertion otherwise (TIER_UNSTORED).
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_L1_L1_H
+#define LARDER_L1_L1_H
+
+#include "base/kills.h"
+#include "base/knob.h"
+#include "base/tier.h"
+#include "net/loop.h"
+
+#define L1_OPTIONS(OPTION)                                                                                     \
+    OPTION(SWITCH, l1, "on", 0, 1, START, "CACHE_L1_ENABLED", "keep hot entries in shared memory")             \
+    OPTION(SIZE, l1_bytes, "256MiB", 4ull << 20, 31ull << 30, START, "CACHE_L1_MAX_SIZE_MB:MIB",               \
+           "size of the shared segment, index and all included")                                               \
+    OPTION(COUNT, l1_entries, "0", 0, 1ull << 31, START, "CACHE_L1_MAX_ENTRIES,CACHE_MAX_MEMORY_ITEMS",        \
+           "entries at most; 0: as many as fit")                                                               \
+    OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                        \
+           "readers stop this long after a daemon that hangs")                                                 \
+    OPTION(SWITCH, l1_boottime_clock, "off", 0, 1, START, "",                                                  \
+           "readers use the precise clock (23 ns) instead of the coarse one (5 ns)")
+
+struct l1_options {
+    KNOB_FIELDS(L1_OPTIONS)
+};
+
+#define L1_FIGURES(FIGURE)                                                                                     \
+    FIGURE(GAUGE, l1_entries, "entries held")                                                                  \
+    FIGURE(GAUGE, l1_item_bytes, "bytes of live items")                                                        \
+    FIGURE(GAUGE, l1_dead_bytes, "bytes of dead items and unused tails in sealed segments")                    \
+    FIGURE(GAUGE, l1_segment_bytes, "bytes of all segments")                                                   \
+    FIGURE(GAUGE, l1_total_bytes, "bytes of the whole shared segment")                                         \
+    FIGURE(GAUGE, l1_clients, "touch pages handed out")                                                        \
+    FIGURE(GAUGE, l1_incarnation, "number of segments made by this process")                                   \
+    FIGURE(COUNTER, l1_hits_shared, "hits that clients found in shared memory by themselves")                  \
+    FIGURE(COUNTER, l1_hits_socket, "hits answered by the daemon from L1")                                     \
+    FIGURE(COUNTER, l1_misses_socket, "lookups of the daemon that found nothing")                              \
+    FIGURE(COUNTER, l1_puts, "entries stored")                                                                 \
+    FIGURE(COUNTER, l1_unstored, "entries not stored: too large or no room in time")                           \
+    FIGURE(COUNTER, l1_evictions, "entries evicted for room")                                                  \
+    FIGURE(COUNTER, l1_displaced, "entries evicted because both their buckets were full")                      \
+    FIGURE(COUNTER, l1_expired, "entries dropped past their end")                                              \
+    FIGURE(COUNTER, l1_moves, "entries copied forward by eviction")                                            \
+    FIGURE(COUNTER, l1_ghost_hits, "insertions that eviction remembered")                                      \
+    FIGURE(COUNTER, l1_kills, "names killed")                                                                  \
+    FIGURE(COUNTER, l1_restamps, "entries found alive after all behind a kill cell")                           \
+    FIGURE(COUNTER, l1_sweeps, "complete background sweeps")                                                   \
+    FIGURE(COUNTER, l1_touches, "touches taken from clients")
+
+struct l1_figures {
+    FIGURE_FIELDS(L1_FIGURES)
+};
+
+struct l1;
+
+struct l1_setup {
+    const struct l1_options *options;
+    struct loop *loop;
+    const struct kills *kills; /* the namespace's exact map; outlives the l1 */
+    const char *namespace;
+    uint64_t hash_secret;
+    uint64_t epoch;
+    /* Called before each renewal of alive_until with the new value: the mirror for the next daemon must be stored
+     * first (F3).  May be NULL. */
+    void (*mirror)(void *user, uint64_t alive_until_ns);
+    void *user;
+};
+
+/* Makes, populates and seals the segment.  <0: the system refused (logged). */
+int l1_create(const struct l1_setup *setup, struct l1 **ret);
+struct l1 *l1_destroy(struct l1 *l1); /* state = CLOSED first; NULL ok, returns NULL */
+
+struct tier *l1_tier(struct l1 *l1);
+
+/* state = OPEN: from here on readers may hit.  Until then the daemon fills from warm. */
+void l1_open(struct l1 *l1);
+
+/* The memfd to pass to readers; stays owned by the l1.  Changes when a new incarnation begins (sequence or
+ * clock nearly exhausted): the old segment is CLOSED then and clients come for the new one. */
+int l1_fd(const struct l1 *l1);
+uint64_t l1_incarnation(const struct l1 *l1);
+
+/* A touch page for one client.  The caller passes the fd on and closes it; l1_touch_page_close when the client
+ * goes, which takes in its last counts. */
+struct touch_page;
+int l1_touch_page_open(struct l1 *l1, struct touch_page **ret, int *ret_fd);
+struct touch_page *l1_touch_page_close(struct touch_page *page);
+
+/* The n hottest key hashes, hottest first, for the restart.  Bounded work: reads the private frequencies of at
+ * most `slots_max` slots from where the last call ended.  Returns how many were written. */
+uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max);
+
+/* What the segment knows of one key, for `explain`. */
+struct l1_explain {
+    bool present;
+    uint32_t slot_number, segment;
+    unsigned frequency, pool, ttl_class;
+    uint32_t born, seq;
+};
+void l1_explain(struct l1 *l1, struct slice key, uint64_t key_hash, struct l1_explain *ret);
+
+void l1_measure(struct l1 *l1, struct l1_figures *ret);
+/* Hits of clients per policy, summed over all pages ever. */
+void l1_policy_hits(struct l1 *l1, uint64_t ret_hits[SHM_POLICIES]);
+
+/* Largest value that can be stored with a key of that many bytes and that many tags; 0: none. */
+uint32_t l1_value_max(const struct l1 *l1, uint32_t key_bytes, unsigned tags_count);
+
+#endif
