@@ -56,6 +56,7 @@ enum {
     TIER_UNSTORED = 1,  /* put: not kept (too large, switched off, no room); what was there before is gone */
     TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it: reply only after a barrier */
     TIER_NOT_THERE = 3, /* touch: no such entry */
+    TIER_TOO_BIG = 4,   /* put: as UNSTORED, and it never will be: larger than this tier takes */
 };
 
 /* A promise that everything handed to the tier before the barrier survives kill -9 when done is called (at

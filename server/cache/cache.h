@@ -18,7 +18,6 @@
 #include "base/tier.h"
 #include "proto/status.h"
 
-struct loop;
 struct cache;
 
 #define CACHE_OPTIONS(OPTION)                                                                                  \
@@ -61,7 +60,8 @@ struct cache_figures {
 
 struct cache_setup {
     const struct cache_options *options; /* read on each use: LIVE ones may change between turns */
-    struct loop *loop;
+    uint64_t (*now_ns)(const void *clock); /* CLOCK_BOOTTIME, as of the current loop turn */
+    const void *clock;
     const char *namespace;
     struct kills *kills;
     struct tier *l1;   /* NULL: none */
@@ -75,6 +75,15 @@ struct cache_setup {
 
 struct cache *cache_create(const struct cache_setup *setup);
 struct cache *cache_destroy(struct cache *c); /* nothing may be pending; NULL ok, returns NULL */
+
+/* To be called every 10 to 50 ms: lets held-back changes go when the gate opens. */
+void cache_tick(struct cache *c);
+/* Nothing waits: no read under way, no change held back. */
+bool cache_idle(const struct cache *c);
+/* No tier holds an entry that a kill at a position up to v would still mask: the map may forget those. */
+void cache_prune_kills(struct cache *c, uint64_t v);
+/* The newest position given out. */
+uint64_t cache_position(const struct cache *c);
 
 enum { CACHE_DONE = 0, CACHE_PENDING = 1 };
 
@@ -98,15 +107,16 @@ struct cache_get {
     enum status status; /* HIT ABSENT NOT_MODIFIED MISS, BAD_KEY */
     enum miss_reason reason;
     enum tier_name tier;
-    bool too_big_for_l1;
-    uint64_t now_ns;
+    bool too_big_for_l1; /* it will never be found in shared memory */
+    bool overtaken;      /* the key changed while the read was under way: true once, but not any more */
+    uint64_t now_ns;     /* what the decision took for now */
     struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED */
     uint8_t token[64];   /* of MISS */
     uint8_t token_bytes;
     /* cache/'s own */
     struct cache *cache;
+    uint64_t key_hash;
     struct list waiting;
-    void *flight;
 };
 int cache_get(struct cache *c, struct cache_get *get);
 
@@ -134,7 +144,9 @@ struct cache_set {
     uint64_t ttl_left_ms;
     struct cache *cache;
     struct list waiting;
-    struct cache_get condition_get;
+    struct cache_get look;
+    unsigned attempts;
+    bool barred;
     struct tier_barrier barrier;
 };
 int cache_set(struct cache *c, struct cache_set *set);
@@ -147,9 +159,7 @@ struct cache_touch {
     struct version result;
     uint64_t ttl_left_ms;
     struct cache *cache;
-    struct list waiting;
     struct cache_get look;
-    struct tier_barrier barrier;
 };
 int cache_touch(struct cache *c, struct cache_touch *touch);
 
