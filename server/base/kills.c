@@ -1,0 +1,218 @@
+/* Open addressing with linear probing at load <= 1/2, indexed by the fingerprint, so that one table answers both
+ * by full hash and by fingerprint.  Names are never removed one by one: pruning rebuilds the table. */
+#include "base/kills.h"
+
+#include <stdlib.h>
+#include "base/check.h"
+#include "proto/shm.h"
+
+struct kill {
+    uint64_t name; /* 0: empty */
+    uint64_t hard_v, soft_v;
+};
+
+struct kills {
+    struct kill *rows;
+    uint64_t mask, count;
+    uint64_t newest_v; /* of any kill or floor: an entry at or above it is alive without a look */
+    uint64_t floor_v, soft_floor_v;
+    uint64_t hash_secret;
+};
+
+enum { KILLS_FIRST_ROWS = 256 };
+
+struct kills *kills_create(uint64_t hash_secret)
+{
+    struct kills *k = must_alloc(sizeof(*k));
+    k->rows = must_alloc(KILLS_FIRST_ROWS * sizeof(*k->rows));
+    k->mask = KILLS_FIRST_ROWS - 1;
+    k->hash_secret = hash_secret;
+    return k;
+}
+
+struct kills *kills_destroy(struct kills *k)
+{
+    if (k)
+        free(k->rows);
+    free(k);
+    return NULL;
+}
+
+uint64_t kills_count(const struct kills *k)
+{
+    return k->count;
+}
+
+uint64_t kills_floor(const struct kills *k)
+{
+    return k->floor_v;
+}
+
+static uint64_t first_row(const struct kills *k, uint32_t fingerprint)
+{
+    return (fingerprint * 0x9e3779b97f4a7c15ull >> 32) & k->mask;
+}
+
+/* The name 0 marks an empty row; a hash of 0 is as good as any other. */
+static uint64_t row_name(uint64_t name_hash)
+{
+    return name_hash ? name_hash : 1;
+}
+
+static struct kill *find_row(const struct kills *k, uint64_t name)
+{
+    uint64_t i = first_row(k, shm_fingerprint(name));
+    while (k->rows[i].name && k->rows[i].name != name)
+        i = (i + 1) & k->mask;
+    return &k->rows[i];
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void keep_row(struct kills *k, const struct kill *row)
+{
+    *find_row(k, row->name) = *row;
+    k->count++;
+}
+
+/* Into a table of `rows_count` rows, without the kills at positions up to prune_v. */
+static void rebuild(struct kills *k, uint64_t rows_count, uint64_t prune_v)
+{
+    struct kill *old = k->rows;
+    uint64_t old_count = k->mask + 1;
+    k->rows = must_alloc(rows_count * sizeof(*k->rows));
+    k->mask = rows_count - 1;
+    k->count = 0;
+    for (uint64_t i = 0; i < old_count; i++)
+        if (old[i].name && larger(old[i].hard_v, old[i].soft_v) > prune_v)
+            keep_row(k, &old[i]);
+    free(old);
+}
+
+static int collapse(struct kills *k)
+{
+    k->floor_v = larger(k->floor_v, k->newest_v);
+    rebuild(k, KILLS_FIRST_ROWS, UINT64_MAX);
+    return KILLS_COLLAPSED;
+}
+
+int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft)
+{
+    uint64_t name = row_name(name_hash);
+    struct kill *row = find_row(k, name);
+    k->newest_v = larger(k->newest_v, v);
+    if (!row->name) {
+        if (k->count == KILLS_MAX)
+            return collapse(k);
+        if (2 * (k->count + 1) > k->mask + 1) {
+            rebuild(k, 2 * (k->mask + 1), 0);
+            row = find_row(k, name);
+        }
+        row->name = name;
+        k->count++;
+    }
+    uint64_t *position = soft ? &row->soft_v : &row->hard_v;
+    *position = larger(*position, v);
+    return KILLS_ADDED;
+}
+
+void kills_raise_floor(struct kills *k, uint64_t v, bool soft)
+{
+    uint64_t *floor_v = soft ? &k->soft_floor_v : &k->floor_v;
+    *floor_v = larger(*floor_v, v);
+    k->newest_v = larger(k->newest_v, v);
+}
+
+void kills_prune(struct kills *k, uint64_t v)
+{
+    uint64_t rows_count = k->mask + 1;
+    rebuild(k, rows_count, v);
+    while (rows_count > KILLS_FIRST_ROWS && 8 * k->count < rows_count)
+        rows_count /= 2;
+    if (rows_count != k->mask + 1)
+        rebuild(k, rows_count, v);
+}
+
+void kills_each(const struct kills *k, void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v),
+                void *user)
+{
+    for (uint64_t i = 0; i <= k->mask; i++)
+        if (k->rows[i].name)
+            each(user, k->rows[i].name, k->rows[i].hard_v, k->rows[i].soft_v);
+}
+
+/* ======= judging ======= */
+
+static enum verdict judge_row(const struct kill *row, uint64_t v)
+{
+    if (row->hard_v > v)
+        return DEAD;
+    return row->soft_v > v ? SOFTENED : ALIVE;
+}
+
+static enum verdict worse(enum verdict a, enum verdict b)
+{
+    return a > b ? a : b;
+}
+
+static enum verdict judge_name(const struct kills *k, uint64_t name_hash, uint64_t v)
+{
+    return judge_row(find_row(k, row_name(name_hash)), v);
+}
+
+/* Several names can share a fingerprint: the worst of them counts. */
+static enum verdict judge_print(const struct kills *k, uint32_t print, uint64_t v)
+{
+    enum verdict verdict = ALIVE;
+    for (uint64_t i = first_row(k, print); k->rows[i].name; i = (i + 1) & k->mask)
+        if (shm_fingerprint(k->rows[i].name) == print)
+            verdict = worse(verdict, judge_row(&k->rows[i], v));
+    return verdict;
+}
+
+static enum verdict judge_floor(const struct kills *k, uint64_t v)
+{
+    if (v < k->floor_v)
+        return DEAD;
+    return v < k->soft_floor_v ? SOFTENED : ALIVE;
+}
+
+static enum verdict judge_prefixes(const struct kills *k, struct slice key, uint64_t v)
+{
+    enum verdict verdict = ALIVE;
+    for (unsigned n = 0; n < SHM_PREFIX_LEVELS && verdict != DEAD; n++) {
+        struct slice prefix = shm_prefix(key, n);
+        if (prefix.size == 0)
+            break;
+        verdict = worse(verdict, judge_name(k, shm_hash_name(k->hash_secret, SHM_NAME_PREFIX, prefix), v));
+    }
+    return verdict;
+}
+
+enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count, uint64_t v)
+{
+    if (v >= k->newest_v)
+        return ALIVE;
+    enum verdict verdict = judge_floor(k, v);
+    if (k->count == 0)
+        return verdict;
+    for (unsigned i = 0; i < tags_count && verdict != DEAD; i++)
+        verdict = worse(verdict, judge_name(k, tags[i], v));
+    return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, key, v));
+}
+
+enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints, unsigned prints_count,
+                                uint64_t v)
+{
+    if (v >= k->newest_v)
+        return ALIVE;
+    enum verdict verdict = judge_floor(k, v);
+    if (k->count == 0)
+        return verdict;
+    for (unsigned i = 0; i < prints_count && verdict != DEAD; i++)
+        verdict = worse(verdict, judge_print(k, prints[i], v));
+    return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, key, v));
+}
