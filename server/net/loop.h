@@ -15,9 +15,10 @@ struct loop;
 struct loop *loop_create(void);
 struct loop *loop_destroy(struct loop *l); /* checks that nothing is left on it */
 void loop_run(struct loop *l);             /* until loop_stop, then closes what loop_stop left */
+void loop_run_once(struct loop *l);        /* one turn: waits until something happens; for tests and shutdown */
 void loop_stop(struct loop *l);
 
-/* CLOCK_BOOTTIME, read once a turn (and after each poll); loop_now_fresh reads it again and refreshes. */
+/* CLOCK_BOOTTIME, read at most once between two polls, at the first question; loop_now_fresh reads it again and refreshes. */
 uint64_t loop_now_ns(const struct loop *l);
 uint64_t loop_now_fresh(struct loop *l);
 
@@ -29,7 +30,7 @@ struct timer {
     bool open;
 };
 void timer_init(struct timer *t, struct loop *l, void (*fire)(struct timer *t));
-void timer_start(struct timer *t, uint64_t delay_ns, uint64_t repeat_ns); /* repeat 0: once; rounded up to 1 ms */
+void timer_start(struct timer *t, uint64_t delay_ns, uint64_t repeat_ns); /* repeat 0: once; whole ms, never early */
 void timer_stop(struct timer *t);
 /* Ends it; `closed` is called later, then the memory may go.  NULL: the loop must still run once more before. */
 void timer_finish(struct timer *t, void (*closed)(struct timer *t));

@@ -1,0 +1,10 @@
+/* For the neighbours in net/ (and later l2's link and admin's listener): the libuv loop behind a struct loop. */
+#ifndef LARDER_NET_LOOP_UV_H
+#define LARDER_NET_LOOP_UV_H
+
+#include <uv.h>
+#include "net/loop.h"
+
+uv_loop_t *loop_uv(struct loop *l);
+
+#endif

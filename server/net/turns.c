@@ -1,0 +1,42 @@
+#include "net/turns.h"
+
+enum { STEPS = 1 << TURNS_STEP_BITS };
+
+static unsigned cell_of(uint64_t ns)
+{
+    if (ns < STEPS)
+        return (unsigned)ns;
+    unsigned top = 63 - (unsigned)__builtin_clzll(ns);
+    if (top > TURNS_TOP_BIT)
+        return TURNS_CELLS - 1;
+    unsigned step = (unsigned)(ns >> (top - TURNS_STEP_BITS)) & (STEPS - 1);
+    return (top - TURNS_STEP_BITS + 1) * STEPS + step;
+}
+
+static uint64_t end_of(unsigned cell)
+{
+    if (cell < STEPS)
+        return cell;
+    unsigned shift = cell / STEPS - 1;
+    return ((uint64_t)(STEPS + cell % STEPS + 1) << shift) - 1;
+}
+
+void turns_add(struct turns *t, uint64_t ns)
+{
+    t->count++;
+    t->cells[cell_of(ns)]++;
+    if (ns > t->max_ns)
+        t->max_ns = ns;
+}
+
+uint64_t turns_quantile(const struct turns *t, unsigned permille)
+{
+    if (t->count == 0)
+        return 0;
+    uint64_t wanted = (t->count * permille + 999) / 1000, seen = 0;
+    unsigned cell = 0;
+    while (cell < TURNS_CELLS - 1 && (seen += t->cells[cell]) < wanted)
+        cell++;
+    uint64_t end = end_of(cell);
+    return end < t->max_ns ? end : t->max_ns;
+}
