@@ -116,9 +116,17 @@ struct cache_get {
     /* cache/'s own */
     struct cache *cache;
     uint64_t key_hash;
+    uint8_t step;
     struct list waiting;
 };
 int cache_get(struct cache *c, struct cache_get *get);
+
+/* A change waiting until kill -9 could not undo it any more.  cache/'s own. */
+struct cache_safety {
+    struct tier_barrier barrier;
+    bool reached, waited_for;
+    void (*then)(struct cache_safety *safety);
+};
 
 /* ---- set and touch ------------------------------------------------------------------------------------- */
 
@@ -146,8 +154,7 @@ struct cache_set {
     struct list waiting;
     struct cache_get look;
     unsigned attempts;
-    bool barred;
-    struct tier_barrier barrier;
+    struct cache_safety safety;
 };
 int cache_set(struct cache *c, struct cache_set *set);
 
@@ -176,7 +183,7 @@ struct cache_invalidate {
     struct version result;
     struct cache *cache;
     struct list waiting;
-    struct tier_barrier barrier;
+    struct cache_safety safety;
 };
 int cache_invalidate(struct cache *c, struct cache_invalidate *invalidate);
 
