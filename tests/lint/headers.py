@@ -1,0 +1,44 @@
+"""Each header compiles alone; larder.h as C++ too."""
+
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import tap
+from tree import ROOT, files, run
+
+FLAGS = ["-D_GNU_SOURCE", "-I.", "-Iserver", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+
+
+def complaint(path, compiler, standard, language):
+    """Compiles a file that consists of the header twice: alone, and guarded against the second time."""
+    text = f'#include "{path}"\n#include "{path}"\n'
+    with tempfile.NamedTemporaryFile("w", suffix=f".{language}") as unit:
+        unit.write(text)
+        unit.flush()
+        return run(compiler, f"-std={standard}", *FLAGS, unit.name).stderr
+
+
+def self_test():
+    with tempfile.NamedTemporaryFile("w", suffix=".h", dir=os.path.join(ROOT, "tests")) as header:
+        header.write("uint64_t needs_stdint(void);\n")
+        header.flush()
+        assert complaint(header.name, "cc", "gnu11", "c"), "a header without its includes was accepted"
+
+
+def main():
+    report = tap.Report()
+    with report.case("the header lint notices a header that needs another one first"):
+        self_test()
+    with report.case("every header compiles alone and twice"):
+        found = [text for path in files(".h") if (text := complaint(path, "cc", "gnu11", "c"))]
+        assert not found, "\n".join(found)
+    with report.case("larder.h compiles as C++ and as plain C11"):
+        found = complaint("client/larder.h", "c++", "c++17", "cc") + complaint("client/larder.h", "cc", "c11", "c")
+        assert not found, found
+    report.end()
+
+
+if __name__ == "__main__":
+    main()

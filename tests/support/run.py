@@ -1,0 +1,220 @@
+"""Runs test programs, collects their TAP, counts.  The only place that counts.
+
+    run.py [--kills N] [--seconds N] GROUP…
+
+Each group is a list of programs; each program prints TAP, or is one case told by its exit code (77: skipped).
+Failures are printed with all the program said; the last line is `N passed, N failed, N skipped`."""
+
+import argparse
+import concurrent.futures
+import glob
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import tap
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXIT_SKIPPED = 77
+OUTPUT_MAX = 20000  # bytes of a failed program's output that are shown
+
+
+class Program:
+    def __init__(self, name, command, seconds, env=None, alone=False):
+        self.name, self.command, self.seconds, self.alone = name, command, seconds, alone
+        self.env = env or {}
+
+
+class Result:
+    def __init__(self, program, cases, output, took):
+        self.program, self.cases, self.output, self.took = program, cases, output, took
+
+    def count(self):
+        failed = sum(not c.passed for c in self.cases)
+        skipped = sum(c.passed and c.skipped is not None for c in self.cases)
+        return len(self.cases) - failed - skipped, failed, skipped
+
+
+# ---- what a group consists of --------------------------------------------------------------------------
+
+
+def meson_programs(group, build, folders, slower=1, prefix=(), env=None):
+    """Test programs that meson declares below tests/<folder>, run directly."""
+    listing = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, cwd=ROOT)
+    programs = []
+    for test in json.loads(listing.stdout):
+        place = os.path.relpath(test["cmd"][0], os.path.join(ROOT, build))
+        if place.split(os.sep)[:2] in [["tests", folder] for folder in folders]:
+            seconds = max(int(test["timeout"] or 30), 120) * slower
+            programs.append(Program(f"{group}/{test['name']}", [*prefix, *test["cmd"]], seconds,
+                                    {**test["env"], **(env or {})}, alone=not test["is_parallel"]))
+    return programs
+
+
+def python_programs(group, pattern, *arguments, seconds=120, alone=False, build="build"):
+    paths = sorted(glob.glob(os.path.join(ROOT, pattern)))
+    return [Program(f"{group}/{os.path.basename(path)[:-3]}", [sys.executable, path, *map(str, arguments)], seconds,
+                    {"LARDER_BUILD": os.path.join(ROOT, build)}, alone) for path in paths]
+
+
+def sanitized(group, build, env):
+    return meson_programs(group, build, ["unit", "model"], slower=5, env=env)
+
+
+def tsan(options):
+    # Without this the kernel may place memory where ThreadSanitizer has its shadow.
+    fixed = ["setarch", platform.machine(), "-R"] if shutil.which("setarch") else []
+    env = {"TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tests/support/tsan.supp"}
+    return meson_programs("tsan", "build-tsan", ["unit", "model"], slower=10, prefix=fixed, env=env)
+
+
+def fuzz(seconds):
+    """libFuzzer targets with their corpus, which grows in a scratch copy and never in the tree."""
+    programs = []
+    for path in sorted(glob.glob(os.path.join(ROOT, "build-fuzz/tests/fuzz/*"))):
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            name = os.path.basename(path)
+            seeds = glob.glob(os.path.join(ROOT, "tests/fuzz/corpus", name.removeprefix("fuzz_")))
+            scratch = tempfile.mkdtemp(prefix="larder-corpus.")
+            SCRATCH.append(scratch)
+            command = [path, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                       f"-artifact_prefix={ROOT}/build-fuzz/", scratch, *seeds]
+            programs.append(Program(f"fuzz/{name}", command, seconds + 120))
+    return programs or [nothing("fuzz", "no fuzz target was built")]
+
+
+def nothing(group, why):
+    return Program(f"{group}/nothing", ["sh", "-c", f"echo '{why}'; exit 1"], 10)
+
+
+ASAN = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1:detect_stack_use_after_return=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+
+GROUPS = {
+    "lint": lambda o: python_programs("lint", "tests/lint/[a-z]*.py"),
+    "unit": lambda o: meson_programs("unit", "build", ["unit"]),
+    "model": lambda o: meson_programs("model", "build", ["model"], slower=3),
+    "asan": lambda o: sanitized("asan", "build-asan", ASAN),
+    "ubsan": lambda o: sanitized("ubsan", "build-ubsan", ASAN),
+    "tsan": tsan,
+    "scenario": lambda o: python_programs("scenario", "tests/scenario/[0-9]*.py", seconds=90),
+    "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
+                        *python_programs("fault", "tests/fault/hostile.py", seconds=180, alone=True)],
+    "fault-long": lambda o: python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 200,
+                                            seconds=3000, alone=True),
+    "reads": lambda o: python_programs("reads", "tests/fault/reads.py", seconds=900, alone=True),
+    "leaks": lambda o: python_programs("leaks", "tests/fault/leaks.py", seconds=900, alone=True),
+    "fuzz": lambda o: fuzz(o.seconds or 5),
+    "fuzz-long": lambda o: fuzz(o.seconds or 120),
+}
+SCRATCH = []
+
+# ---- running -------------------------------------------------------------------------------------------
+
+
+def run(program):
+    begin = time.monotonic()
+    env = {**os.environ, **program.env, "CMOCKA_MESSAGE_OUTPUT": "TAP", "PYTHONDONTWRITEBYTECODE": "1",
+           "PYTHONPATH": os.path.join(ROOT, "tests/support")}
+    child = subprocess.Popen(program.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, start_new_session=True)
+    late = threading.Timer(program.seconds, end_session, [child])
+    late.start()
+    out, err = child.communicate()
+    timed_out = not late.is_alive() and time.monotonic() - begin >= program.seconds
+    late.cancel()
+    out, err = out.decode(errors="replace"), err.decode(errors="replace")
+    cases = judge(program, out, child.returncode, timed_out)
+    return Result(program, cases, out + err, time.monotonic() - begin)
+
+
+def end_session(child):
+    """The program and all it started: it is the leader of a session of its own."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def judge(program, out, code, timed_out):
+    cases, wrong = tap.parse(out)
+    if not cases and not timed_out and wrong is None:
+        if code == EXIT_SKIPPED:
+            return [tap.Case("", True, out.strip() or "the program says so")]
+        return [tap.Case(f"exit code {code}" if code else "", code == 0)]
+    if timed_out:
+        wrong = f"did not end within {program.seconds} s"
+    elif code != 0 and all(case.passed for case in cases):
+        wrong = wrong or f"exit code {code} with no failed case"
+    return cases + ([tap.Case(wrong, False)] if wrong else [])
+
+
+def run_all(programs):
+    """Two at a time, those that measure or load the machine alone and last."""
+    together = [p for p in programs if not p.alone]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run, p) for p in together]):
+            yield done.result()
+    for program in programs:
+        if program.alone:
+            yield run(program)
+
+
+# ---- telling -------------------------------------------------------------------------------------------
+
+
+def tell(result):
+    passed, failed, skipped = result.count()
+    word = "FAILED" if failed else "ok"
+    print(f"{word:6} {result.program.name:48} {passed:4} passed {failed:3} failed {skipped:3} skipped "
+          f"{result.took:7.1f} s", flush=True)
+    for case in result.cases:
+        if case.passed and case.skipped is not None:
+            print(f"       skipped: {case.name}: {case.skipped}", flush=True)
+        elif not case.passed:
+            print(f"       not ok: {case.name}", flush=True)
+
+
+def tell_failure(result):
+    print(f"\n---- {result.program.name}: {' '.join(result.program.command)}")
+    print(result.output[-OUTPUT_MAX:].rstrip())
+
+
+def tell_figures(result):
+    """Lines a program marks as figures are worth seeing when all is well too."""
+    for line in result.output.splitlines():
+        if line.startswith("# figure: "):
+            print("       " + line.removeprefix("# figure: "), flush=True)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--kills", type=int)
+    arguments.add_argument("--seconds", type=int)
+    arguments.add_argument("groups", nargs="+", choices=sorted(GROUPS), metavar="GROUP")
+    options = arguments.parse_args()
+    totals, failures = [0, 0, 0], []
+    for group in options.groups:
+        programs = GROUPS[group](options) or [nothing(group, "the group has no tests")]
+        for result in run_all(programs):
+            tell(result)
+            tell_figures(result)
+            totals = [a + b for a, b in zip(totals, result.count())]
+            failures += [result] if result.count()[1] else []
+    for result in failures:
+        tell_failure(result)
+    for scratch in SCRATCH:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print("{} passed, {} failed, {} skipped".format(*totals))
+    return 1 if totals[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
