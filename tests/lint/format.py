@@ -43,11 +43,11 @@ def main():
     with report.case("every C file is as clang-format leaves it (./dev format mends)"):
         result = run("clang-format", "--dry-run", "--Werror", *formatted())
         assert result.returncode == 0, "\n".join(sorted({l.split(":")[0] for l in result.stderr.splitlines() if "error:" in l}))
-    with report.case("files formatted by hand exist and have lines of at most 130 characters"):
+    with report.case("files formatted by hand exist and have lines of at most 150 characters"):
         gone = [path for path in BY_HAND if not os.path.isfile(os.path.join(ROOT, path))]
         assert not gone, f"not there any more: {gone}"
         long = [f"{path}:{n}" for path in BY_HAND for n, line in enumerate(open(os.path.join(ROOT, path)), 1)
-                if len(line) > 131]
+                if len(line) > 151]
         assert not long, "\n".join(long)
     report.end()
 

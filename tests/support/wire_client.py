@@ -1,0 +1,209 @@
+"""A client of larderd written from proto/WIRE.md alone: standard library only, no code shared with the daemon.
+
+Synchronous, one socket, no shared memory unless asked for.  `send` and `receive` are public, so that tests can
+pipeline, and misbehave."""
+
+import json
+import socket
+import struct
+from collections import namedtuple
+
+HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
+KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT = range(12, 19)
+OK, HIT, ABSENT, NOT_MODIFIED, SKIPPED = 0, 1, 2, 3, 6
+MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE = 32, 33, 34, 35, 36, 37
+BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
+BUSY, TIMEOUT, DRAINING, DENIED = 73, 74, 75, 77
+TTL_DEFAULT = 2**64 - 1
+IF_ABSENT, IF_PRESENT, IF_VERSION = 1, 2, 4
+REASON_EXPIRED, REASON_INVALIDATED, REASON_STALE = 2, 3, 6
+L1, WARM = 1, 2
+STALE, TOO_BIG_FOR_L1 = 1, 8
+
+Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
+Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
+Result = namedtuple("Result", "status message count partition epoch v")
+Held = namedtuple("Held", "key tier ttl_ms bytes")
+Welcome = namedtuple("Welcome", "version daemon namespace mode partitions incarnation key_max value_max batch_max "
+                                "frame_max descriptors why_no_segment")
+
+
+class Closed(Exception):
+    """The daemon closed the connection."""
+
+
+class Refused(Exception):
+    """RESULT where another reply was expected."""
+
+    def __init__(self, result):
+        super().__init__(f"status {result.status}: {result.message}")
+        self.result = result
+
+
+# ---- msgpack ----------------------------------------------------------------------------------------------
+
+
+def _sized(size, narrow, *forms):
+    """The head of a value with a length: `narrow` (base, limit) or the first of `forms` that has room."""
+    if narrow and size < narrow[1]:
+        return bytes([narrow[0] | size])
+    for first, form, limit in forms:
+        if size < limit:
+            return bytes([first]) + struct.pack(form, size)
+    raise ValueError("too long")
+
+
+def pack(value):
+    if value is True or value is False:
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        return _sized(value, (0, 0x80), (0xCC, ">B", 2**8), (0xCD, ">H", 2**16), (0xCE, ">I", 2**32), (0xCF, ">Q", 2**64))
+    if isinstance(value, bytes):
+        return _sized(len(value), None, (0xC4, ">B", 2**8), (0xC5, ">H", 2**16), (0xC6, ">I", 2**32)) + value
+    if isinstance(value, str):
+        text = value.encode()
+        return _sized(len(text), (0xA0, 32), (0xD9, ">B", 2**8), (0xDA, ">H", 2**16), (0xDB, ">I", 2**32)) + text
+    return _sized(len(value), (0x90, 16), (0xDC, ">H", 2**16), (0xDD, ">I", 2**32)) + b"".join(map(pack, value))
+
+
+NUMBERS = {0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"}
+LENGTHS = {0xC4: ">B", 0xC5: ">H", 0xC6: ">I", 0xD9: ">B", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I"}
+
+
+def unpack(data, at=0):
+    """One value and where the next begins."""
+    first, at = data[at], at + 1
+    if first <= 0x7F:
+        return first, at
+    if first in (0xC2, 0xC3):
+        return first == 0xC3, at
+    if first in NUMBERS:
+        return struct.unpack_from(NUMBERS[first], data, at)[0], at + struct.calcsize(NUMBERS[first])
+    if first in LENGTHS:
+        size, at = struct.unpack_from(LENGTHS[first], data, at)[0], at + struct.calcsize(LENGTHS[first])
+    elif 0x90 <= first <= 0xBF:
+        size, first = (first & 0x0F, 0xDC) if first < 0xA0 else (first & 0x1F, 0xD9)
+    else:
+        raise ValueError(f"byte {first:02x} begins no value of this protocol")
+    if first in (0xDC, 0xDD):
+        return _unpack_array(data, at, size)
+    body = bytes(data[at:at + size])
+    return (body.decode() if first in (0xD9, 0xDA, 0xDB) else body), at + size
+
+
+def _unpack_array(data, at, count):
+    values = []
+    for _ in range(count):
+        value, at = unpack(data, at)
+        values.append(value)
+    return values, at
+
+
+def _take(kind, fields):
+    """The fields we know; a later version may have appended others."""
+    return kind(*fields[:len(kind._fields)])
+
+
+def frame(payload):
+    return struct.pack(">I", len(payload)) + payload
+
+
+# ---- the client -------------------------------------------------------------------------------------------
+
+
+class Client:
+    def __init__(self, path, namespace="", tenant="", want=0, hello=True, seconds=10):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(seconds)
+        self.socket.connect(path)
+        self.last_id, self.descriptors = 0, []
+        self.welcome = self.hello(namespace, tenant, want) if hello else None
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def hello(self, namespace="", tenant="", want=0, versions=(1, 1)):
+        self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, 0, 0)
+        first, self.descriptors, _, _ = socket.recv_fds(self.socket, 1, 2)
+        return _take(Welcome, self._expect(WELCOME, self.receive(first)))
+
+    def send(self, code, *fields, id=None):
+        self.last_id = id if id is not None else self.last_id + 1
+        self.socket.sendall(frame(pack([code, self.last_id, *fields])))
+        return self.last_id
+
+    def receive(self, begun=b""):
+        """The next message, whatever it is: (code, id, fields)."""
+        length = struct.unpack(">I", self._read(4, begun))[0]
+        (code, id, *fields), end = unpack(self._read(length))
+        assert end == length, "bytes behind the message"
+        return code, id, fields
+
+    def _read(self, count, begun=b""):
+        data = bytearray(begun)
+        while len(data) < count:
+            more = self.socket.recv(min(count - len(data), 1 << 20))
+            if not more:
+                raise Closed()
+            data += more
+        return bytes(data)
+
+    def _expect(self, code, message):
+        got, id, fields = message
+        if got == RESULT and code != RESULT:
+            raise Refused(_take(Result, fields))
+        assert (got, id) == (code, self.last_id), f"expected message {code} with id {self.last_id}, got {got} with {id}"
+        return fields
+
+    def call(self, reply, code, *fields):
+        self.send(code, *fields)
+        return self._expect(reply, self.receive())
+
+    def ping(self, payload=b"?"):
+        return self.call(PONG, PING, payload)[0]
+
+    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0)):
+        return [_take(Entry, e) for e in self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys))[0]]
+
+    def get(self, key, **options):
+        return self.mget([key], **options)[0]
+
+    def item(self, key, value, ttl_ms=TTL_DEFAULT, stale_ms=TTL_DEFAULT, user_flags=0, schema=0, absent=False, tags=(),
+             token=b"", version=(0, 0, 0)):
+        return [key, value, ttl_ms, stale_ms, user_flags, schema, absent, list(tags), token, *version]
+
+    def mset(self, items, flags=0, tiers=0, timeout_ms=0):
+        return [_take(Outcome, o) for o in self.call(OUTCOMES, SET, flags, tiers, timeout_ms, list(items))[0]]
+
+    def set(self, key, value, flags=0, tiers=0, timeout_ms=0, **item):
+        return self.mset([self.item(key, value, **item)], flags, tiers, timeout_ms)[0]
+
+    def touch(self, key, ttl_ms, stale_ms=0):
+        return _take(Outcome, self.call(OUTCOMES, TOUCH, 0, ttl_ms, stale_ms, [key])[0][0])
+
+    def invalidate(self, keys=(), tags=(), prefixes=(), soft=False, dry_run=False, all=False, globs=(), timeout_ms=0):
+        flags = soft * 1 + dry_run * 2 + all * 4
+        return _take(Result, self.call(RESULT, INVALIDATE, flags, timeout_ms, *map(list, (keys, tags, prefixes, globs))))
+
+    def keys(self, prefix=b"", limit=0):
+        cursor, held = b"", []
+        while True:
+            cursor, page = self.call(PAGE, KEYS, cursor, prefix, limit)[:2]
+            held += [_take(Held, h) for h in page]
+            if not cursor:
+                return held
+
+    def document(self, code, *fields):
+        return json.loads(self.call(DOCUMENT, code, *fields)[0])
+
+    def stats(self):
+        return self.document(STATS)
+
+    def health(self):
+        return self.document(HEALTH)
