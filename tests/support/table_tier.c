@@ -117,7 +117,8 @@ static int table_soften(struct tier *tier, struct slice key, uint64_t key_hash, 
     return changed(self(tier));
 }
 
-static int table_touch(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+static int table_touch(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t soft_ns,
+                       uint64_t hard_ns)
 {
     struct table_row *row = table_tier_find(self(tier), key);
     if (!row)
@@ -152,7 +153,8 @@ static void table_list(struct tier *tier, uint64_t *cursor, uint32_t limit, uint
         const struct table_row *row = &t->rows[*cursor];
         if (!row->used)
             continue;
-        struct tier_listed listed = {row->entry.key, row->entry.key_hash, row->entry.hard_ns, row->entry.value.size};
+        struct tier_listed listed = {row->entry.key, row->entry.key_hash, row->entry.hard_ns,
+                                     row->entry.value.size};
         if (!each(user, &listed))
             return;
         seen++;
