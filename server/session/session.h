@@ -1,0 +1,104 @@
+/* One client: HELLO → READY → DRAINING → CLOSED.  Turns frames into calls on a cache and answers into frames.
+ *
+ * What must stay true: a request that was read gets exactly one reply as long as its connection lives; a peer is
+ * charged for every byte it pins; nothing a peer sends ends its connection except a broken frame.
+ *
+ * Sessions know no tier and no configuration: app/ gives them a session_host, and each namespace as a session_space.
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_SESSION_SESSION_H
+#define LARDER_SESSION_SESSION_H
+
+#include "base/knob.h"
+#include "cache/cache.h"
+#include "net/limits.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "proto/pack.h"
+
+/* A namespace as sessions see it.  Made by app/, lives until sessions_destroy. */
+struct session_space {
+    const char *name;
+    struct cache *cache;
+    bool secret; /* gives out no mapping */
+    const struct session_space_ops *ops;
+    void *user;
+};
+
+struct session_space_ops {
+    /* The shared segment to pass to readers: its fd (stays the app's) and incarnation.  <0: none now, and *ret_why
+     * a static sentence for people. */
+    int (*segment)(struct session_space *space, int *ret_fd, uint64_t *ret_incarnation, const char **ret_why);
+    /* A touch page for one client; the session passes the fd on and closes it.  <0: none. */
+    int (*touch_open)(struct session_space *space, void **ret_page, int *ret_fd);
+    void (*touch_close)(struct session_space *space, void *page);
+};
+
+/* What a document is about. */
+enum session_document { DOCUMENT_STATS, DOCUMENT_HEALTH, DOCUMENT_EXPLAIN, DOCUMENT_CONFIG };
+
+struct session_question {
+    enum session_document kind;
+    struct session_space *space;
+    bool origin;                 /* CONFIG */
+    struct slice key;            /* EXPLAIN */
+    const struct cache_get *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
+};
+
+struct session_host {
+    struct loop *loop;
+    const struct net_options *options; /* read on each use: LIVE */
+    void *user;
+    /* The namespace of that name; NULL: there is none.  An empty name is the default one. */
+    struct session_space *(*space)(void *user, struct slice name);
+    /* Appends a JSON text.  <0 (PACK_E_*): could not. */
+    int (*document)(void *user, const struct session_question *question, struct buffer *ret_json);
+};
+
+#define SESSION_FIGURES(FIGURE)                                                                                \
+    FIGURE(GAUGE, client_connections, "clients connected")                                                     \
+    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                                     \
+    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                           \
+    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                             \
+    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                             \
+    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")               \
+    FIGURE(COUNTER, requests, "requests read")                                                                 \
+    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")                \
+    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                                      \
+    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")                 \
+    FIGURE(COUNTER, requests_get, "GET requests")                                                              \
+    FIGURE(COUNTER, requests_set, "SET requests")                                                              \
+    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                                          \
+    FIGURE(COUNTER, requests_invalidate, "INVALIDATE requests")                                                \
+    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN and CONFIG requests")                         \
+    FIGURE(COUNTER, segments_passed, "mappings given out")
+
+struct session_figures {
+    FIGURE_FIELDS(SESSION_FIGURES)
+};
+
+/* Time in the daemon, from the frame to its reply: one in 16 of those answered at once, all that had to wait. */
+enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_COUNT };
+
+struct session_times {
+    uint64_t count, sum_ns, p50_ns, p95_ns, p99_ns, max_ns;
+};
+
+struct sessions;
+
+struct sessions *sessions_create(const struct session_host *host); /* *host is copied */
+struct sessions *sessions_destroy(struct sessions *all);           /* after drain's end; NULL ok, returns NULL */
+
+/* For struct listener_setup: takes a connection over (user: the sessions), or refuses it. */
+void sessions_take(void *user, int fd, const struct peer *peer);
+
+/* Answers what is under way, then closes each connection, and calls done once when all are gone.  Whoever is left at
+ * the deadline is cut.  What a cache still owes is waited for: its structs live in here. */
+void sessions_drain(struct sessions *all, uint64_t deadline_ns, void (*done)(void *user), void *user);
+/* Cuts everybody now: the deadline of a drain, or a second SIGTERM. */
+void sessions_cut(struct sessions *all);
+
+void sessions_measure(const struct sessions *all, struct session_figures *ret);
+void sessions_times(const struct sessions *all, enum session_class which, struct session_times *ret);
+
+#endif
