@@ -27,15 +27,22 @@
  * every machine, because it is program order that is wrong when it is wrong (tests/model/reader_order.c walks
  * all interleavings):
  *
- *   R0 before the lookup: fresh_until[partition], alive_until, mode (acquire).
+ *   R0 before the lookup: fresh_until[partition], alive_until, mode, sweeps (acquire).
  *      Taken later, a promise made *after* the daemon applied a kill would vouch for a copy made *before* it.
- *   R1–R4 as above; the two mutable words (life, born) are part of the copy.
+ *   R1–R4 as above; the two mutable words are part of the copy, born (acquire) before life: a survivor of a soft
+ *      kill gets its new life first and its new born second, so that a new born never comes with an old life.
  *   R5 floor_seq, last_kill (acquire): born < floor_seq → ask.  born < last_kill → the item's own kill cells.
+ *      LOCAL and born < local_floor → ask.  Then a fence (acquire) and sweeps, unchanged since R0: cells are only
+ *      cleared after the dead they stand for have lost their slots, but a reader that copied such an item, slept
+ *      through the rest of the sweep and looked at the cells afterwards would find nothing against it.
  *   R6 the clock last, so that no pause of the reader can stretch a promise: owner dead, state not OPEN,
  *      now ≥ alive_until, past hard, or past soft → ask.  Past fresh_until: only while mode was DETACHED and
- *      now < serve_until, and flagged.  LOCAL entries only while mode was DETACHED.
+ *      now < serve_until, and flagged.  LOCAL entries only while mode was DETACHED, but then beyond serve_until
+ *      too: they are no older than detached_max by themselves.
  *
  *   writer: effect (slot or cell) → last_kill (release) → reply to whoever asked for it
+ *           dead dropped, survivors' life → their born (release) → sweeps + 1 (release) → fence (release)
+ *                                                              → cells = 0, last_kill = 0 (relaxed)
  *           all effects up to V → fresh_until (release)
  *           serve_until → mode = DETACHED;   local_floor → mode ≠ DETACHED
  *
@@ -125,7 +132,8 @@ struct shm_header {
     au64 floor_seq;
     au64 local_floor;
     au64 last_kill;
-    uint8_t pad5[40];
+    au64 sweeps; /* how often cells were cleared: a reader that saw it change has lost a race */
+    uint8_t pad5[32];
     /* Lines 6-13: one promise a partition. */
     au64 fresh_until[SHM_PARTITIONS]; /* CLOCK_BOOTTIME ns; UINT64_MAX in STANDALONE */
 };
@@ -305,6 +313,9 @@ static inline uint16_t shm_tag(uint64_t hash)
 {
     return (uint16_t)hash;
 }
+
+/* Which partition's positions and promises a key belongs to.  Not keyed with the secret: the fleet must agree. */
+uint32_t shm_partition(struct slice key, uint32_t partitions);
 
 /* The prefix of `key` that ends with its n-th ':' (n from 0), or an empty slice. */
 struct slice shm_prefix(struct slice key, unsigned n);

@@ -71,9 +71,11 @@ struct shm_peek {
     const uint8_t *value; /* in the mapping: may change under the reader */
     struct shm_found found;
     /* private to the two calls */
-    uint64_t slot, gen, fresh_until, alive_until, mode, life, born;
+    uint64_t slot, gen, fresh_until, alive_until, mode, sweeps, life, born;
     const au64 *slot_at, *gen_at;
     struct slice key;
+    uint32_t prints_count;
+    uint32_t prints[SHM_TAGS_MAX + 2]; /* tags, then the schema; read by the pair */
 };
 int shm_peek(const struct shm_view *v, struct slice key, uint64_t hash, struct shm_peek *ret);
 bool shm_validate(const struct shm_view *v, struct shm_peek *p);
