@@ -1,0 +1,55 @@
+/* What can be said on the command line; one table for all verbs (options.c). */
+#ifndef LARDER_BENCH_OPTIONS_H
+#define LARDER_BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MIX_MAX = 8 };
+
+/* Sizes of values: each key has one, drawn by share. */
+struct size_mix {
+    unsigned count;
+    uint64_t bytes[MIX_MAX];
+    double share[MIX_MAX]; /* cumulative, the last is 1 */
+};
+
+struct options {
+    const char *target; /* a peer's name */
+    const char *keys;   /* uniform, zipf, or trace */
+    uint64_t key_count;
+    double theta;
+    uint64_t seed;
+    uint64_t levels;       /* ':' boundaries in keys, 1 to 3 */
+    struct size_mix sizes; /* --value-bytes or --value-mix */
+    bool sizes_given;
+    double get_share; /* 0 to 1; the rest are sets */
+    double rate;      /* requests a second over all clients; 0: closed loop */
+    uint64_t clients;
+    uint64_t depth;
+    double duration_s;
+    uint64_t ops; /* 0: by duration */
+    const char *trace;
+    uint64_t l1_bytes;  /* 0: what the keys need */
+    const char *socket; /* of a running server; NULL: one is started */
+    const char *larderd;
+    const char *only; /* comma separated names of peers or bars; NULL: all */
+    bool json;
+    bool quick;
+};
+
+extern const struct options options_default;
+
+/* Parses options anywhere among the words; the words that are none stay in front of argv, *argc of them.  Prints what
+ * is wrong.  0 go on, 1 help was asked for, -1 wrong. */
+int options_parse(struct options *o, int *argc, char **argv);
+void options_help(void);
+
+uint64_t size_mix_of(const struct size_mix *m, uint32_t key_number);
+uint64_t size_mix_max(const struct size_mix *m);
+double size_mix_mean(const struct size_mix *m);
+
+/* `name` is in the list of --only, or there is none. */
+bool options_wanted(const struct options *o, const char *name);
+
+#endif
