@@ -21,9 +21,9 @@ struct peer {
 
 struct listener_setup {
     struct loop *loop;
-    const char *path;    /* of the socket; its directory is made (0750) when missing */
-    mode_t mode;         /* of the socket: 0660 */
-    int fd;              /* >= 0: a listening socket made by someone else (systemd), taken over; path is then unused */
+    const char *path; /* of the socket; its directory is made (0750) when missing */
+    mode_t mode;      /* of the socket: 0660 */
+    int fd; /* >= 0: a listening socket made by someone else (systemd), taken over; path is then unused */
     void (*accepted)(void *user, int fd, const struct peer *peer); /* owns the fd */
     void *user;
 };
