@@ -69,6 +69,8 @@ static int write_TEXT(struct buffer *b, struct slice s)
 static int write_strings(struct buffer *b, const struct wire_strings *list)
 {
     TRY(pack_array(b, list->count));
+    if (!list->items)
+        return buffer_append(b, list->raw.data, list->raw.size);
     for (uint32_t i = 0; i < list->count; i++)
         TRY(pack_bytes(b, list->items[i]));
     return 0;
@@ -76,14 +78,27 @@ static int write_strings(struct buffer *b, const struct wire_strings *list)
 
 #define RECORD(name, sentence)                                                                                 \
     static int write_fields_##name(struct buffer *b, const struct wire_##name *m);                             \
+    static int write_record_##name(struct buffer *b, const struct wire_##name *m)                              \
+    {                                                                                                          \
+        TRY(pack_array(b, count_##name));                                                                      \
+        return write_fields_##name(b, m);                                                                      \
+    }                                                                                                          \
     static int write_list_##name(struct buffer *b, const struct wire_##name##_list *list)                      \
     {                                                                                                          \
         TRY(pack_array(b, list->count));                                                                       \
-        for (uint32_t i = 0; i < list->count; i++) {                                                           \
-            TRY(pack_array(b, count_##name));                                                                  \
-            TRY(write_fields_##name(b, &list->items[i]));                                                      \
-        }                                                                                                      \
+        if (!list->items)                                                                                      \
+            return buffer_append(b, list->raw.data, list->raw.size);                                           \
+        for (uint32_t i = 0; i < list->count; i++)                                                             \
+            TRY(write_record_##name(b, &list->items[i]));                                                      \
         return 0;                                                                                              \
+    }                                                                                                          \
+    int wire_append_##name(struct buffer *out, const struct wire_##name *m)                                    \
+    {                                                                                                          \
+        size_t mark = out->size;                                                                               \
+        int r = write_record_##name(out, m);                                                                   \
+        if (r < 0)                                                                                             \
+            out->size = mark;                                                                                  \
+        return r;                                                                                              \
     }
 #include "proto/wire.def"
 

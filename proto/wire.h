@@ -54,7 +54,8 @@ enum {
 
 enum wire_mode { WIRE_STANDALONE = 0, WIRE_FRESH = 1, WIRE_SUSPECT = 2, WIRE_DETACHED = 3 };
 
-/* Writing: `items` and `count`.  Reading: `raw` and `count`, walked by the iterators. */
+/* Writing: `count` and either `items` or, items being NULL, `raw`: elements encoded before (by wire_append_* or a
+ * peer).  Reading: `raw` and `count`, walked by the iterators. */
 struct wire_strings {
     uint32_t count;
     const struct slice *items;
@@ -114,8 +115,12 @@ int wire_read_head(struct reader *r, struct wire_head *ret_head);
     int wire_write_##name(struct buffer *out, uint64_t id, const struct wire_##name *m, size_t frame_max);     \
     int wire_read_##name(struct reader *r, const struct wire_head *head, struct wire_##name *ret);
 /* bool wire_next_RECORD(struct reader *r, struct wire_RECORD *ret): the next element of a decoded list, from
- * a reader made of its `raw`; false at the end. */
-#define RECORD(name, sentence) bool wire_next_##name(struct reader *r, struct wire_##name *ret);
+ * a reader made of its `raw`; false at the end.
+ * int wire_append_RECORD(struct buffer *out, const struct wire_RECORD *m): one element alone, for a list's `raw`;
+ * nothing is appended when it fails. */
+#define RECORD(name, sentence)                                                                                 \
+    bool wire_next_##name(struct reader *r, struct wire_##name *ret);                                          \
+    int wire_append_##name(struct buffer *out, const struct wire_##name *m);
 #include "proto/wire.def"
 
 bool wire_next_string(struct reader *r, struct slice *ret);
