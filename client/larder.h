@@ -118,6 +118,9 @@ enum {
 
 /* The sentence of any result, state or error.  Static text. */
 LARDER_API const char *larder_strerror(int result);
+/* What the daemon said with the last error of a call by this thread, "" when nothing: names the limit that was passed,
+ * for instance.  Valid until this thread's next call. */
+LARDER_API const char *larder_message(larder_client *client);
 /* "0.1.0". */
 LARDER_API const char *larder_version(void);
 
@@ -146,7 +149,7 @@ typedef struct larder_options {
 /* Never waits for a daemon and succeeds without one; fails with INVALID, MEMORY or SYSTEM only.  `options` may be
  * NULL and is copied. */
 LARDER_API int larder_open(larder_client **ret_client, const larder_options *options);
-/* No other call may be running.  NULL is accepted. */
+/* No other call may be running, and no thread that has used the client may be ending just now.  NULL is accepted. */
 LARDER_API void larder_close(larder_client *client);
 /* Round trip to the daemon.  OK or an error, whatever `strict` says. */
 LARDER_API int larder_ping(larder_client *client);

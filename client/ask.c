@@ -1,0 +1,173 @@
+#include "client/ask.h"
+
+#include <stdio.h>
+
+void call_begin(struct call *call, struct larder_client *c, uint64_t default_ns, uint32_t timeout_ms,
+                bool repeatable)
+{
+    *call = (struct call){
+        .client = c,
+        .seat = seat_mine(c, &c->seats),
+        .deadline_ns = now_ns() + (timeout_ms ? timeout_ms * NS_PER_MS : default_ns),
+        .repeatable = repeatable,
+    };
+    if (call->seat)
+        call->seat->message[0] = '\0';
+}
+
+void call_end(struct call *call)
+{
+    if (call->channel)
+        pool_return(call->client, call->channel);
+    call->channel = NULL;
+}
+
+uint32_t call_left_ms(const struct call *call)
+{
+    uint64_t now = now_ns();
+    uint64_t left = now < call->deadline_ns ? (call->deadline_ns - now) / NS_PER_MS : 0;
+    return left == 0 ? 1 : left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+/* ======= the table at work ======= */
+
+/* clang-format off */
+
+static int encode(struct channel *ch, enum wire_code code, const void *message)
+{
+    ch->out.size = 0;
+    switch (code) {
+#define MESSAGE(number, NAME, name, who, since, sentence)                                                      \
+    case WIRE_##NAME: return wire_write_##name(&ch->out, ++ch->id, message, ch->limits.frame_max);
+#include "proto/wire.def"
+    default: return PACK_E_TYPE;
+    }
+}
+
+static int decode(struct reply *reply, void *answer)
+{
+    switch (reply->head.code) {
+#define MESSAGE(number, NAME, name, who, since, sentence)                                                      \
+    case WIRE_##NAME: return wire_read_##name(&reply->fields, &reply->head, answer);
+#include "proto/wire.def"
+    default: return PACK_E_TYPE;
+    }
+}
+
+/* clang-format on */
+
+/* ======= one attempt ======= */
+
+static int note_failure(struct call *call, int r)
+{
+    struct larder_client *c = call->client;
+    if (r == LARDER_E_TIMEOUT)
+        atomic_fetch_add_explicit(&c->timeouts, 1, memory_order_relaxed);
+    else if (r == LARDER_E_UNREACHABLE)
+        atomic_fetch_add_explicit(&c->unreachable, 1, memory_order_relaxed);
+    return r;
+}
+
+static int call_borrow(struct call *call, bool fresh, bool *ret_is_new)
+{
+    *ret_is_new = false;
+    if (call->channel)
+        return 0;
+    if (call->seat) {
+        int r = near_mend(call->client, call->seat, call->deadline_ns);
+        if (r == LARDER_E_TIMEOUT)
+            return r; /* the daemon hangs, and the time is used up */
+    }
+    return pool_borrow(call->client, fresh, call->deadline_ns, &call->channel, ret_is_new);
+}
+
+static int send_and_receive(struct call *call, enum wire_code code, const void *message, struct reply *ret)
+{
+    struct channel *ch = call->channel;
+    int r = encode(ch, code, message);
+    if (r < 0)
+        return r == PACK_E_FULL ? LARDER_E_TOO_BIG : LARDER_E_MEMORY;
+    atomic_fetch_add_explicit(&call->client->asked, 1, memory_order_relaxed);
+    r = channel_exchange(ch, call->deadline_ns, ret);
+    if (r < 0)
+        call_end(call);
+    return r;
+}
+
+/* A RESULT is the answer of some requests, and of every one that was not carried out. */
+static int take_result(struct call *call, struct reply *reply, struct wire_result *ret)
+{
+    struct wire_result result;
+    if (decode(reply, &result) < 0)
+        return LARDER_E_PROTOCOL;
+    int r = result_of_status(result.status);
+    if (r < 0 && call->seat)
+        snprintf(call->seat->message, SEAT_MESSAGE_BYTES, "%.*s", (int)result.message.size,
+                 (const char *)result.message.data);
+    if (r >= 0 && !ret)
+        return LARDER_E_PROTOCOL;
+    if (r >= 0)
+        *ret = result;
+    return r < 0 ? r : 0;
+}
+
+static int take_answer(struct call *call, struct reply *reply, enum wire_code answer_code, void *answer)
+{
+    if (reply->head.code == WIRE_RESULT)
+        return take_result(call, reply, answer_code == WIRE_RESULT ? answer : NULL);
+    if (reply->head.code != answer_code || decode(reply, answer) < 0)
+        return LARDER_E_PROTOCOL;
+    return 0;
+}
+
+/* After these the connection is of no more use. */
+static bool spoils_connection(int r)
+{
+    return r == LARDER_E_PROTOCOL || r == LARDER_E_DRAINING;
+}
+
+static int attempt(struct call *call, bool fresh, enum wire_code code, const void *message,
+                   enum wire_code answer_code, void *answer, bool *ret_is_new)
+{
+    struct reply reply;
+    int r = call_borrow(call, fresh, ret_is_new);
+    if (r == 0)
+        r = send_and_receive(call, code, message, &reply);
+    if (r == 0)
+        r = take_answer(call, &reply, answer_code, answer);
+    if (r < 0 && spoils_connection(r) && call->channel) {
+        channel_close(call->channel);
+        call_end(call);
+    }
+    return r;
+}
+
+static bool worth_a_retry(const struct call *call, int r, bool was_new)
+{
+    if (call->retried || was_new)
+        return false;
+    return r == LARDER_E_UNREACHABLE ||
+           (call->repeatable && (r == LARDER_E_UNKNOWN || r == LARDER_E_DRAINING));
+}
+
+int ask(struct call *call, enum wire_code code, const void *message, enum wire_code answer_code, void *answer)
+{
+    bool is_new;
+    int r = attempt(call, call->retried, code, message, answer_code, answer, &is_new);
+    if (worth_a_retry(call, r, is_new)) {
+        call->retried = true;
+        r = attempt(call, true, code, message, answer_code, answer, &is_new);
+    }
+    if (r == LARDER_E_UNKNOWN && call->repeatable)
+        r = LARDER_E_UNREACHABLE; /* a read has no effect to be unsure about */
+    return note_failure(call, r);
+}
+
+int call_limits(struct call *call, struct limits *ret)
+{
+    bool is_new;
+    int r = call_borrow(call, false, &is_new);
+    if (r == 0)
+        *ret = call->channel->limits;
+    return note_failure(call, r);
+}

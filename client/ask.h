@@ -1,0 +1,34 @@
+/* One request and its reply.
+ *
+ * RETRIES.  A request of which nothing left this process is sent again once, on a new connection: that is how a daemon
+ * that restarted is met.  One that may have arrived is repeated only when it is a read; a change whose reply was lost
+ * is UNKNOWN or TIMEOUT, for the caller to judge.  All of it within the one deadline. */
+#ifndef LARDER_CLIENT_ASK_H
+#define LARDER_CLIENT_ASK_H
+
+#include "client/client.h"
+
+struct call {
+    struct larder_client *client;
+    struct seat *seat; /* may be NULL */
+    uint64_t deadline_ns;
+    bool repeatable; /* a read */
+    bool retried;
+    struct channel *channel; /* NULL while none is borrowed */
+};
+
+/* `timeout_ms` 0: the client's own. */
+void call_begin(struct call *call, struct larder_client *c, uint64_t default_ns, uint32_t timeout_ms,
+                bool repeatable);
+/* The limits of the daemon that will be asked.  Borrows a connection. */
+int call_limits(struct call *call, struct limits *ret);
+/* Sends `message` (a struct wire_… of `code`) and decodes the reply into `answer` (of `answer_code`), which points into
+ * the connection until the next ask or call_end.  A RESULT where another answer was due is that error. */
+int ask(struct call *call, enum wire_code code, const void *message, enum wire_code answer_code,
+        void *answer);
+void call_end(struct call *call);
+
+/* What is left of the deadline, for the daemon; at least 1. */
+uint32_t call_left_ms(const struct call *call);
+
+#endif

@@ -1,0 +1,101 @@
+/* What a larder_client is made of, for the files of this folder only.
+ *
+ *   seat.h     what belongs to one thread: its "inside" mark, its stripe, its counters
+ *   near.h     the mapped segment: a hit ends here
+ *   channel.h  one connection: bytes out, bytes in, a deadline
+ *   pool.h     the few connections of a client, and the back-off when none can be had
+ *   ask.h      one request and its reply, over whatever connection is to be had
+ *   read.c write.c look.c larder.c   the public verbs
+ *
+ * FORK.  `mark` lies on a page that the kernel wipes in a child.  Every public call looks at it first
+ * (client_enter), so a child never touches a socket, a touch page or a lock of its parent: the first call sets all of
+ * them up anew.
+ *
+ * LOCKS.  near.lock and pool.lock, never held while the other is taken, never held during a wait except the pool's
+ * own condition.  A hit takes neither. */
+#ifndef LARDER_CLIENT_CLIENT_H
+#define LARDER_CLIENT_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+#include "client/larder.h"
+#include "client/near.h"
+#include "client/pool.h"
+#include "client/seat.h"
+#include "proto/slice.h"
+
+#define NS_PER_US 1000ull
+#define NS_PER_MS 1000000ull
+
+/* Deadlines run on CLOCK_MONOTONIC: they concern this process alone and are short. */
+static inline uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+struct larder_client {
+    /* Fixed after larder_open. */
+    struct dialing dialing;
+    uint64_t get_ns, change_ns;
+    bool strict;
+    void (*log)(void *log_user, const char *line); /* NULL unless debug lines are wanted */
+    void *log_user;
+    char *texts; /* the strings `dialing` points into */
+
+    _Atomic uint32_t *mark; /* on the wiped page */
+    bool mark_is_pid;       /* the kernel cannot wipe: compare process numbers instead */
+    _Atomic uint32_t forks; /* how often this memory has come to life in a child */
+
+    struct seats seats;
+    struct near near;
+    struct pool pool;
+
+    _Atomic uint64_t asked, unreachable, timeouts;
+};
+
+int client_mark_open(struct larder_client *c);
+void client_mark_close(struct larder_client *c);
+void client_reborn(struct larder_client *c);
+
+/* What the mark holds in the process that owns everything else; a process number instead where pages cannot be wiped,
+ * which always takes the long way. */
+#define CLIENT_MARK 0x80000000u
+
+static inline void client_enter(struct larder_client *c)
+{
+    if (__builtin_expect(atomic_load_explicit(c->mark, memory_order_acquire) != CLIENT_MARK, 0))
+        client_reborn(c);
+}
+
+/* Debug lines: `begin_ns` is 0 and nothing happens unless somebody listens. */
+static inline uint64_t log_begin(const struct larder_client *c)
+{
+    return __builtin_expect(c->log != NULL, 0) ? now_ns() : 0;
+}
+void log_end(const struct larder_client *c, uint64_t begin_ns, const char *op, struct slice key, int result,
+             const larder_value *value);
+
+/* The public slice is the protocol's in all but name. */
+static inline struct slice slice_in(larder_slice s)
+{
+    return slice_of(s.data, s.size);
+}
+
+static inline larder_slice slice_out(struct slice s)
+{
+    return larder_bytes(s.data, s.size);
+}
+
+/* Copies an options struct of any age over one filled with defaults.  False: its struct_size makes no sense. */
+bool options_copy(void *defaults, size_t size, const void *given);
+
+/* STATUS_… → LARDER_…. */
+int result_of_status(unsigned status);
+/* "HIT", "MISS", "E_TIMEOUT". */
+const char *result_name(int result, bool of_get);
+
+#endif
