@@ -15,8 +15,8 @@ enum answer_kind { ANSWER_HIT, ANSWER_MISS, ANSWER_STORED, ANSWER_REFUSED };
 
 struct answer {
     enum answer_kind kind;
-    bool has_id; /* of the request, where the protocol has one; else answers come in the order of requests */
-    uint64_t id;
+    bool has_id;        /* the protocol names the request; else answers come in the order of requests */
+    uint64_t id;        /* of the request; the pipeline's, when the protocol has none */
     struct slice value; /* of a HIT; into the bytes given */
     char why[96];       /* of REFUSED */
 };

@@ -27,6 +27,7 @@ struct peer_kind {
     const char *sentence;      /* what it is, for people */
     enum server_kind server;   /* SERVER_NONE: nothing to start */
     const struct codec *codec; /* to fill its server many at a time; NULL: by set() */
+    bool reads_memory;         /* a hit is no system call */
     bool floor;                /* moves bytes, keeps nothing: its answers are not checked */
     struct peer *(*open)(const struct peer_where *where);                  /* NULL: errno says why */
     int (*get)(struct peer *p, struct slice key, struct slice *ret_value); /* HIT, MISS, ERROR */

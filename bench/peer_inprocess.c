@@ -51,6 +51,7 @@ const struct peer_kind peer_inprocess = {
     .name = "inprocess",
     .sentence = "hash table in this process behind a mutex",
     .server = SERVER_NONE,
+    .reads_memory = true,
     .open = open_inprocess,
     .get = get_inprocess,
     .set = set_inprocess,

@@ -78,11 +78,12 @@ static uint64_t near_larder(const struct peer *p)
     return p->near;
 }
 
-#define LARDER_PEER(name_, sentence_, open_)                                                           \
-    {                                                                                                  \
-        .name = name_, .sentence = sentence_, .server = SERVER_LARDER, .codec = &codec_larder,         \
-        .open = open_, .get = get_larder, .set = set_larder, .close = close_larder, .why = why_larder, \
-        .near = near_larder,                                                                           \
+#define LARDER_PEER(name_, sentence_, open_, memory_)                                                        \
+    {                                                                                                        \
+        .name = name_, .sentence = sentence_, .server = SERVER_LARDER, .codec = &codec_larder,               \
+        .reads_memory = memory_, .open = open_, .get = get_larder, .set = set_larder, .close = close_larder, \
+        .why = why_larder, .near = near_larder,                                                              \
     }
-const struct peer_kind peer_larder_shm = LARDER_PEER("larder_shm", "Larder, shared memory", open_shm);
-const struct peer_kind peer_larder_socket = LARDER_PEER("larder_socket", "Larder, socket only", open_socket);
+const struct peer_kind peer_larder_shm = LARDER_PEER("larder_shm", "Larder, shared memory", open_shm, true);
+const struct peer_kind peer_larder_socket =
+    LARDER_PEER("larder_socket", "Larder, socket only", open_socket, false);

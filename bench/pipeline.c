@@ -60,12 +60,13 @@ int pipeline_flush(struct pipeline *p)
     return r < 0 ? broken(p, strerror(-r)) : 0;
 }
 
-static int matched(struct pipeline *p, const struct answer *a, uint64_t *ret_started_ns)
+static int matched(struct pipeline *p, struct answer *a, uint64_t *ret_started_ns)
 {
     uint64_t id = a->has_id ? a->id : p->taken;
     uint64_t *at = &p->started[id % PIPELINE_WINDOW];
     if (id >= p->next_id || *at == 0)
         return broken(p, "an answer to nothing that was asked");
+    a->id = id;
     *ret_started_ns = *at;
     *at = 0;
     p->taken++;

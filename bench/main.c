@@ -1,0 +1,54 @@
+/* larder-bench: measures Larder, and others beside it, on this machine.  METHOD.md says what the figures mean. */
+#include <stdio.h>
+#include <string.h>
+#include "bench/spawn.h"
+#include "bench/verbs.h"
+
+static const struct {
+    const char *name;
+    int (*run)(struct options *o);
+    const char *sentence;
+} verbs[] = {
+    {"compare", verb_compare, "Larder, an in-process table, Redis, memcached and the floor, in one run"},
+    {"load", verb_load, "keys, sizes and mixes as asked for, closed or open loop, any number of clients"},
+    {"replay", verb_replay, "a recorded trace, read through: hit ratio and latency of each tier"},
+    {"bars", verb_bars, "every bar of the design: goal, figure, and by how much it is missed"},
+};
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static int help(void)
+{
+    printf("usage: larder-bench VERB [OPTION...]\n\n");
+    for (unsigned i = 0; i < VERBS; i++)
+        printf("  %-20s %s\n", verbs[i].name, verbs[i].sentence);
+    printf("\n");
+    options_help();
+    return 0;
+}
+
+static int run(const char *name, struct options *o)
+{
+    for (unsigned i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, name) != 0)
+            continue;
+        spawn_guarded();
+        return verbs[i].run(o);
+    }
+    fprintf(stderr, "larder-bench: no verb '%s'; see larder-bench --help\n", name);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = options_default;
+    int r = options_parse(&o, &argc, argv);
+    if (r < 0)
+        return 2;
+    if (r > 0 || (argc == 1 && strcmp(argv[0], "help") == 0))
+        return help();
+    if (argc != 1) {
+        fprintf(stderr, "larder-bench: one verb, please; see larder-bench --help\n");
+        return 2;
+    }
+    return run(argv[0], &o);
+}

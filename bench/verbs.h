@@ -1,0 +1,12 @@
+/* What larder-bench can do; each returns the exit code. */
+#ifndef LARDER_BENCH_VERBS_H
+#define LARDER_BENCH_VERBS_H
+
+#include "bench/options.h"
+
+int verb_load(struct options *o);
+int verb_compare(struct options *o);
+int verb_replay(struct options *o);
+int verb_bars(struct options *o);
+
+#endif
