@@ -13,15 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SHM_ASM_LOAD(NAME, TYPE, INSTRUCTION, REGISTER)                                                        \
-    static inline TYPE NAME(const uint8_t *from)                                                               \
-    {                                                                                                          \
-        TYPE value;                                                                                            \
-        __asm__ volatile(INSTRUCTION " %1, %0"                                                                 \
-                         : "=" REGISTER(value)                                                                 \
-                         : "m"(*(const uint8_t(*)[sizeof(TYPE)])from)                                          \
-                         : "memory");                                                                          \
-        return value;                                                                                          \
+#define SHM_ASM_LOAD(NAME, TYPE, INSTRUCTION, REGISTER)               \
+    static inline TYPE NAME(const uint8_t *from)                      \
+    {                                                                 \
+        TYPE value;                                                   \
+        __asm__ volatile(INSTRUCTION " %1, %0"                        \
+                         : "=" REGISTER(value)                        \
+                         : "m"(*(const uint8_t(*)[sizeof(TYPE)])from) \
+                         : "memory");                                 \
+        return value;                                                 \
     }
 SHM_ASM_LOAD(shm_load16, __m128i, "movdqu", "x")
 SHM_ASM_LOAD(shm_load8, uint64_t, "movq", "r")

@@ -64,7 +64,8 @@ struct slice shm_prefix(struct slice key, unsigned n)
 
 static bool region_fits(const struct shm_shape *s, uint64_t offset, uint64_t bytes)
 {
-    return offset % SHM_PAGE == 0 && offset >= SHM_PAGE && offset <= s->total_bytes && bytes <= s->total_bytes - offset;
+    return offset % SHM_PAGE == 0 && offset >= SHM_PAGE && offset <= s->total_bytes &&
+           bytes <= s->total_bytes - offset;
 }
 
 static const char *shape_fault(const struct shm_shape *s, size_t size)
@@ -152,7 +153,8 @@ static inline void copy_prints(struct shm_peek *p, const au64 *from, unsigned co
     }
 }
 
-static inline void copy_head(struct shm_peek *p, struct shm_found *f, const struct shm_item *item, uint64_t shape)
+static inline void copy_head(struct shm_peek *p, struct shm_found *f, const struct shm_item *item,
+                             uint64_t shape)
 {
     unsigned bits = shm_item_bits(shape);
     p->born = SHM_ACQUIRE(&item->born); /* before life: see R1 in shm.h */
@@ -189,7 +191,8 @@ static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, 
                                   const au64 *slot_at, uint64_t slot)
 {
     const struct shm_shape *s = &v->shape;
-    uint64_t offset = shm_slot_offset(slot) - s->segments_offset; /* wraps when too small, and fails the next test */
+    uint64_t offset =
+        shm_slot_offset(slot) - s->segments_offset; /* wraps when too small, and fails the next test */
     uint64_t segment = offset >> s->segment_shift;
     if (segment >= s->segment_count)
         return LOOK_NO;
@@ -236,7 +239,7 @@ static inline enum look look(const struct shm_view *v, struct shm_peek *p, struc
 
 static inline bool unchanged(const struct shm_peek *p)
 {
-    SHM_FENCE(); /* R3 */
+    SHM_FENCE();                                                                   /* R3 */
     return SHM_RELAXED(p->gen_at) == p->gen && SHM_RELAXED(p->slot_at) == p->slot; /* R4 */
 }
 
@@ -350,7 +353,8 @@ static int ask(struct shm_found *f, enum shm_ask reason)
 }
 
 /* R0 to R2.  Found: LOOK_YES. */
-static inline enum look begin(const struct shm_view *v, struct shm_peek *p, struct shm_found *f, uint64_t hash)
+static inline enum look begin(const struct shm_view *v, struct shm_peek *p, struct shm_found *f,
+                              uint64_t hash)
 {
     take_promises(v, p);
     return look(v, p, f, hash);

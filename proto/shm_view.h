@@ -29,20 +29,20 @@ bool shm_view_init(struct shm_view *v, const void *base, size_t size, const char
 
 /* Answers of shm_get. */
 enum {
-    SHM_HIT = 1,    /* *ret is filled, the value is in the buffer */
-    SHM_ASK = 0,    /* not here, or not provably current: ask the daemon; ret->reason says why, for counters */
+    SHM_HIT = 1, /* *ret is filled, the value is in the buffer */
+    SHM_ASK = 0, /* not here, or not provably current: ask the daemon; ret->reason says why, for counters */
     SHM_SMALL = -1, /* the buffer is too small; ret->value_bytes says how large it must be */
 };
 
 enum shm_ask {
     SHM_ASK_NOT_FOUND,
-    SHM_ASK_RACE,      /* lost SHM_ATTEMPTS races in a row */
-    SHM_ASK_KILLED,    /* maybe killed by a tag or prefix */
+    SHM_ASK_RACE,   /* lost SHM_ATTEMPTS races in a row */
+    SHM_ASK_KILLED, /* maybe killed by a tag or prefix */
     SHM_ASK_FLOOR,
     SHM_ASK_EXPIRED,
-    SHM_ASK_REFRESH,   /* past soft: somebody should load it */
-    SHM_ASK_SUSPECT,   /* past fresh_until */
-    SHM_ASK_DEAD,      /* the daemon is dead, closed or hung: this view will give no more hits */
+    SHM_ASK_REFRESH, /* past soft: somebody should load it */
+    SHM_ASK_SUSPECT, /* past fresh_until */
+    SHM_ASK_DEAD,    /* the daemon is dead, closed or hung: this view will give no more hits */
 };
 
 struct shm_found {

@@ -13,42 +13,42 @@
 #include "base/tier.h"
 #include "net/loop.h"
 
-#define L1_OPTIONS(OPTION)                                                                                     \
-    OPTION(SWITCH, l1, "on", 0, 1, START, "CACHE_L1_ENABLED", "keep hot entries in shared memory")             \
-    OPTION(SIZE, l1_bytes, "256MiB", 4ull << 20, 31ull << 30, START, "CACHE_L1_MAX_SIZE_MB:MIB",               \
-           "size of the shared segment, index and all included")                                               \
-    OPTION(COUNT, l1_entries, "0", 0, 1ull << 31, START, "CACHE_L1_MAX_ENTRIES,CACHE_MAX_MEMORY_ITEMS",        \
-           "entries at most; 0: as many as fit")                                                               \
-    OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                        \
-           "readers stop this long after a daemon that hangs")                                                 \
-    OPTION(SWITCH, l1_boottime_clock, "off", 0, 1, START, "",                                                  \
+#define L1_OPTIONS(OPTION)                                                                              \
+    OPTION(SWITCH, l1, "on", 0, 1, START, "CACHE_L1_ENABLED", "keep hot entries in shared memory")      \
+    OPTION(SIZE, l1_bytes, "256MiB", 4ull << 20, 31ull << 30, START, "CACHE_L1_MAX_SIZE_MB:MIB",        \
+           "size of the shared segment, index and all included")                                        \
+    OPTION(COUNT, l1_entries, "0", 0, 1ull << 31, START, "CACHE_L1_MAX_ENTRIES,CACHE_MAX_MEMORY_ITEMS", \
+           "entries at most; 0: as many as fit")                                                        \
+    OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                 \
+           "readers stop this long after a daemon that hangs")                                          \
+    OPTION(SWITCH, l1_boottime_clock, "off", 0, 1, START, "",                                           \
            "readers use the precise clock (23 ns) instead of the coarse one (5 ns)")
 
 struct l1_options {
     KNOB_FIELDS(L1_OPTIONS)
 };
 
-#define L1_FIGURES(FIGURE)                                                                                     \
-    FIGURE(GAUGE, l1_entries, "entries held")                                                                  \
-    FIGURE(GAUGE, l1_item_bytes, "bytes of live items")                                                        \
-    FIGURE(GAUGE, l1_dead_bytes, "bytes of dead items and unused tails in sealed segments")                    \
-    FIGURE(GAUGE, l1_segment_bytes, "bytes of all segments")                                                   \
-    FIGURE(GAUGE, l1_total_bytes, "bytes of the whole shared segment")                                         \
-    FIGURE(GAUGE, l1_clients, "touch pages handed out")                                                        \
-    FIGURE(GAUGE, l1_incarnation, "number of segments made by this process")                                   \
-    FIGURE(COUNTER, l1_hits_shared, "hits that clients found in shared memory by themselves")                  \
-    FIGURE(COUNTER, l1_hits_socket, "hits answered by the daemon from L1")                                     \
-    FIGURE(COUNTER, l1_misses_socket, "lookups of the daemon that found nothing")                              \
-    FIGURE(COUNTER, l1_puts, "entries stored")                                                                 \
-    FIGURE(COUNTER, l1_unstored, "entries not stored: too large or no room in time")                           \
-    FIGURE(COUNTER, l1_evictions, "entries evicted for room")                                                  \
-    FIGURE(COUNTER, l1_displaced, "entries evicted because both their buckets were full")                      \
-    FIGURE(COUNTER, l1_expired, "entries dropped past their end")                                              \
-    FIGURE(COUNTER, l1_moves, "entries copied forward by eviction")                                            \
-    FIGURE(COUNTER, l1_ghost_hits, "insertions that eviction remembered")                                      \
-    FIGURE(COUNTER, l1_kills, "names killed")                                                                  \
-    FIGURE(COUNTER, l1_restamps, "entries found alive after all behind a kill cell")                           \
-    FIGURE(COUNTER, l1_sweeps, "complete background sweeps")                                                   \
+#define L1_FIGURES(FIGURE)                                                                    \
+    FIGURE(GAUGE, l1_entries, "entries held")                                                 \
+    FIGURE(GAUGE, l1_item_bytes, "bytes of live items")                                       \
+    FIGURE(GAUGE, l1_dead_bytes, "bytes of dead items and unused tails in sealed segments")   \
+    FIGURE(GAUGE, l1_segment_bytes, "bytes of all segments")                                  \
+    FIGURE(GAUGE, l1_total_bytes, "bytes of the whole shared segment")                        \
+    FIGURE(GAUGE, l1_clients, "touch pages handed out")                                       \
+    FIGURE(GAUGE, l1_incarnation, "number of segments made by this process")                  \
+    FIGURE(COUNTER, l1_hits_shared, "hits that clients found in shared memory by themselves") \
+    FIGURE(COUNTER, l1_hits_socket, "hits answered by the daemon from L1")                    \
+    FIGURE(COUNTER, l1_misses_socket, "lookups of the daemon that found nothing")             \
+    FIGURE(COUNTER, l1_puts, "entries stored")                                                \
+    FIGURE(COUNTER, l1_unstored, "entries not stored: too large or no room in time")          \
+    FIGURE(COUNTER, l1_evictions, "entries evicted for room")                                 \
+    FIGURE(COUNTER, l1_displaced, "entries evicted because both their buckets were full")     \
+    FIGURE(COUNTER, l1_expired, "entries dropped past their end")                             \
+    FIGURE(COUNTER, l1_moves, "entries copied forward by eviction")                           \
+    FIGURE(COUNTER, l1_ghost_hits, "insertions that eviction remembered")                     \
+    FIGURE(COUNTER, l1_kills, "names killed")                                                 \
+    FIGURE(COUNTER, l1_restamps, "entries found alive after all behind a kill cell")          \
+    FIGURE(COUNTER, l1_sweeps, "complete background sweeps")                                  \
     FIGURE(COUNTER, l1_touches, "touches taken from clients")
 
 struct l1_figures {
