@@ -122,6 +122,13 @@ size_t stream_unsent(const struct stream *s)
     return s->out.size - s->out_at;
 }
 
+/* Whatever was configured, reading stops before the buffer's own limit is met. */
+static size_t write_stop(const struct stream *s)
+{
+    const struct net_options *o = s->all->options;
+    return o->write_stop < o->write_kill ? o->write_stop : o->write_kill;
+}
+
 /* ======= what a peer pins ======= */
 
 static void settle(struct stream *s)
@@ -293,7 +300,7 @@ static void flush(struct stream *s)
         s->stuck_since = 0;
     else if (!s->stuck_since)
         s->stuck_since = loop_now_ns(s->all->loop);
-    size_t stop = s->all->options->write_stop;
+    size_t stop = write_stop(s);
     s->clogged = stream_unsent(s) > (s->clogged ? stop / 2 : stop);
     note_deadlines(s);
 }
@@ -327,7 +334,7 @@ void stream_pass(struct stream *s, size_t mark, const int *fds, unsigned count)
 static void hand_out(struct stream *s, struct slice payload)
 {
     s->ops->frame(s, payload);
-    if (stream_unsent(s) > s->all->options->write_stop)
+    if (stream_unsent(s) > write_stop(s))
         flush(s); /* mid-batch, so that the peer has something to do while the rest is worked on */
 }
 
@@ -588,6 +595,12 @@ struct stream *stream_open(struct streams *all, int fd, const struct stream_ops 
     note_deadlines(s);
     watch(s);
     return s;
+}
+
+void stream_refuse(int fd, struct slice bytes)
+{
+    (void)!send(fd, bytes.data, bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
 }
 
 void *stream_user(const struct stream *s)

@@ -48,6 +48,9 @@ bool streams_full(const struct streams *all);
 uint64_t streams_count(const struct streams *all);
 uint64_t streams_bytes(const struct streams *all);
 
+/* Sends what fits at once and hangs up: the answer to whom there is no room for.  Owns fd. */
+void stream_refuse(int fd, struct slice bytes);
+
 /* Owns fd (non-blocking) from here on.  `user` is the caller's; frames up to frame_max payload bytes. */
 struct stream *stream_open(struct streams *all, int fd, const struct stream_ops *ops, void *user,
                            size_t frame_max);

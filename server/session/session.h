@@ -40,14 +40,16 @@ enum session_document { DOCUMENT_STATS, DOCUMENT_HEALTH, DOCUMENT_EXPLAIN, DOCUM
 struct session_question {
     enum session_document kind;
     struct session_space *space;
-    bool origin;                 /* CONFIG */
-    struct slice key;            /* EXPLAIN */
-    const struct cache_get *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
+    bool origin;      /* CONFIG */
+    struct slice key; /* EXPLAIN */
+    const struct cache_get
+        *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
 };
 
 struct session_host {
     struct loop *loop;
     const struct net_options *options; /* read on each use: LIVE */
+    const char *program;               /* "larderd 0.1.0", for WELCOME */
     void *user;
     /* The namespace of that name; NULL: there is none.  An empty name is the default one. */
     struct session_space *(*space)(void *user, struct slice name);
@@ -55,22 +57,22 @@ struct session_host {
     int (*document)(void *user, const struct session_question *question, struct buffer *ret_json);
 };
 
-#define SESSION_FIGURES(FIGURE)                                                                                \
-    FIGURE(GAUGE, client_connections, "clients connected")                                                     \
-    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                                     \
-    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                           \
-    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                             \
-    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                             \
-    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")               \
-    FIGURE(COUNTER, requests, "requests read")                                                                 \
-    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")                \
-    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                                      \
-    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")                 \
-    FIGURE(COUNTER, requests_get, "GET requests")                                                              \
-    FIGURE(COUNTER, requests_set, "SET requests")                                                              \
-    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                                          \
-    FIGURE(COUNTER, requests_invalidate, "INVALIDATE requests")                                                \
-    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN and CONFIG requests")                         \
+#define SESSION_FIGURES(FIGURE)                                                                  \
+    FIGURE(GAUGE, client_connections, "clients connected")                                       \
+    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                       \
+    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                             \
+    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                               \
+    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")               \
+    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much") \
+    FIGURE(COUNTER, requests, "requests read")                                                   \
+    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")  \
+    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                        \
+    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")   \
+    FIGURE(COUNTER, requests_get, "GET requests")                                                \
+    FIGURE(COUNTER, requests_set, "SET requests")                                                \
+    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                            \
+    FIGURE(COUNTER, requests_invalidate, "INVALIDATE requests")                                  \
+    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN and CONFIG requests")           \
     FIGURE(COUNTER, segments_passed, "mappings given out")
 
 struct session_figures {
@@ -87,7 +89,7 @@ struct session_times {
 struct sessions;
 
 struct sessions *sessions_create(const struct session_host *host); /* *host is copied */
-struct sessions *sessions_destroy(struct sessions *all);           /* after drain's end; NULL ok, returns NULL */
+struct sessions *sessions_destroy(struct sessions *all); /* after drain's end; NULL ok, returns NULL */
 
 /* For struct listener_setup: takes a connection over (user: the sessions), or refuses it. */
 void sessions_take(void *user, int fd, const struct peer *peer);

@@ -1,0 +1,190 @@
+/* What the files of this folder share: the session, the request, the op.
+ *
+ *   session  one connection.  Outlives its stream while a cache still owes answers to its requests.
+ *   request  one frame of a peer.  Owns a copy of its bytes, because keys and values must stay where they are until
+ *            the cache has answered.  Comes from a free list and goes back with its buffers: no malloc a request.
+ *   op       one call on a cache: a key of a GET, an item of a SET.  From a free list too.
+ *
+ * What must stay true: r->pending counts the ops a cache holds, plus one while the verb runs; the request goes back
+ * to the free list when it reaches 0, answered. */
+#ifndef LARDER_SESSION_PRIVATE_H
+#define LARDER_SESSION_PRIVATE_H
+
+#include "net/stream.h"
+#include "net/turns.h"
+#include "proto/wire.h"
+#include "session/session.h"
+
+enum session_state { SESSION_HELLO, SESSION_READY, SESSION_DRAINING, SESSION_CLOSED, SESSION_STATES };
+
+enum {
+    OPS_MAX = 2048,       /* of one session at caches; above it the peer is not read: 3 MB, a batch on top */
+    SPARE_OPS = 1024,     /* one batch: kept for the next */
+    SPARE_REQUESTS = 128, /* one connection's worth */
+    BIG_BUFFER = 16 * 1024, /* larger ones are kept by the spare request on top only */
+    SAMPLE_EVERY = 16,      /* requests a measured one: two clock reads are 5 % of a get */
+    FRAME_VALUE_ROOM =
+        192 << 10, /* a frame holds at least this and WIRE_FRAME_ROOM: 1,024 misses with tokens */
+    KEYS_DEFAULT = 100,
+};
+
+struct class_times {
+    struct turns turns;
+    uint64_t sum_ns;
+};
+
+struct sessions {
+    struct session_host host;
+    struct streams *streams;
+    struct list open;    /* session.in_open */
+    struct list waiting; /* request.in_waiting: those with a deadline */
+    struct list spare_requests, spare_ops;
+    unsigned spare_requests_count, spare_ops_count;
+    struct timer tick, drain_deadline;
+    bool ticking, draining;
+    unsigned handles;
+    unsigned sample;
+    struct later drain_check;
+    void (*drained)(void *user);
+    void *drained_user;
+    struct session_figures figures;
+    struct class_times times[CLASS_COUNT];
+};
+
+struct session {
+    struct sessions *all;
+    struct list in_open;
+    struct stream *stream; /* NULL: CLOSED */
+    enum session_state state;
+    struct peer peer;
+    struct session_space *space;
+    size_t frame_max;
+    struct list requests; /* request.in_session: those a cache works on */
+    unsigned requests_count, ops_count;
+    bool half_closed;
+    void *touch_page;
+    uint8_t tenant_bytes;           /* 0: not bound */
+    char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
+};
+
+struct request;
+
+struct verb {
+    void (*run)(struct request *r, struct reader *fields, const struct wire_head *head);
+    const char *name;
+    uint8_t states; /* bits 1 << enum session_state in which it is allowed */
+    enum session_class class;
+    size_t figure; /* offset in struct session_figures */
+};
+
+/* A piece of r->reply: the encoded entry of one key. */
+struct chunk {
+    size_t at, size; /* size 0: not known yet */
+};
+
+struct request {
+    struct list in_session; /* or in the free list */
+    struct list in_waiting;
+    struct session *session;
+    const struct verb *verb;
+    uint64_t id, began_ns, deadline_ns;
+    bool measured, answered, filed;
+    unsigned pending;
+    size_t charged;
+    struct buffer frame; /* the payload */
+    struct buffer room;  /* arrays and names; reserved once, so pointers into it stay */
+    struct buffer reply; /* encoded entries, in the order in which they became known */
+
+    /* All ops are done, or the deadline has passed and holes are to be filled: write the reply. */
+    void (*complete)(struct request *r);
+    uint32_t count, known;
+    bool no_value;
+    struct chunk *chunks;          /* GET */
+    struct wire_outcome *outcomes; /* SET, TOUCH; status UNKNOWN until known */
+    struct cache_invalidate invalidate;
+};
+
+struct op {
+    struct list node; /* in the free list */
+    struct request *request;
+    uint32_t index;
+    union {
+        struct cache_get get;
+        struct cache_set set;
+        struct cache_touch touch;
+    };
+    struct slice tags[WIRE_TAGS_MAX];
+};
+
+/* ---- request.c ------------------------------------------------------------------------------------------ */
+
+struct request *request_take(struct session *s, const struct verb *verb, uint64_t id, struct slice payload);
+/* Somebody still waits for the reply. */
+static inline bool request_open(const struct request *r)
+{
+    return !r->answered;
+}
+/* Where the reply goes; only while request_open. */
+static inline struct buffer *request_out(const struct request *r)
+{
+    return stream_out(r->session->stream);
+}
+/* The reply was appended (what wire_write_* returned): exactly once a request. */
+void request_wrote(struct request *r, int written);
+void request_answer(struct request *r, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The payload does not decode: a PACK_E_*. */
+void request_malformed(struct request *r, int error);
+/* Memory for arrays, zeroed, stable until the request ends; one call a request. */
+void *request_room(struct request *r, size_t bytes);
+
+/* A verb's run ends with this: replies at once when nothing is pending, else files the request with its deadline. */
+void request_started(struct request *r, uint32_t timeout_ms);
+/* A pending op was answered. */
+void request_released(struct request *r);
+void request_abandon(struct request *r); /* its peer has gone */
+void requests_on_tick(struct timer *tick);
+
+struct op *op_take(struct request *r, uint32_t index);
+void op_return(struct op *op);
+/* To be called with what cache_* returned; true: it is done. */
+bool op_done_now(struct op *op, int outcome);
+
+bool request_too_many(struct request *r, uint32_t count, const char *what);
+void request_log(struct request *r, struct slice key, unsigned status, unsigned tier, unsigned reason);
+
+void spares_free(struct sessions *all);
+
+/* ---- session.c ------------------------------------------------------------------------------------------ */
+
+void session_move(struct session *s, enum session_state to);
+void session_request_ended(struct session *s);
+size_t session_frame_max(const struct session_space *space);
+
+/* ---- tenant.c: what a bound connection may name ---------------------------------------------------------- */
+
+bool tenant_owns(const struct session *s, struct slice key_or_prefix);
+/* Bytes tenant_tag needs for a tag. */
+size_t tenant_tag_bytes(const struct session *s, struct slice tag);
+/* The tag as it is stored: "tenant:tag" for a bound connection, written to *room, which moves on. */
+struct slice tenant_tag(const struct session *s, struct slice tag, char **room);
+
+/* ---- hello.c --------------------------------------------------------------------------------------------- */
+
+void session_forget_gifts(struct session *s); /* the touch page */
+
+/* ---- the verbs ------------------------------------------------------------------------------------------ */
+
+void hello_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void ping_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void get_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void set_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void health_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void explain_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void config_run(struct request *r, struct reader *fields, const struct wire_head *head);
+
+#endif

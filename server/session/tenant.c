@@ -1,0 +1,26 @@
+/* A connection bound to a tenant names only what is the tenant's: keys and prefixes that begin with "tenant:", tags
+ * that are stored under "tenant:tag".  The unbound world sees those tags by their long names. */
+#include "session/session_private.h"
+
+#include <string.h>
+
+bool tenant_owns(const struct session *s, struct slice key)
+{
+    return key.size >= s->tenant_bytes && memcmp(key.data ? key.data : "", s->tenant, s->tenant_bytes) == 0;
+}
+
+size_t tenant_tag_bytes(const struct session *s, struct slice tag)
+{
+    return s->tenant_bytes ? s->tenant_bytes + tag.size : 0;
+}
+
+struct slice tenant_tag(const struct session *s, struct slice tag, char **room)
+{
+    if (!s->tenant_bytes || !tag.size)
+        return tag;
+    char *at = *room;
+    memcpy(at, s->tenant, s->tenant_bytes);
+    memcpy(at + s->tenant_bytes, tag.data, tag.size);
+    *room += s->tenant_bytes + tag.size;
+    return slice_of(at, s->tenant_bytes + tag.size);
+}
