@@ -1,0 +1,74 @@
+/* The configuration in force: every option of every table with its value and where it came from.
+ *
+ * Precedence: built-in < file < conf.d in the order of names < environment < flags.  Environment and flags speak of
+ * the default namespace and are the starting point of all others: what [namespace NAME] says of itself stays.
+ *
+ * What must stay true: a configuration is taken whole or not at all. */
+#ifndef LARDER_APP_CONFIG_H
+#define LARDER_APP_CONFIG_H
+
+#include "app/options.h"
+#include "app/settings.h"
+#include "app/units.h"
+
+#define CONFIG_FILE       "/etc/larder/larder.conf"
+#define NAMESPACE_DEFAULT "default"
+
+enum { NAMESPACES_MAX = 64 }; /* each has a segment, a database and a thread */
+
+struct config_namespace {
+    char *name;
+    struct cache_options cache;
+    struct l1_options l1;
+    struct warm_options warm;
+};
+
+struct config_value {
+    enum section section;
+    const char *namespace; /* NULL in [server] */
+    const struct knob *knob;
+    void *field;  /* in struct config or one of its namespaces */
+    char *text;   /* what `field` of a TEXT option points to; NULL for the other types */
+    char *origin; /* "built-in" or a setting's */
+};
+
+struct config {
+    struct server_options server;
+    struct net_options net;
+    unsigned socket_mode;
+    struct config_namespace *namespaces; /* the first is the default one */
+    unsigned namespaces_count;
+    struct config_value *values; /* in the order of the tables: the daemon, then namespace by namespace */
+    unsigned values_count;
+    struct settings settings; /* all that was said, also what has no effect yet */
+};
+
+struct config_sources {
+    const char *file;   /* NULL: none */
+    bool file_required; /* named by the caller, so it has to be there */
+    char *const *environment;
+    const struct settings *flags;
+};
+
+/* NULL: see what is wrong. */
+struct config *config_load(const struct config_sources *sources, struct complaints *wrong);
+struct config *config_destroy(struct config *c); /* NULL ok, returns NULL */
+
+/* Reload: the LIVE options of `fresh` go into `running`; `changed` is told every difference (of START options, which
+ * keep their old value, with live = false).  Namespaces that came or went are told of with knob NULL. */
+void config_take_live(struct config *running, struct config *fresh,
+                      void (*changed)(void *user, const char *namespace, const struct knob *knob,
+                                      const char *value, bool live),
+                      void *user);
+
+/* The value as one would write it.  `room` is used for numbers. */
+const char *config_value_text(const struct config_value *v, char room[UNIT_TEXT]);
+/* Passwords, tokens and the password within a URL become ***. */
+void config_mask(const char *key, const char *value, char *ret, size_t ret_size);
+
+/* Settings that are accepted and do nothing yet. */
+void config_each_unused(const struct config *c, void (*each)(void *user, const struct setting *setting),
+                        void *user);
+bool config_names_redis(const struct config *c);
+
+#endif

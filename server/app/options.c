@@ -1,0 +1,124 @@
+#include "app/options.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "app/config.h"
+#include "base/check.h"
+
+const struct section_kind section_kinds[SECTIONS] = {
+    [SECTION_SERVER] = {"server", false, false},      [SECTION_NAMESPACE] = {"namespace", true, false},
+    [SECTION_DURATIONS] = {"durations", false, true}, [SECTION_REDIS] = {"redis", false, false},
+    [SECTION_ADMIN] = {"admin", false, false},        [SECTION_POLICY] = {"policy", true, false},
+    [SECTION_EVENT] = {"event", true, false},
+};
+
+#define KNOB_STRUCT struct server_options
+static const struct knob server_knobs[] = {SERVER_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct net_options
+static const struct knob net_knobs[] = {NET_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct cache_options
+static const struct knob cache_knobs[] = {CACHE_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct l1_options
+static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct warm_options
+static const struct knob warm_knobs[] = {WARM_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+
+#define SERVER_TABLE(title, knobs, part)                                             \
+    {                                                                                \
+        SECTION_SERVER, title, knobs, COUNT_OF(knobs), offsetof(struct config, part) \
+    }
+#define NAMESPACE_TABLE(title, knobs, part)                                                       \
+    {                                                                                             \
+        SECTION_NAMESPACE, title, knobs, COUNT_OF(knobs), offsetof(struct config_namespace, part) \
+    }
+
+const struct option_table option_tables[] = {
+    SERVER_TABLE("the daemon", server_knobs, server),
+    SERVER_TABLE("what clients may pin, and how long they may take", net_knobs, net),
+    NAMESPACE_TABLE("what is kept, and for how long", cache_knobs, cache),
+    NAMESPACE_TABLE("L1, shared memory", l1_knobs, l1),
+    NAMESPACE_TABLE("the warm tier, on disk", warm_knobs, warm),
+};
+const unsigned option_tables_count = COUNT_OF(option_tables);
+
+#define SECTION_redis                    SECTION_REDIS
+#define SECTION_admin                    SECTION_ADMIN
+#define SECTION_namespace                SECTION_NAMESPACE
+#define SECTION_policy                   SECTION_POLICY
+#define SECTION_event                    SECTION_EVENT
+#define LATER_ROW(section, key, aliases) {SECTION_##section, #key, aliases},
+const struct later_option later_options[] = {LATER_OPTIONS(LATER_ROW)};
+const unsigned later_options_count = COUNT_OF(later_options);
+
+const struct knob *option_find(enum section section, const char *name, const struct option_table **ret_table)
+{
+    for (unsigned t = 0; t < option_tables_count; t++)
+        for (unsigned i = 0; i < option_tables[t].count; i++)
+            if (option_tables[t].section == section && strcmp(option_tables[t].knobs[i].name, name) == 0) {
+                *ret_table = &option_tables[t];
+                return &option_tables[t].knobs[i];
+            }
+    return NULL;
+}
+
+const struct later_option *option_find_later(enum section section, const char *name)
+{
+    for (unsigned i = 0; i < later_options_count; i++)
+        if (later_options[i].section == section && strcmp(later_options[i].name, name) == 0)
+            return &later_options[i];
+    return NULL;
+}
+
+const char *option_words(const struct knob *knob)
+{
+    static const char *const words[][2] = {{"log_level", LOG_LEVEL_WORDS}, {"log_format", LOG_FORMAT_WORDS}};
+    for (unsigned i = 0; i < COUNT_OF(words); i++)
+        if (strcmp(knob->name, words[i][0]) == 0)
+            return words[i][1];
+    return NULL;
+}
+
+unsigned option_word_index(const char *words, const char *text)
+{
+    unsigned index = 0;
+    for (const char *at = words; *at; index++) {
+        size_t size = strcspn(at, " ");
+        if (strlen(text) == size && strncmp(at, text, size) == 0)
+            break;
+        at += size + (at[size] == ' ');
+    }
+    return index;
+}
+
+static uint64_t alias_unit(const char *name)
+{
+    static const struct {
+        const char *name;
+        uint64_t unit;
+    } units[] = {{"S", 1000000000ull}, {"MS", 1000000ull}, {"MIB", 1ull << 20}, {"B", 1}};
+    for (unsigned i = 0; i < COUNT_OF(units); i++)
+        if (strcmp(units[i].name, name) == 0)
+            return units[i].unit;
+    WRONG("an option table names a unit nobody knows");
+}
+
+bool option_next_alias(const char **aliases, char ret_name[64], uint64_t *ret_unit)
+{
+    size_t size = strcspn(*aliases, ",");
+    if (size == 0)
+        return false;
+    CHECK(size < 64);
+    memcpy(ret_name, *aliases, size);
+    ret_name[size] = '\0';
+    *aliases += size + ((*aliases)[size] == ',');
+    char *colon = strchr(ret_name, ':');
+    *ret_unit = colon ? alias_unit(colon + 1) : 0;
+    if (colon)
+        *colon = '\0';
+    return true;
+}
