@@ -1,0 +1,682 @@
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "app/config.h"
+#include "app/flags.h"
+#include "app/units.h"
+#include "base/check.h"
+
+enum { SECOND = 1000000000 };
+#define MIB (1ull << 20)
+
+/* ---- a place to read from ------------------------------------------------------------------------------ */
+
+static char directory[64];
+
+static int make_directory(void **state)
+{
+    snprintf(directory, sizeof(directory), "/tmp/larder-config-XXXXXX");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static const char *path_in(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
+    return path;
+}
+
+static int remove_directory(void **state)
+{
+    static const char *const names[] = {"larder.conf", "conf.d/10-a.conf", "conf.d/20-b.conf", "conf.d"};
+    for (unsigned i = 0; i < COUNT_OF(names); i++)
+        remove(path_in(names[i]));
+    return rmdir(directory);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(path_in(name), "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    fclose(file);
+}
+
+struct given {
+    const char *file;
+    char *environment[8];
+    const char *flags[4]; /* key, value, key, value in [namespace] */
+};
+
+static struct complaints wrong;
+
+static struct config *load(const struct given *g)
+{
+    struct settings flags = {0};
+    char *environment[12] = {(char *)"XDG_RUNTIME_DIR=/run/user/1", (char *)"XDG_STATE_HOME=/home/u/state"};
+    memset(&wrong, 0, sizeof(wrong));
+    memcpy(environment + 2, g->environment, sizeof(g->environment));
+    if (g->file)
+        write_file("larder.conf", g->file);
+    for (unsigned i = 0; i + 1 < COUNT_OF(g->flags) && g->flags[i]; i += 2)
+        settings_add(&flags,
+                     &(struct setting){.section = SECTION_NAMESPACE,
+                                       .key = (char *)g->flags[i],
+                                       .value = (char *)g->flags[i + 1],
+                                       .origin = (char *)"flag"},
+                     &wrong);
+    struct config *c = config_load(
+        &(struct config_sources){.file = path_in("larder.conf"), .environment = environment, .flags = &flags},
+        &wrong);
+    settings_finish(&flags);
+    return c;
+}
+
+static struct config *load_good(const struct given *g)
+{
+    struct config *c = load(g);
+    if (!c)
+        fail_msg("%s", wrong.lines[0]);
+    return c;
+}
+
+static struct config *from_file(const char *text)
+{
+    return load_good(&(struct given){.file = text});
+}
+
+static struct config *from_variable(const char *variable)
+{
+    return load_good(&(struct given){.environment = {(char *)variable}});
+}
+
+static void assert_complaint(const char *part)
+{
+    for (unsigned i = 0; i < wrong.count && i < COMPLAINTS_MAX; i++)
+        if (strstr(wrong.lines[i], part))
+            return;
+    fail_msg("nobody complains of \"%s\", but of \"%s\"", part, wrong.count ? wrong.lines[0] : "nothing");
+}
+
+static void assert_refused(const char *text, const char *complaint)
+{
+    assert_null(load(&(struct given){.file = text}));
+    assert_complaint(complaint);
+}
+
+static const struct cache_options *cache_of(const struct config *c, const char *namespace)
+{
+    for (unsigned i = 0; i < c->namespaces_count; i++)
+        if (strcmp(c->namespaces[i].name, namespace) == 0)
+            return &c->namespaces[i].cache;
+    fail_msg("no namespace %s", namespace);
+    return NULL;
+}
+
+static const struct config_value *value_named(const struct config *c, const char *namespace,
+                                              const char *option)
+{
+    for (unsigned i = 0; i < c->values_count; i++) {
+        const struct config_value *v = &c->values[i];
+        bool here = namespace ? v->namespace && strcmp(v->namespace, namespace) == 0 : !v->namespace;
+        if (here && strcmp(v->knob->name, option) == 0)
+            return v;
+    }
+    fail_msg("no option %s", option);
+    return NULL;
+}
+
+/* ---- units --------------------------------------------------------------------------------------------- */
+
+static void sizes_have_binary_units(void **state)
+{
+    uint64_t n;
+    assert_true(parse_size("4096", 0, &n) && n == 4096);
+    assert_true(parse_size("64KiB", 0, &n) && n == 65536);
+    assert_true(parse_size("1mib", 0, &n) && n == MIB);
+    assert_true(parse_size("2GiB", 0, &n) && n == 2048 * MIB);
+    assert_true(parse_size("7", MIB, &n) && n == 7 * MIB);
+    assert_true(parse_size("7KiB", MIB, &n) && n == 7168);
+}
+
+static void what_is_no_size_is_refused(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "-1",
+                                      "1.5GiB",
+                                      "1KB",
+                                      "12 ",
+                                      " 12",
+                                      "0x10",
+                                      "1KiBx",
+                                      "18446744073709551616",
+                                      "16777216TiB",
+                                      "17179869184GiB"};
+    uint64_t n;
+    for (unsigned i = 0; i < COUNT_OF(bad); i++)
+        assert_false(parse_size(bad[i], 0, &n));
+}
+
+static void durations_name_their_unit(void **state)
+{
+    uint64_t n;
+    assert_true(parse_duration("100ms", 0, NULL, &n) && n == SECOND / 10);
+    assert_true(parse_duration("30s", 0, NULL, &n) && n == 30ull * SECOND);
+    assert_true(parse_duration("1h30m", 0, NULL, &n) && n == 5400ull * SECOND);
+    assert_true(parse_duration("2d", 0, NULL, &n) && n == 172800ull * SECOND);
+    assert_true(parse_duration("0", 0, NULL, &n) && n == 0);
+    assert_true(parse_duration("60", SECOND, NULL, &n) && n == 60ull * SECOND);
+}
+
+static void what_is_no_duration_is_refused(void **state)
+{
+    static const char *const bad[] = {"",       "60", "s", "-1s", "1.5h", "1 h", "5min", "584542046091h",
+                                      "213504d"};
+    uint64_t n;
+    for (unsigned i = 0; i < COUNT_OF(bad); i++)
+        if (parse_duration(bad[i], 0, NULL, &n))
+            fail_msg("%s was taken for %llu ns", bad[i], (unsigned long long)n);
+}
+
+static void printing_is_the_inverse_of_parsing(void **state)
+{
+    static const uint64_t numbers[] = {0,     1,   999,     1000,       1024,
+                                       65536, MIB, 3 * MIB, 1500000000, 3600ull * SECOND};
+    char text[UNIT_TEXT];
+    uint64_t n;
+    for (unsigned i = 0; i < COUNT_OF(numbers); i++) {
+        assert_true(parse_size(print_size(numbers[i], text), 0, &n) && n == numbers[i]);
+        assert_true(parse_duration(print_duration(numbers[i], text), 0, NULL, &n) && n == numbers[i]);
+    }
+}
+
+static void switches_are_words(void **state)
+{
+    static const char *const on[] = {"true", "1", "yes", "on", "TRUE"}, *const off[] = {"false", "0", "no",
+                                                                                        "off"};
+    bool b;
+    for (unsigned i = 0; i < COUNT_OF(on); i++)
+        assert_true(parse_switch(on[i], &b) && b);
+    for (unsigned i = 0; i < COUNT_OF(off); i++)
+        assert_true(parse_switch(off[i], &b) && !b);
+    assert_false(parse_switch("maybe", &b));
+    assert_false(parse_switch("", &b));
+}
+
+/* ---- precedence ---------------------------------------------------------------------------------------- */
+
+static void without_a_word_the_built_in_values_hold(void **state)
+{
+    struct config *c = load_good(&(struct given){0});
+    assert_int_equal(c->namespaces_count, 1);
+    assert_int_equal(c->namespaces[0].l1.l1_bytes, 256 * MIB);
+    assert_int_equal(cache_of(c, "default")->ttl, 3600ull * SECOND);
+    assert_true(cache_of(c, "default")->cache);
+    assert_int_equal(c->socket_mode, 0660);
+    assert_string_equal(value_named(c, "default", "ttl")->origin, "built-in");
+    config_destroy(c);
+}
+
+static void each_source_beats_the_one_before(void **state)
+{
+    struct given g = {.file = "[namespace default]\nttl = 1s\n"};
+    mkdir(path_in("conf.d"), 0700);
+    struct config *c = load_good(&g);
+    assert_int_equal(cache_of(c, "default")->ttl, 1ull * SECOND);
+    config_destroy(c);
+    write_file("conf.d/20-b.conf", "[namespace default]\nttl = 3s\n");
+    write_file("conf.d/10-a.conf", "[namespace default]\nttl = 2s\n");
+    c = load_good(&g);
+    assert_int_equal(cache_of(c, "default")->ttl, 3ull * SECOND);
+    assert_non_null(strstr(value_named(c, "default", "ttl")->origin, "conf.d/20-b.conf:2"));
+    config_destroy(c);
+    g.environment[0] = (char *)"CACHE_DEFAULT_TTL=4";
+    c = load_good(&g);
+    assert_int_equal(cache_of(c, "default")->ttl, 4ull * SECOND);
+    config_destroy(c);
+    g.environment[1] = (char *)"LARDER_NAMESPACE_TTL=5s";
+    c = load_good(&g);
+    assert_int_equal(cache_of(c, "default")->ttl, 5ull * SECOND);
+    assert_string_equal(value_named(c, "default", "ttl")->origin, "environment LARDER_NAMESPACE_TTL");
+    config_destroy(c);
+    g.flags[0] = "ttl";
+    g.flags[1] = "6s";
+    c = load_good(&g);
+    assert_int_equal(cache_of(c, "default")->ttl, 6ull * SECOND);
+    config_destroy(c);
+}
+
+static void a_namespace_keeps_what_its_own_section_says(void **state)
+{
+    struct config *c = load_good(&(struct given){
+        .file = "[namespace default]\nttl = 1s\nstale = 1s\n"
+                "[namespace pages]\nttl = 2s\n",
+        .environment = {(char *)"LARDER_NAMESPACE_TTL=9s", (char *)"LARDER_NAMESPACE_MAX_TTL=1h"}});
+    assert_int_equal(cache_of(c, "pages")->ttl, 2ull * SECOND);
+    assert_int_equal(cache_of(c, "pages")->max_ttl, 3600ull * SECOND);
+    assert_int_equal(cache_of(c, "pages")->stale, 0);
+    assert_int_equal(cache_of(c, "default")->ttl, 9ull * SECOND);
+    config_destroy(c);
+}
+
+static void an_empty_section_makes_a_namespace(void **state)
+{
+    struct config *c = from_file("[namespace pages]\n[namespace users]\n");
+    assert_int_equal(c->namespaces_count, 3);
+    assert_string_equal(c->namespaces[0].name, "default");
+    assert_int_equal(cache_of(c, "users")->ttl, 3600ull * SECOND);
+    config_destroy(c);
+}
+
+static void an_empty_variable_is_none(void **state)
+{
+    struct config *c = from_variable("CACHE_DEFAULT_TTL=");
+    assert_int_equal(cache_of(c, "default")->ttl, 3600ull * SECOND);
+    config_destroy(c);
+}
+
+/* ---- aliases ------------------------------------------------------------------------------------------- */
+
+static void every_alias_has_the_unit_people_give_it(void **state)
+{
+    static const struct {
+        const char *variable, *option;
+        uint64_t expected;
+    } rows[] = {
+        {"CACHE_DEFAULT_TTL=90", "ttl", 90ull * SECOND},
+        {"CACHE_L1_TTL_SECONDS=30", "ttl", 30ull * SECOND},
+        {"CACHE_L1_TTL_SECONDS=5m", "ttl", 300ull * SECOND},
+        {"CACHE_L1_MAX_SIZE_MB=64", "l1_bytes", 64 * MIB},
+        {"CACHE_L1_MAX_SIZE_MB=1GiB", "l1_bytes", 1024 * MIB},
+        {"CACHE_L1_MAX_ENTRIES=1000", "l1_entries", 1000},
+        {"CACHE_MAX_MEMORY_ITEMS=500", "l1_entries", 500},
+        {"CACHE_ENABLED=false", "cache", false},
+        {"CACHE_ENABLED=0", "cache", false},
+        {"CACHE_ENABLED=yes", "cache", true},
+        {"CACHE_L1_ENABLED=off", "l1", false},
+    };
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        struct config *c = from_variable(rows[i].variable);
+        const struct config_value *v = value_named(c, "default", rows[i].option);
+        uint64_t value = v->knob->type == KNOB_SWITCH ? *(bool *)v->field : *(uint64_t *)v->field;
+        if (value != rows[i].expected)
+            fail_msg("%s gives %llu", rows[i].variable, (unsigned long long)value);
+        assert_int_equal(strncmp(v->origin, "environment ", 12), 0);
+        config_destroy(c);
+    }
+}
+
+static void count_unused(void *user, const struct setting *s)
+{
+    ++*(unsigned *)user;
+}
+
+static void names_of_features_to_come_are_taken_and_change_nothing(void **state)
+{
+    static const char *const variables[] = {"REDIS_URL=redis://u:p@h:6379/0",
+                                            "REDIS_HOST=h",
+                                            "REDIS_PORT=6379",
+                                            "REDIS_PASSWORD=p",
+                                            "REDIS_CACHE_DB=1",
+                                            "REDIS_KEY_PREFIX=p:",
+                                            "CACHE_L2_ENABLED=1",
+                                            "CACHE_L2_TTL_SECONDS=60",
+                                            "CACHE_COMPRESSION_THRESHOLD=1024",
+                                            "CACHE_WARMING_ENABLED=true",
+                                            "CACHE_WARMING_INTERVAL=300000",
+                                            "CACHE_WARM_ON_START=1",
+                                            "CACHE_ENABLE_METRICS=1",
+                                            "CACHE_MONITORING_ENABLED=1",
+                                            "CACHE_WRITE_THROUGH=true",
+                                            "RATE_LIMIT_MAX_REQUESTS=100",
+                                            "LARDER_REDIS_URL=redis://h",
+                                            "LARDER_ADMIN_LISTEN=unix:/x"};
+    for (unsigned i = 0; i < COUNT_OF(variables); i++) {
+        unsigned unused = 0;
+        struct config *c = from_variable(variables[i]);
+        config_each_unused(c, count_unused, &unused);
+        if (unused != 1)
+            fail_msg("%s counts as %u options", variables[i], unused);
+        config_destroy(c);
+    }
+}
+
+static void names_of_the_client_are_none_of_our_business(void **state)
+{
+    static const char *const variables[] = {"CACHE_MIDDLEWARE_ENABLED=1", "SKIP_CACHE_DEV=1",
+                                            "LARDER_NAMESPACE=pages", "LARDER_DEBUG=1"};
+    for (unsigned i = 0; i < COUNT_OF(variables); i++)
+        config_destroy(from_variable(variables[i]));
+}
+
+static void an_alias_with_a_wrong_value_is_named(void **state)
+{
+    assert_null(load(&(struct given){.environment = {(char *)"CACHE_DEFAULT_TTL=soon"}}));
+    assert_int_equal(wrong.count, 1);
+    assert_complaint("environment CACHE_DEFAULT_TTL: ttl = soon: expected a duration");
+    assert_complaint("a plain number counts seconds here");
+}
+
+/* ---- what is wrong ------------------------------------------------------------------------------------- */
+
+static void an_unknown_option_comes_with_a_suggestion(void **state)
+{
+    assert_refused("[server]\n\nsockt = /x\n",
+                   "larder.conf:3: no option sockt in [server]; did you mean socket?");
+    assert_refused("[namespace default]\nl1_byte = 1\n", "did you mean l1_bytes?");
+    assert_refused("[server]\nl1_bytes = 64MiB\n", "it belongs in [namespace NAME]");
+    assert_refused("[server]\nzzzzzz = 1\n", "larderd --help-config lists them all");
+    assert_null(load(&(struct given){.environment = {(char *)"LARDER_SERVER_SOKET=/x"}}));
+    assert_complaint("environment LARDER_SERVER_SOKET: no option soket in [server]; did you mean socket?");
+}
+
+static void an_unknown_section_comes_with_a_suggestion(void **state)
+{
+    assert_refused("[sever]\nsocket = /x\n", "larder.conf:1: no section [sever]; did you mean [server]?");
+    assert_int_equal(wrong.count, 1);
+    assert_refused("[namespace]\nttl = 1s\n", "needs a name");
+    assert_refused("[namespace a/b]\nttl = 1s\n", "needs a name");
+    assert_refused("[server x]\nsocket = /x\n", "takes no name");
+}
+
+static void a_value_out_of_bounds_is_told_the_bounds(void **state)
+{
+    assert_refused("[namespace default]\nl1_bytes = 1KiB\n",
+                   "larder.conf:2: l1_bytes = 1KiB: expected a size from 4MiB to 31GiB");
+    assert_refused("[namespace default]\nttl = 10\n", "expected a duration from");
+    assert_refused("[namespace default]\nl1 = maybe\n", "expected on or off");
+    assert_refused("[server]\nlog_level = loud\n", "one of: debug info warn error");
+    assert_refused("[server]\nsocket_mode = 999\n", "permissions in octal");
+    assert_refused("[server]\nconnections = 0\n", "a number from 1 to");
+}
+
+static void all_that_is_wrong_is_told_at_once(void **state)
+{
+    assert_refused("[server]\nsockt = /x\nlog_level = loud\n[nmespace a]\n", "sockt");
+    assert_int_equal(wrong.count, 3);
+    assert_complaint(":3: log_level");
+    assert_complaint(":4: no section");
+}
+
+static void a_line_that_is_nothing_is_named(void **state)
+{
+    assert_refused("[server]\nlog_level = info\nwhat is this\n",
+                   "larder.conf:3: neither [section] nor key = value");
+    assert_refused("log_level = info\n", "before the first [section]");
+}
+
+static void a_line_too_long_is_named_and_not_cut(void **state)
+{
+    char text[1024] = "[server]\nsocket = /";
+    memset(text + strlen(text), 'x', 400);
+    strcat(text, "\nlog_level = info\n");
+    assert_refused(text, "larder.conf:2: the line is longer than");
+    assert_int_equal(wrong.count, 1);
+}
+
+static void an_indented_line_is_an_option_of_its_own(void **state)
+{
+    struct config *c =
+        from_file("[server]\n  socket = /a\n  log_level = debug\n\tdrain_timeout = 1s ; short\n");
+    assert_string_equal(c->server.socket, "/a");
+    assert_string_equal(c->server.log_level, "debug");
+    assert_int_equal(c->server.drain_timeout, 1ull * SECOND);
+    config_destroy(c);
+}
+
+static void a_path_no_socket_can_have_is_refused_with_its_length(void **state)
+{
+    char text[256] = "[server]\nsocket = /";
+    memset(text + strlen(text), 'x', 107);
+    assert_refused(text, "larder.conf:2: socket: /xx");
+    assert_complaint("the path has 108 bytes, the system takes 107");
+}
+
+static void a_ttl_above_its_ceiling_is_refused(void **state)
+{
+    assert_refused("[namespace default]\nttl = 2h\nmax_ttl = 1h\n", "above its max_ttl");
+}
+
+static void a_file_that_was_asked_for_must_be_there(void **state)
+{
+    char *environment[] = {(char *)"XDG_RUNTIME_DIR=/run", (char *)"HOME=/home/u", NULL};
+    struct config_sources sources = {
+        .file = path_in("none.conf"), .file_required = true, .environment = environment};
+    memset(&wrong, 0, sizeof(wrong));
+    assert_null(config_load(&sources, &wrong));
+    assert_complaint("none.conf: cannot be read: No such file or directory");
+    sources.file_required = false;
+    memset(&wrong, 0, sizeof(wrong));
+    struct config *c = config_load(&sources, &wrong);
+    assert_non_null(c);
+    config_destroy(c);
+}
+
+/* ---- durations with names ------------------------------------------------------------------------------ */
+
+static void a_duration_may_have_a_name_given_later(void **state)
+{
+    struct config *c =
+        from_file("[namespace default]\nttl = lunch\nstale = short\n[durations]\nlunch = 45m\n");
+    assert_int_equal(cache_of(c, "default")->ttl, 2700ull * SECOND);
+    assert_int_equal(cache_of(c, "default")->stale, 60ull * SECOND);
+    config_destroy(c);
+    assert_refused("[durations]\nlunch = soon\n", "lunch = soon: expected a duration");
+}
+
+/* ---- places -------------------------------------------------------------------------------------------- */
+
+static struct config *with_environment(char *const *environment)
+{
+    memset(&wrong, 0, sizeof(wrong));
+    return config_load(&(struct config_sources){.environment = environment}, &wrong);
+}
+
+static void a_service_managers_directories_are_used(void **state)
+{
+    char *environment[] = {(char *)"RUNTIME_DIRECTORY=/run/l", (char *)"STATE_DIRECTORY=/var/lib/l:/other",
+                           NULL};
+    struct config *c = with_environment(environment);
+    assert_non_null(c);
+    assert_string_equal(c->server.socket, "/run/l/larder.sock");
+    assert_string_equal(c->server.state, "/var/lib/l");
+    config_destroy(c);
+}
+
+static void a_user_without_places_is_told_which_option_to_set(void **state)
+{
+    char *environment[] = {NULL};
+    struct config *c = with_environment(environment);
+    if (geteuid() == 0) {
+        assert_string_equal(c->server.socket, "/run/larder/larder.sock");
+        assert_string_equal(c->server.state, "/var/lib/larder");
+        config_destroy(c);
+        return;
+    }
+    assert_null(c);
+    assert_complaint("say --socket PATH");
+}
+
+/* ---- reload -------------------------------------------------------------------------------------------- */
+
+struct told {
+    unsigned live, start, namespaces;
+};
+
+static void tell(void *user, const char *namespace, const struct knob *knob, const char *value, bool live)
+{
+    struct told *t = user;
+    *(knob ? live ? &t->live : &t->start : &t->namespaces) += 1;
+}
+
+static void a_reload_takes_live_options_and_reports_the_others(void **state)
+{
+    struct told t = {0};
+    struct config *running =
+        from_file("[server]\nlog_level = info\n[namespace default]\nttl = 1s\nl1_bytes = 8MiB\n");
+    struct config *fresh = from_file(
+        "[server]\nlog_level = debug\n[namespace default]\nttl = 2s\nl1_bytes = 16MiB\n[namespace new]\n");
+    config_take_live(running, fresh, tell, &t);
+    config_destroy(fresh);
+    assert_int_equal(t.live, 2);
+    assert_int_equal(t.start, 1);
+    assert_int_equal(t.namespaces, 1);
+    assert_string_equal(running->server.log_level, "debug");
+    assert_int_equal(cache_of(running, "default")->ttl, 2ull * SECOND);
+    assert_int_equal(running->namespaces[0].l1.l1_bytes, 8 * MIB);
+    config_destroy(running);
+}
+
+static void a_wrong_file_gives_no_configuration_at_all(void **state)
+{
+    assert_refused("[namespace default]\nttl = 2s\nl1_bytes = a lot\n",
+                   "larder.conf:3: l1_bytes = a lot: expected");
+}
+
+/* ---- secrets ------------------------------------------------------------------------------------------- */
+
+static void secrets_are_masked(void **state)
+{
+    static const struct {
+        const char *key, *value, *shown;
+    } rows[] = {
+        {"password", "hunter2", "***"},
+        {"token", "abc", "***"},
+        {"password_file", "/etc/secret", "/etc/secret"},
+        {"url", "redis://user:hunter2@host:6379/0", "redis://user:***@host:6379/0"},
+        {"url", "rediss://:p@ss@host", "rediss://:***@host"},
+        {"url", "redis://host:6379", "redis://host:6379"},
+        {"socket", "/run/larder.sock", "/run/larder.sock"},
+    };
+    char shown[128];
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        config_mask(rows[i].key, rows[i].value, shown, sizeof(shown));
+        assert_string_equal(shown, rows[i].shown);
+    }
+}
+
+/* ---- the tables ---------------------------------------------------------------------------------------- */
+
+static void no_two_options_share_a_flag(void **state)
+{
+    for (unsigned t = 0; t < option_tables_count; t++)
+        for (unsigned i = 0; i < option_tables[t].count; i++) {
+            unsigned seen = 0;
+            const struct option_table *table;
+            for (unsigned section = 0; section < SECTIONS; section++)
+                seen += option_find(section, option_tables[t].knobs[i].name, &table) != NULL;
+            assert_int_equal(seen, 1);
+        }
+}
+
+static char *printed(void (*print)(FILE *out))
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    print(out);
+    fclose(out);
+    return text;
+}
+
+static void the_sample_file_says_what_is_built_in(void **state)
+{
+    char *text = printed(flags_print_config), *from = text, *to = text;
+    for (; *from; from++) /* takes the # off the options, not off the prose */
+        if (!(*from == '#' && (from == text || from[-1] == '\n') && from[1] >= 'a' && from[1] <= 'z'))
+            *to++ = *from;
+    *to = '\0';
+    struct config *built_in = load_good(&(struct given){.file = "\n"}), *sample = from_file(text);
+    for (unsigned i = 0; i < built_in->values_count; i++) {
+        char a[UNIT_TEXT], b[UNIT_TEXT];
+        const struct config_value *v =
+            value_named(sample, built_in->values[i].namespace, built_in->values[i].knob->name);
+        assert_string_equal(config_value_text(v, a), config_value_text(&built_in->values[i], b));
+        if (v->text == NULL || *v->knob->fallback)
+            assert_non_null(strstr(v->origin, "larder.conf:"));
+    }
+    config_destroy(built_in);
+    config_destroy(sample);
+    free(text);
+}
+
+static void the_help_names_every_option(void **state)
+{
+    char *text = printed(flags_print_help);
+    assert_non_null(strstr(text, "--l1-bytes SIZE"));
+    assert_non_null(strstr(text, "--socket TEXT"));
+    assert_non_null(strstr(text, "--check-config"));
+    assert_non_null(strstr(text, "--warm-commit-every TIME"));
+    free(text);
+}
+
+static void flags_become_settings(void **state)
+{
+    char *words[] = {
+        (char *)"larderd", (char *)"--config",  (char *)"/x.conf",        (char *)"--l1-bytes=64MiB",
+        (char *)"--redis", (char *)"redis://h", (char *)"--check-config", NULL};
+    struct flags flags;
+    memset(&wrong, 0, sizeof(wrong));
+    assert_int_equal(flags_read(7, words, &flags, &wrong), 0);
+    assert_string_equal(flags.config, "/x.conf");
+    assert_true(flags.check);
+    assert_int_equal(flags.settings.count, 2);
+    assert_string_equal(flags.settings.items[0].key, "l1_bytes");
+    assert_string_equal(flags.settings.items[0].value, "64MiB");
+    assert_string_equal(flags.settings.items[0].origin, "flag --l1-bytes");
+    assert_string_equal(flags.settings.items[1].key, "url");
+    flags_finish(&flags);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_have_binary_units),
+        cmocka_unit_test(what_is_no_size_is_refused),
+        cmocka_unit_test(durations_name_their_unit),
+        cmocka_unit_test(what_is_no_duration_is_refused),
+        cmocka_unit_test(printing_is_the_inverse_of_parsing),
+        cmocka_unit_test(switches_are_words),
+#define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
+        WITH_FILES(without_a_word_the_built_in_values_hold),
+        WITH_FILES(each_source_beats_the_one_before),
+        WITH_FILES(a_namespace_keeps_what_its_own_section_says),
+        WITH_FILES(an_empty_section_makes_a_namespace),
+        WITH_FILES(an_empty_variable_is_none),
+        WITH_FILES(every_alias_has_the_unit_people_give_it),
+        WITH_FILES(names_of_features_to_come_are_taken_and_change_nothing),
+        WITH_FILES(names_of_the_client_are_none_of_our_business),
+        WITH_FILES(an_alias_with_a_wrong_value_is_named),
+        WITH_FILES(an_unknown_option_comes_with_a_suggestion),
+        WITH_FILES(an_unknown_section_comes_with_a_suggestion),
+        WITH_FILES(a_value_out_of_bounds_is_told_the_bounds),
+        WITH_FILES(all_that_is_wrong_is_told_at_once),
+        WITH_FILES(a_line_that_is_nothing_is_named),
+        WITH_FILES(a_line_too_long_is_named_and_not_cut),
+        WITH_FILES(an_indented_line_is_an_option_of_its_own),
+        WITH_FILES(a_path_no_socket_can_have_is_refused_with_its_length),
+        WITH_FILES(a_ttl_above_its_ceiling_is_refused),
+        WITH_FILES(a_file_that_was_asked_for_must_be_there),
+        WITH_FILES(a_duration_may_have_a_name_given_later),
+        WITH_FILES(a_service_managers_directories_are_used),
+        WITH_FILES(a_user_without_places_is_told_which_option_to_set),
+        WITH_FILES(a_reload_takes_live_options_and_reports_the_others),
+        WITH_FILES(a_wrong_file_gives_no_configuration_at_all),
+        WITH_FILES(secrets_are_masked),
+        WITH_FILES(no_two_options_share_a_flag),
+        WITH_FILES(the_sample_file_says_what_is_built_in),
+        WITH_FILES(the_help_names_every_option),
+        WITH_FILES(flags_become_settings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
