@@ -16,6 +16,7 @@ SLEEP = re.compile(r"\b(?:sleep|usleep|nanosleep|clock_nanosleep|uv_sleep|time\.
 MAY_SLEEP = {
     "tests/support/scenario.py": "until(): asks again after 10 ms, gives up at a deadline",
     "tests/fault/hostile.py": "one byte a second is the attack itself",
+    "tests/fault/kills.py": "the random moment of the next kill",
 }
 FILE_LINES, FUNCTION_LINES = 600, 60
 TEXT = (".c", ".h", ".def", ".py", ".md", ".build", ".sh", ".txt", ".conf", ".supp")

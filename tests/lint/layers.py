@@ -18,7 +18,7 @@ ALLOWED = {
     "server/l1": ["server/net/loop.h", "server/base", "proto"],
     "server/warm": ["server/net/loop.h", "server/base", "proto"],
     "server/l2": ["server/net/loop.h", "server/base", "proto"],
-    "server/cache": ["server/net/loop.h", "server/base", "proto/slice.h", "proto/status.h", "proto/shm.h"],
+    "server/cache": ["server/net/loop.h", "server/base", "proto"],
     "server/session": ["server/cache/cache.h", "server/net", "server/base", "proto"],
     "server/admin": ["server/cache/cache.h", "server/net", "server/base", "proto"],
     "server/app": ["server", "proto"],

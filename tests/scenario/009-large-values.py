@@ -1,0 +1,57 @@
+"""A value too large for shared memory is served by the socket, says so, and lives as long as any other (D9)."""
+
+import wire_client as wire
+from scenario import expect, play, until
+
+LARGE = bytes(range(256)) * 1600  # 400 KiB: more than a quarter of the largest segment
+
+
+def a_value_too_large_for_shared_memory_is_served_by_the_socket_and_says_so(larder):
+    larder.start()
+    client = larder.client()
+    expect(client.set(b"large", LARGE).status, wire.OK)
+    client.set(b"small", b"v")
+    entry = client.get(b"large")
+    expect((entry.status, entry.value == LARGE), (wire.HIT, True))
+    assert entry.flags & wire.TOO_BIG_FOR_L1, entry.flags
+    assert not client.get(b"small").flags & wire.TOO_BIG_FOR_L1
+    expect(larder.cli("get", "--raw", "large", input=b"").stdout == LARGE, True, "by the command")
+
+
+def a_large_value_takes_the_place_of_a_small_one_and_back(larder):
+    larder.start()
+    client, puppet = larder.client(), larder.puppet()
+    client.set(b"k", b"small")
+    until(lambda: puppet.ask("get", "k")[1] == "near", "a near hit")
+    client.set(b"k", LARGE)
+    expect(puppet.ask("get", "k")[1], "socket", "the small value must not be found in shared memory any more")
+    expect(client.get(b"k").value == LARGE, True)
+    client.set(b"k", b"small again")
+    expect(client.get(b"k").value, b"small again")
+
+
+def a_large_value_outlives_the_daemon_and_dies_when_invalidated(larder):
+    larder.start()
+    larder.client().set(b"large", LARGE)
+    larder.restart()
+    client = larder.client()
+    expect(client.get(b"large").value == LARGE, True)
+    client.invalidate(keys=[b"large"])
+    expect(client.get(b"large").status, wire.MISS)
+    larder.kill9()
+    larder.start()
+    expect(larder.client().get(b"large").status, wire.MISS)
+
+
+def without_a_warm_tier_a_value_that_fits_nowhere_is_refused_and_the_old_one_goes(larder):
+    larder.configure("[namespace default]\nwarm = off\n")
+    larder.start()
+    client = larder.client()
+    client.set(b"k", b"small")
+    expect(client.set(b"k", LARGE).status, wire.TOO_BIG)
+    expect(client.get(b"k").status, wire.MISS)
+
+
+play(a_value_too_large_for_shared_memory_is_served_by_the_socket_and_says_so,
+     a_large_value_takes_the_place_of_a_small_one_and_back, a_large_value_outlives_the_daemon_and_dies_when_invalidated,
+     without_a_warm_tier_a_value_that_fits_nowhere_is_refused_and_the_old_one_goes)
