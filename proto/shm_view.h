@@ -20,7 +20,7 @@ struct shm_view {
     const au64 *gens;
     const au64 *buckets;
     struct shm_shape shape;
-    uint64_t clock_tick_ns; /* of the clock readers use: counted against them */
+    uint64_t clock_lag_ns; /* how far the clock of readers may be behind: counted against them */
 };
 
 /* Checks the shape found at `base` against `size`.  False: not a segment this program can read, or one whose
