@@ -29,15 +29,19 @@ def ping_is_answered_before_hello_and_after(larder):
     expect(client.ping(b"late"), b"late")
 
 
-def a_client_without_a_version_in_common_is_told_so(larder):
+def refused_hello(client, status, **hello):
+    try:
+        client.hello(**hello)
+    except wire.Refused as refusal:
+        return expect(refusal.result.status, status)
+    raise AssertionError("it was welcomed")
+
+
+def a_client_without_a_version_in_common_is_told_so_and_may_try_again(larder):
     larder.start()
     client = larder.client(hello=False)
-    try:
-        client.hello(versions=(200, 255))
-        raise AssertionError("it was welcomed")
-    except wire.Refused as refusal:
-        expect(refusal.result.status, wire.BAD_VERSION)
-    expect(closed(client), True, "the connection ends")
+    refused_hello(client, wire.BAD_VERSION, versions=(200, 255))
+    expect(client.hello().version, 1)
 
 
 def a_client_of_many_versions_gets_one_both_speak(larder):
@@ -48,20 +52,57 @@ def a_client_of_many_versions_gets_one_both_speak(larder):
 
 def an_unknown_namespace_is_told_so(larder):
     larder.start()
-    client = larder.client(hello=False)
-    try:
-        client.hello(namespace="nowhere")
-        raise AssertionError("it was welcomed")
-    except wire.Refused as refusal:
-        expect(refusal.result.status, wire.NO_NAMESPACE)
+    refused_hello(larder.client(hello=False), wire.NO_NAMESPACE, namespace="nowhere")
 
 
-def a_request_before_hello_ends_the_connection(larder):
+def a_connection_keeps_its_namespace_and_tenant(larder):
+    larder.configure("[namespace default]\n[namespace other]\nl1_bytes = 4MiB\n")
+    larder.start()
+    client = larder.client(tenant="a")
+    refused_hello(client, wire.DENIED, tenant="b")
+    refused_hello(client, wire.DENIED, namespace="other", tenant="a")
+    expect(client.hello(tenant="a").namespace, "default")
+
+
+def a_request_before_hello_is_refused_and_hello_may_follow(larder):
     larder.start()
     client = larder.client(hello=False)
     client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"])
     expect(result_of(client)[1].status, wire.BAD_REQUEST)
+    expect(client.hello().version, 1)
+
+
+def a_connection_that_never_says_hello_is_closed(larder):
+    larder.configure("[server]\nhandshake_timeout = 200ms\n")
+    larder.start()
+    silent, talking = larder.client(hello=False), larder.client()
+    expect(closed(silent), True)
+    expect(talking.ping(), b"?")
+
+
+def a_frame_that_is_never_finished_ends_the_connection(larder):
+    larder.configure("[server]\nframe_timeout = 200ms\n")
+    larder.start()
+    client = larder.client()
+    client.socket.sendall(wire.frame(wire.pack([wire.PING, 1, b"half"]))[:6])
     expect(closed(client), True)
+
+
+def a_connection_too_many_is_told_busy(larder):
+    larder.configure("[server]\nconnections = 4\n")
+    larder.start()
+    clients = [larder.client() for _ in range(4)]
+    refused = larder.client(hello=False)
+    expect(result_of(refused)[1].status, wire.BUSY)
+    clients.pop().close()
+    until(lambda: may_connect(larder), "there is room again")
+
+
+def may_connect(larder):
+    try:
+        return larder.client().ping()
+    except (wire.Refused, wire.Closed, ConnectionError):
+        return False
 
 
 def fields_of_a_later_version_are_stepped_over(larder):
@@ -183,9 +224,11 @@ def a_client_that_sends_descriptors_leaves_none_behind(larder):
     until(lambda: held() <= before, "no descriptor more than before")
 
 
-play(ping_is_answered_before_hello_and_after, a_client_without_a_version_in_common_is_told_so,
+play(ping_is_answered_before_hello_and_after, a_client_without_a_version_in_common_is_told_so_and_may_try_again,
      a_client_of_many_versions_gets_one_both_speak, an_unknown_namespace_is_told_so,
-     a_request_before_hello_ends_the_connection, fields_of_a_later_version_are_stepped_over,
+     a_connection_keeps_its_namespace_and_tenant, a_request_before_hello_is_refused_and_hello_may_follow,
+     a_connection_that_never_says_hello_is_closed, a_frame_that_is_never_finished_ends_the_connection,
+     a_connection_too_many_is_told_busy, fields_of_a_later_version_are_stepped_over,
      an_unknown_and_a_reserved_verb_are_unsupported_and_the_connection_lives,
      a_request_that_breaks_its_table_is_refused_and_the_connection_lives,
      a_broken_frame_is_told_and_ends_the_connection, requests_are_pipelined_and_each_gets_one_reply_with_its_id,

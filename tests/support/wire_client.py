@@ -6,6 +6,7 @@ pipeline, and misbehave."""
 import json
 import socket
 import struct
+import time
 from collections import namedtuple
 
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
@@ -129,7 +130,8 @@ class Client:
         self.close()
 
     def hello(self, namespace="", tenant="", want=0, versions=(1, 1)):
-        self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, 0, 0)
+        clocks = [time.clock_gettime_ns(clock) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)]
+        self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, *clocks)
         first, self.descriptors, _, _ = socket.recv_fds(self.socket, 1, 2)
         return _take(Welcome, self._expect(WELCOME, self.receive(first)))
 
