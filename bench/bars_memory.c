@@ -1,0 +1,137 @@
+/* What an item costs beyond its key and value, and how much room is dead after churn.
+ *
+ * Measured from outside, alike for everybody: growth of the server's proportional set size over the empty process,
+ * divided by the items it holds.  Larder's empty process has its index populated already, so its growth is counted
+ * from one with the smallest segment. */
+#include "bench/bars.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench/fill.h"
+#include "bench/keys.h"
+#include "bench/pipeline.h"
+#include "bench/race.h"
+#include "bench/timing.h"
+
+enum { VALUE_BYTES = 100, SMALLEST_MIB = 4 };
+
+struct weigh {
+    struct bars *b;
+    uint64_t l1_bytes;
+    uint32_t keys;
+    struct size_mix sizes;
+};
+
+static struct fill fill_of(const struct weigh *w, uint32_t keys)
+{
+    return (struct fill){keys, 1, w->b->options->seed, &w->sizes};
+}
+
+static double key_and_value(const struct weigh *w)
+{
+    char name[KEY_BYTES_MAX];
+    return (double)key_name(name, 0, 1).size + size_mix_mean(&w->sizes);
+}
+
+/* Fills a server and says what it weighs then; 0 when it failed. */
+static bool filled(struct weigh *w, struct server *s, enum server_kind kind, uint64_t memory,
+                   const struct codec *codec, uint64_t *ret_empty)
+{
+    struct fill f = fill_of(w, w->keys);
+    char why[192] = "";
+    if (!bar_server(w->b, s, kind, memory))
+        return false;
+    *ret_empty = spawn_pss_bytes(s->pid);
+    if (fill_server(&f, codec, s->socket, why) == 0)
+        return true;
+    bar_failed(w->b, server_name(kind), why);
+    return false;
+}
+
+/* ---- Larder ------------------------------------------------------------------------------------------- */
+
+static uint64_t smallest_larder(struct weigh *w)
+{
+    struct server s = {.pid = 0};
+    uint64_t bytes =
+        bar_server(w->b, &s, SERVER_LARDER, (uint64_t)SMALLEST_MIB << 20) ? spawn_pss_bytes(s.pid) : 0;
+    server_stop(&s);
+    return bytes > (uint64_t)SMALLEST_MIB << 20 ? bytes - ((uint64_t)SMALLEST_MIB << 20) : bytes;
+}
+
+/* Every value again, several times, each time with other keys between: what is overwritten becomes dead room. */
+static bool churn(struct weigh *w, struct server *s)
+{
+    char why[192] = "";
+    for (unsigned pass = 0; pass < 3; pass++) {
+        struct fill f = fill_of(w, w->keys);
+        f.seed += 10 + pass;
+        if (fill_server(&f, &codec_larder, s->socket, why) < 0) {
+            bar_failed(w->b, "churn", why);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void report_overhead(struct weigh *w, struct server *s, larder_client *client, uint64_t empty)
+{
+    double entries = bar_stat(client, "l1_entries"), dead = bar_stat(client, "l1_dead_bytes");
+    double segments = bar_stat(client, "l1_segment_bytes"), items = bar_stat(client, "l1_item_bytes");
+    double total = bar_stat(client, "l1_total_bytes");
+    char text[96];
+    if (entries <= 0 || dead < 0 || segments <= 0 || items <= 0 || total <= 0) {
+        bar_failed(w->b, "overhead", "the daemon's statistics lack the figures of L1");
+        return;
+    }
+    double pss = (double)(spawn_pss_bytes(s->pid) - empty);
+    double open = segments - items - dead; /* not yet written: neither an item's cost nor dead */
+    snprintf(text, sizeof(text),
+             "untagged item, all of L1's memory but dead and unwritten room, %.0f entries", entries);
+    bar_figure(w->b, text, AT_MOST, 56, (total - dead - open) / entries - key_and_value(w), "B");
+    bar_beside(w->b, "the same from outside: process growth with warm tier and buffers",
+               pss / entries - key_and_value(w), "B");
+    bar_figure(w->b, "dead room of the segments after churn", AT_MOST, 10, 100 * dead / segments, "%");
+}
+
+static void weigh_larder(struct weigh *w)
+{
+    struct server s = {.pid = 0};
+    larder_client *client = NULL;
+    uint64_t base = smallest_larder(w), empty;
+    if (base && filled(w, &s, SERVER_LARDER, w->l1_bytes, &codec_larder, &empty) && churn(w, &s) &&
+        bar_client(w->b, &client, s.socket))
+        report_overhead(w, &s, client, base);
+    larder_close(client);
+    server_stop(&s);
+}
+
+/* ---- the others --------------------------------------------------------------------------------------- */
+
+static void weigh_rival(struct weigh *w, enum server_kind kind, const struct codec *codec)
+{
+    struct server_options none = {0, NULL};
+    struct server s = {.pid = 0};
+    uint64_t empty;
+    char text[96];
+    if (!server_available(kind, &none))
+        return;
+    if (filled(w, &s, kind, race_memory_bytes(w->keys, (uint64_t)key_and_value(w)), codec, &empty)) {
+        double growth = (double)(spawn_pss_bytes(s.pid) - empty);
+        snprintf(text, sizeof(text), "%s, process growth an item", server_name(kind));
+        bar_beside(w->b, text, growth / w->keys - key_and_value(w), "B");
+    }
+    server_stop(&s);
+}
+
+void bar_memory(struct bars *b)
+{
+    struct weigh w = {.b = b, .l1_bytes = b->options->quick ? 32u << 20 : 256u << 20};
+    w.sizes = (struct size_mix){1, {VALUE_BYTES}, {1}};
+    w.keys = (uint32_t)(w.l1_bytes * 13 / 10 / (VALUE_BYTES + 80)); /* more than fit, so that L1 is full */
+    weigh_larder(&w);
+    weigh_rival(&w, SERVER_REDIS, &codec_redis);
+    weigh_rival(&w, SERVER_MEMCACHED, &codec_memcached);
+}
