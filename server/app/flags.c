@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "app/config.h"
+#include "app/nearest.h"
 #include "base/check.h"
 
 enum {
@@ -109,24 +110,43 @@ static void take_flag(struct flags *f, int code, const struct option *table, int
     }
 }
 
-int flags_read(int count, char **words, struct flags *ret, struct complaints *wrong)
+static void complain_flag(struct complaints *wrong, const char *word, const struct option *table)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
+             word + strspn(word, "-"));
+    struct nearest near = nearest_to(name);
+    for (unsigned i = 0; table[i].name; i++) {
+        if (strcmp(name, table[i].name) == 0) {
+            complain(wrong, "--%s takes no value", name);
+            return;
+        }
+        nearest_offer(&near, table[i].name);
+    }
+    if (near.best)
+        complain(wrong, "no flag %s; did you mean --%s?", word, near.best);
+    else
+        complain(wrong, "no flag %s; larderd --help lists them all", word);
+}
+
+void flags_read(int count, char **words, struct flags *ret, struct complaints *wrong)
 {
     struct option *table = long_options();
-    int code, index = 0, result = 0;
+    int code, index = 0;
     *ret = (struct flags){0};
     optind = 1;
-    while ((code = getopt_long(count, words, "", table, &index)) != -1) {
-        if (code == '?')
-            result = -1; /* getopt has said what it does not like */
+    opterr = 0;
+    while ((code = getopt_long(count, words, ":", table, &index)) != -1) {
+        if (code == ':')
+            complain(wrong, "%s wants a value", words[optind - 1]);
+        else if (code == '?')
+            complain_flag(wrong, words[optind - 1], table);
         else
             take_flag(ret, code, table, index, wrong);
     }
-    if (optind < count) {
-        fprintf(stderr, "%s: unexpected argument %s\n", words[0], words[optind]);
-        result = -1;
-    }
+    for (; optind < count; optind++)
+        complain(wrong, "%s is no flag, and there is nothing else to say", words[optind]);
     free_options(table);
-    return result;
 }
 
 void flags_finish(struct flags *f)

@@ -12,8 +12,7 @@ struct flags {
     struct settings settings;
 };
 
-/* <0: what is wrong was said on stderr. */
-int flags_read(int count, char **words, struct flags *ret, struct complaints *wrong);
+void flags_read(int count, char **words, struct flags *ret, struct complaints *wrong);
 void flags_finish(struct flags *f);
 
 void flags_print_help(FILE *out);

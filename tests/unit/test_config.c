@@ -627,7 +627,8 @@ static void flags_become_settings(void **state)
         (char *)"--redis", (char *)"redis://h", (char *)"--check-config", NULL};
     struct flags flags;
     memset(&wrong, 0, sizeof(wrong));
-    assert_int_equal(flags_read(7, words, &flags, &wrong), 0);
+    flags_read(7, words, &flags, &wrong);
+    assert_int_equal(wrong.count, 0);
     assert_string_equal(flags.config, "/x.conf");
     assert_true(flags.check);
     assert_int_equal(flags.settings.count, 2);
@@ -635,6 +636,21 @@ static void flags_become_settings(void **state)
     assert_string_equal(flags.settings.items[0].value, "64MiB");
     assert_string_equal(flags.settings.items[0].origin, "flag --l1-bytes");
     assert_string_equal(flags.settings.items[1].key, "url");
+    flags_finish(&flags);
+}
+
+static void a_flag_nobody_knows_comes_with_a_suggestion(void **state)
+{
+    char *words[] = {(char *)"larderd", (char *)"--l1-byts", (char *)"--check-config=1",
+                     (char *)"more",    (char *)"--socket",  NULL};
+    struct flags flags;
+    memset(&wrong, 0, sizeof(wrong));
+    flags_read(5, words, &flags, &wrong);
+    assert_int_equal(wrong.count, 4);
+    assert_complaint("no flag --l1-byts; did you mean --l1-bytes?");
+    assert_complaint("--check-config takes no value");
+    assert_complaint("--socket wants a value");
+    assert_complaint("more is no flag");
     flags_finish(&flags);
 }
 
@@ -677,6 +693,7 @@ int main(void)
         WITH_FILES(the_sample_file_says_what_is_built_in),
         WITH_FILES(the_help_names_every_option),
         WITH_FILES(flags_become_settings),
+        WITH_FILES(a_flag_nobody_knows_comes_with_a_suggestion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,559 @@
+#include "app/documents.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "l1/l1.h"
+#include "warm/warm.h"
+
+enum { SCHEMA = 1 };
+
+#define FIGURE_STRUCT struct cache_figures
+static const struct figure cache_rows[] = {CACHE_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+#define FIGURE_STRUCT struct l1_figures
+static const struct figure l1_rows[] = {L1_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+#define FIGURE_STRUCT struct warm_figures
+static const struct figure warm_rows[] = {WARM_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+#define FIGURE_STRUCT struct session_figures
+static const struct figure session_rows[] = {SESSION_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+
+/* ---- small things -------------------------------------------------------------------------------------- */
+
+/* json_int_t is signed; no counter of ours gets there. */
+static void put_number(json_t *object, const char *name, uint64_t number)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)(number <= INT64_MAX ? number : INT64_MAX)));
+}
+
+static void put_text(json_t *object, const char *name, const char *text)
+{
+    json_object_set_new(object, name, text ? json_string(text) : json_null());
+}
+
+static void put_switch(json_t *object, const char *name, bool on)
+{
+    json_object_set_new(object, name, json_boolean(on));
+}
+
+static double ratio(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0;
+}
+
+static void put_us(json_t *object, const char *name, uint64_t ns)
+{
+    json_object_set_new(object, name, json_real((double)ns / 1000));
+}
+
+static json_t *figures(const struct figure *rows, size_t count, const void *values)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < count; i++)
+        put_number(object, rows[i].name,
+                   *(const uint64_t *)(const void *)((const char *)values + rows[i].offset));
+    return object;
+}
+
+static void put_head(json_t *document, const struct documents *d)
+{
+    char text[32];
+    uint64_t wall_ns = clock_wall_ns();
+    time_t seconds = (time_t)(wall_ns / NS_PER_S);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    put_number(document, "schema", SCHEMA);
+    put_text(document, "version", LARDER_RELEASE);
+    put_text(document, "timestamp", text);
+    put_number(document, "uptime_s", (loop_now_ns(d->loop) - d->started_ns) / NS_PER_S);
+}
+
+/* Keys are bytes: those that are no text are told in hexadecimal. */
+static void put_key(json_t *object, struct slice key)
+{
+    json_t *text = json_stringn(key.data, key.size);
+    if (text) {
+        json_object_set_new(object, "key", text);
+        return;
+    }
+    char *hex = must_alloc(2 * key.size + 1);
+    for (size_t i = 0; i < key.size; i++)
+        snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *)key.data)[i]);
+    put_text(object, "key_hex", hex);
+    free(hex);
+}
+
+/* ---- what was counted ---------------------------------------------------------------------------------- */
+
+struct counts {
+    struct cache_figures cache;
+    struct l1_figures l1;
+    struct warm_figures warm;
+    struct tier_figures l1_tier, warm_tier;
+};
+
+static void measure(const struct space *s, struct counts *ret)
+{
+    *ret = (struct counts){0};
+    cache_measure(s->cache, &ret->cache);
+    if (s->l1) {
+        l1_measure(s->l1, &ret->l1);
+        l1_tier(s->l1)->ops->measure(l1_tier(s->l1), &ret->l1_tier);
+    }
+    if (s->warm) {
+        warm_measure(s->warm, &ret->warm);
+        warm_tier(s->warm)->ops->measure(warm_tier(s->warm), &ret->warm_tier);
+    }
+}
+
+/* The sum of all namespaces, as people ask for it: a hit is a hit, whoever found it. */
+struct sums {
+    uint64_t hits_l1, hits_shared, hits_warm, misses, keys;
+    uint64_t l1_entries, l1_bytes, warm_entries, warm_bytes;
+    bool l1_available, warm_available;
+};
+
+static void add_counts(struct sums *all, const struct space *s, const struct counts *c)
+{
+    uint64_t l1 = c->l1.l1_entries, warm = c->warm_tier.entries;
+    all->hits_l1 += c->cache.hits_l1 + c->l1.l1_hits_shared;
+    all->hits_shared += c->l1.l1_hits_shared;
+    all->hits_warm += c->cache.hits_warm;
+    all->misses += c->cache.misses;
+    all->keys += l1 > warm ? l1 : warm; /* the warm tier holds most of what L1 holds */
+    all->l1_entries += l1;
+    all->l1_bytes += c->l1.l1_item_bytes;
+    all->warm_entries += warm;
+    all->warm_bytes += c->warm_tier.bytes;
+    all->l1_available |= s->l1 != NULL;
+    all->warm_available |= s->warm && c->warm_tier.available;
+}
+
+static struct sums sum_up(const struct documents *d)
+{
+    struct sums all = {0};
+    struct counts c;
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        measure(&d->spaces[i], &c);
+        add_counts(&all, &d->spaces[i], &c);
+    }
+    return all;
+}
+
+/* ---- stats --------------------------------------------------------------------------------------------- */
+
+static json_t *overall(const struct documents *d, const struct sums *all)
+{
+    struct session_figures sessions = {0};
+    struct session_times times = {0};
+    uint64_t hits = all->hits_l1 + all->hits_warm;
+    json_t *o = json_object();
+    sessions_measure(d->sessions, &sessions);
+    sessions_times(d->sessions, CLASS_GET, &times);
+    put_number(o, "requests", hits + all->misses);
+    put_number(o, "hits", hits);
+    put_number(o, "hits_shared", all->hits_shared);
+    put_number(o, "misses", all->misses);
+    json_object_set_new(o, "hit_ratio", json_real(ratio(hits, hits + all->misses)));
+    put_us(o, "avg_us", times.count ? times.sum_ns / times.count : 0);
+    put_us(o, "p50_us", times.p50_ns);
+    put_us(o, "p95_us", times.p95_ns);
+    put_us(o, "p99_us", times.p99_ns);
+    put_number(o, "keys", all->keys);
+    put_number(o, "errors", sessions.requests_bad + sessions.requests_timed_out);
+    return o;
+}
+
+static json_t *tier(uint64_t hits, uint64_t all_hits, uint64_t entries, uint64_t bytes, bool available)
+{
+    json_t *o = json_object();
+    put_number(o, "hits", hits);
+    json_object_set_new(o, "hit_share", json_real(ratio(hits, all_hits)));
+    put_number(o, "entries", entries);
+    put_number(o, "bytes", bytes);
+    put_switch(o, "available", available);
+    return o;
+}
+
+static json_t *tiers(const struct sums *all)
+{
+    uint64_t hits = all->hits_l1 + all->hits_warm;
+    json_t *o = json_object();
+    json_object_set_new(o, "l1", tier(all->hits_l1, hits, all->l1_entries, all->l1_bytes, all->l1_available));
+    json_object_set_new(o, "warm",
+                        tier(all->hits_warm, hits, all->warm_entries, all->warm_bytes, all->warm_available));
+    json_object_set_new(o, "l2", tier(0, hits, 0, 0, false));
+    return o;
+}
+
+/* Each namespace has one policy by now, its own defaults. */
+static json_t *policies(const struct documents *d)
+{
+    json_t *array = json_array();
+    struct counts c;
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        measure(&d->spaces[i], &c);
+        uint64_t hits = c.cache.hits_l1 + c.cache.hits_warm + c.l1.l1_hits_shared;
+        json_t *o = json_object();
+        put_text(o, "namespace", d->spaces[i].config->name);
+        put_text(o, "name", "default");
+        put_number(o, "hits", hits);
+        put_number(o, "misses", c.cache.misses);
+        json_object_set_new(o, "hit_ratio", json_real(ratio(hits, hits + c.cache.misses)));
+        json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static json_t *namespaces(const struct documents *d)
+{
+    json_t *all = json_object();
+    struct counts c;
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        const struct space *s = &d->spaces[i];
+        json_t *o = json_object();
+        measure(s, &c);
+        put_text(o, "state", "STANDALONE");
+        json_object_set_new(o, "cache", figures(cache_rows, COUNT_OF(cache_rows), &c.cache));
+        if (s->l1)
+            json_object_set_new(o, "l1", figures(l1_rows, COUNT_OF(l1_rows), &c.l1));
+        if (s->warm)
+            json_object_set_new(o, "warm", figures(warm_rows, COUNT_OF(warm_rows), &c.warm));
+        json_object_set_new(all, s->config->name, o);
+    }
+    return all;
+}
+
+static json_t *turns(const struct documents *d)
+{
+    struct loop_turns t;
+    json_t *o = json_object();
+    loop_turns(d->loop, &t);
+    put_number(o, "turns", t.turns);
+    put_us(o, "p50_us", t.p50_ns);
+    put_us(o, "p99_us", t.p99_ns);
+    put_us(o, "p999_us", t.p999_ns);
+    put_us(o, "max_us", t.max_ns);
+    return o;
+}
+
+static json_t *times(const struct documents *d)
+{
+    static const char *const names[] = {
+        [CLASS_GET] = "get", [CLASS_SET] = "set", [CLASS_INVALIDATE] = "invalidate", [CLASS_LOOK] = "look"};
+    json_t *all = json_object();
+    for (unsigned i = 0; i < CLASS_COUNT; i++) {
+        struct session_times t = {0};
+        json_t *o = json_object();
+        sessions_times(d->sessions, i, &t);
+        put_number(o, "count", t.count);
+        put_us(o, "avg_us", t.count ? t.sum_ns / t.count : 0);
+        put_us(o, "p50_us", t.p50_ns);
+        put_us(o, "p95_us", t.p95_ns);
+        put_us(o, "p99_us", t.p99_ns);
+        put_us(o, "max_us", t.max_ns);
+        json_object_set_new(all, names[i], o);
+    }
+    return all;
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*u %llu", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static json_t *process(void)
+{
+    json_t *o = json_object();
+    put_number(o, "pid", (uint64_t)getpid());
+    put_number(o, "resident_bytes", resident_bytes());
+    put_number(o, "log_lines_dropped", log_dropped());
+    return o;
+}
+
+static json_t *redis(const struct documents *d)
+{
+    json_t *o = json_object();
+    put_switch(o, "configured", config_names_redis(d->config));
+    put_switch(o, "connected", false);
+    json_object_set_new(o, "used_memory_bytes", json_null());
+    json_object_set_new(o, "max_memory_bytes", json_null());
+    return o;
+}
+
+static json_t *stats(const struct documents *d)
+{
+    struct sums all = sum_up(d);
+    struct session_figures sessions = {0};
+    json_t *o = json_object();
+    sessions_measure(d->sessions, &sessions);
+    put_head(o, d);
+    put_text(o, "state", "STANDALONE");
+    json_object_set_new(o, "overall", overall(d, &all));
+    json_object_set_new(o, "tiers", tiers(&all));
+    json_object_set_new(o, "policies", policies(d));
+    json_object_set_new(o, "tenants", json_array());
+    json_object_set_new(o, "redis", redis(d));
+    json_object_set_new(o, "namespaces", namespaces(d));
+    json_object_set_new(o, "sessions", figures(session_rows, COUNT_OF(session_rows), &sessions));
+    json_object_set_new(o, "times", times(d));
+    json_object_set_new(o, "loop", turns(d));
+    json_object_set_new(o, "process", process());
+    return o;
+}
+
+/* ---- health -------------------------------------------------------------------------------------------- */
+
+struct findings {
+    json_t *issues, *recommendations;
+    int score;
+    bool failing;
+};
+
+static void find(struct findings *f, int weight, const char *where, const char *issue,
+                 const char *recommendation)
+{
+    f->score = f->score > weight ? f->score - weight : 0;
+    json_array_append_new(f->issues, where ? json_sprintf("%s: %s", where, issue) : json_string(issue));
+    if (recommendation)
+        json_array_append_new(f->recommendations, json_string(recommendation));
+}
+
+/* A tier that is switched off is a wish; one that is missing is an issue. */
+static void look_at_space(struct findings *f, const struct space *s)
+{
+    struct counts c;
+    const char *name = s->config->name;
+    measure(s, &c);
+    const char *trouble = s->warm ? warm_trouble(s->warm) : s->warm_trouble;
+    if (s->config->warm.warm && trouble)
+        find(f, 30, name, trouble,
+             "look at the space and the permissions of the state directory; the log names it");
+    if (s->config->l1.l1 && !s->l1)
+        find(f, 40, name, s->l1_trouble, "give the daemon the memory l1_bytes asks for, or ask for less");
+    if (s->l1 && c.l1_tier.trouble)
+        find(f, 10, name, c.l1_tier.trouble, NULL);
+    if (s->config->warm.warm && s->page_trouble)
+        find(f, 10, name, s->page_trouble,
+             "set runtime to a directory on tmpfs with 9 MiB free for each namespace");
+    if (c.warm.warm_bad_records)
+        find(f, 5, name, "records of the warm tier were damaged and dropped",
+             "check the disk under the state directory");
+    f->failing |= s->config->l1.l1 && !s->l1 && !s->warm;
+}
+
+static void look_at_whole(struct findings *f, const struct documents *d)
+{
+    struct session_figures sessions = {0};
+    sessions_measure(d->sessions, &sessions);
+    if (config_names_redis(d->config))
+        find(f, 20, NULL,
+             "a fleet store is configured and this release does not use it: the state is STANDALONE",
+             "remove the redis address, or know that hosts do not see each other's changes");
+    if (sessions.connections_refused)
+        find(f, 5, NULL, "clients were refused for want of room",
+             "raise connections, client_memory or the limit on open files");
+    if (log_dropped())
+        find(f, 1, NULL, "log lines were dropped: nobody reads them fast enough", NULL);
+}
+
+static json_t *availability(const struct sums *all)
+{
+    json_t *o = json_object(), *part;
+    const struct {
+        const char *name;
+        bool available;
+    } rows[] = {{"l1", all->l1_available}, {"warm", all->warm_available}, {"l2", false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        json_object_set_new(o, rows[i].name, part = json_object());
+        put_switch(part, "available", rows[i].available);
+    }
+    return o;
+}
+
+static json_t *health(const struct documents *d)
+{
+    struct findings f = {.issues = json_array(), .recommendations = json_array(), .score = 100};
+    struct sums all = sum_up(d);
+    json_t *o = json_object();
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        look_at_space(&f, &d->spaces[i]);
+    look_at_whole(&f, d);
+    put_text(o, "status", f.failing ? "failing" : json_array_size(f.issues) ? "degraded" : "ok");
+    put_number(o, "score", (uint64_t)f.score);
+    put_text(o, "state", "STANDALONE");
+    put_head(o, d);
+    json_object_set_new(o, "tiers", availability(&all));
+    json_object_set_new(o, "redis_latency_ms", json_null());
+    json_object_set_new(o, "issues", f.issues);
+    json_object_set_new(o, "recommendations", f.recommendations);
+    return o;
+}
+
+/* ---- explain ------------------------------------------------------------------------------------------- */
+
+static uint64_t left_ms(uint64_t until_ns, uint64_t now_ns)
+{
+    return until_ns > now_ns ? (until_ns - now_ns) / NS_PER_MS : 0;
+}
+
+/* 64-bit numbers as text: a reader in JavaScript would round them. */
+static json_t *version_of(const struct entry *e)
+{
+    return json_sprintf("%016llx-%llx-%x", (unsigned long long)e->epoch, (unsigned long long)e->v,
+                        (unsigned)e->id);
+}
+
+static void explain_entry(json_t *o, const struct cache_get *get)
+{
+    const struct entry *e = &get->entry;
+    put_text(o, "tier", tier_name_text(get->tier));
+    put_number(o, "value_bytes", e->value.size);
+    put_number(o, "ttl_ms", left_ms(e->hard_ns, get->now_ns));
+    put_number(o, "fresh_ms", e->stale ? 0 : left_ms(e->soft_ns, get->now_ns));
+    put_switch(o, "stale", e->stale || e->soft_ns <= get->now_ns);
+    put_switch(o, "too_big_for_l1", get->too_big_for_l1);
+    json_object_set_new(o, "version", version_of(e));
+    put_text(o, "policy", "default");
+    put_number(o, "tags", e->tags_count);
+    put_number(o, "user_flags", e->user_flags);
+    put_number(o, "schema_number", e->schema);
+}
+
+static json_t *explain_l1(const struct space *s, struct slice key)
+{
+    struct l1_explain x = {0};
+    json_t *o = json_object();
+    l1_explain(s->l1, key, shm_hash_key(s->memory.hash_secret, key), &x);
+    put_switch(o, "present", x.present);
+    if (!x.present)
+        return o;
+    put_number(o, "slot", x.slot_number);
+    put_number(o, "segment", x.segment);
+    put_number(o, "frequency", x.frequency);
+    put_number(o, "pool", x.pool);
+    put_number(o, "ttl_class", x.ttl_class);
+    put_number(o, "born", x.born);
+    put_number(o, "seq", x.seq);
+    return o;
+}
+
+static json_t *explain(const struct documents *d, const struct session_question *q)
+{
+    const struct space *s = CONTAINER_OF(q->space, struct space, session);
+    bool found = q->get->status == STATUS_HIT || q->get->status == STATUS_ABSENT;
+    json_t *o = json_object();
+    put_key(o, q->key);
+    put_text(o, "namespace", s->config->name);
+    put_text(o, "result", status_name(q->get->status));
+    if (found)
+        explain_entry(o, q->get);
+    else
+        put_text(o, "reason", miss_reason_sentence(q->get->reason));
+    if (s->l1)
+        json_object_set_new(o, "l1", explain_l1(s, q->key));
+    json_object_set_new(o, "lease_holder", json_null());
+    return o;
+}
+
+/* ---- config -------------------------------------------------------------------------------------------- */
+
+struct config_list {
+    json_t *array;
+    bool origin;
+};
+
+static void list_option(const struct config_list *l, enum section section, const char *name, const char *key,
+                        const char *value, const char *origin, bool used)
+{
+    char shown[1024], where[128];
+    json_t *o = json_object();
+    config_mask(key, value, shown, sizeof(shown));
+    snprintf(where, sizeof(where), name ? "%s %s" : "%s", section_kinds[section].name, name);
+    put_text(o, "section", where);
+    put_text(o, "option", key);
+    put_text(o, "value", shown);
+    if (l->origin)
+        put_text(o, "origin", origin);
+    if (!used)
+        put_switch(o, "unused", true);
+    json_array_append_new(l->array, o);
+}
+
+static void list_unused(void *user, const struct setting *s)
+{
+    list_option(user, s->section, s->name, s->key, s->value, s->origin, false);
+}
+
+static json_t *configuration(const struct documents *d, bool origin)
+{
+    char room[UNIT_TEXT];
+    struct config_list list = {json_array(), origin};
+    json_t *o = json_object();
+    for (unsigned i = 0; i < d->config->values_count; i++) {
+        const struct config_value *v = &d->config->values[i];
+        list_option(&list, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin,
+                    true);
+    }
+    config_each_unused(d->config, list_unused, &list);
+    json_object_set_new(o, "options", list.array);
+    return o;
+}
+
+/* ---- out ----------------------------------------------------------------------------------------------- */
+
+int documents_answer(const struct documents *d, const struct session_question *question,
+                     struct buffer *ret_json)
+{
+    json_t *o = NULL;
+    switch (question->kind) {
+    case DOCUMENT_STATS: o = stats(d); break;
+    case DOCUMENT_HEALTH: o = health(d); break;
+    case DOCUMENT_EXPLAIN: o = explain(d, question); break;
+    case DOCUMENT_CONFIG: o = configuration(d, question->origin); break;
+    }
+    CHECK(o);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
+    CHECK(text);
+    int result = buffer_append(ret_json, text, strlen(text));
+    free(text);
+    json_decref(o);
+    return result;
+}
+
+void documents_log(const struct documents *d)
+{
+    struct counts c;
+    struct loop_turns t;
+    struct session_figures sessions = {0};
+    loop_turns(d->loop, &t);
+    sessions_measure(d->sessions, &sessions);
+    log_info("statistics", L_U64("uptime_s", (loop_now_ns(d->loop) - d->started_ns) / NS_PER_S),
+             L_U64("clients", sessions.client_connections), L_U64("client_bytes", sessions.client_bytes),
+             L_U64("requests", sessions.requests), L_US("turn_p99_us", t.p99_ns),
+             L_US("turn_max_us", t.max_ns), L_U64("resident_bytes", resident_bytes()));
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        measure(&d->spaces[i], &c);
+        log_info("statistics", L_TEXT("namespace", d->spaces[i].config->name),
+                 L_U64("hits_shared", c.l1.l1_hits_shared), L_U64("hits_l1", c.cache.hits_l1),
+                 L_U64("hits_warm", c.cache.hits_warm), L_U64("misses", c.cache.misses),
+                 L_U64("sets", c.cache.sets), L_U64("invalidations", c.cache.invalidations),
+                 L_U64("l1_entries", c.l1.l1_entries), L_U64("warm_entries", c.warm_tier.entries));
+    }
+}

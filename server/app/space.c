@@ -1,0 +1,280 @@
+#include "app/space.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include "app/places.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "l1/l1.h"
+#include "warm/warm.h"
+
+enum {
+    HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
+    HOT_SLOTS_A_CALL = 16384, /* about 100 µs a second */
+};
+
+/* ---- what the session asks ----------------------------------------------------------------------------- */
+
+static struct space *space_of(struct session_space *session)
+{
+    return CONTAINER_OF(session, struct space, session);
+}
+
+static int give_segment(struct session_space *session, int *ret_fd, uint64_t *ret_incarnation,
+                        const char **ret_why)
+{
+    struct space *s = space_of(session);
+    if (!s->l1) {
+        *ret_why = s->l1_trouble;
+        return -1;
+    }
+    *ret_fd = l1_fd(s->l1);
+    *ret_incarnation = l1_incarnation(s->l1);
+    return 0;
+}
+
+static int open_touch(struct session_space *session, void **ret_page, int *ret_fd)
+{
+    struct space *s = space_of(session);
+    struct touch_page *page = NULL;
+    if (!s->l1 || l1_touch_page_open(s->l1, &page, ret_fd) < 0)
+        return -1;
+    *ret_page = page;
+    return 0;
+}
+
+static void close_touch(struct session_space *session, void *page)
+{
+    l1_touch_page_close(page);
+}
+
+static const struct session_space_ops session_ops = {give_segment, open_touch, close_touch};
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+static void open_page(struct space *s, const char *state, const char *runtime)
+{
+    char path[PLACE_BYTES + 128];
+    if (!runtime) {
+        s->page_trouble = "no directory on tmpfs can be used: each change waits for its commit";
+        return;
+    }
+    /* The state's path is part of the name: a page belongs to one database and to no other. */
+    uint64_t hash = shm_hash_key(0, slice_text(state));
+    snprintf(path, sizeof(path), "%s/%s-%08x.live", runtime, s->config->name, (unsigned)hash);
+    if (page_open(path, &s->page, &s->found) < 0) {
+        s->page = NULL;
+        s->page_trouble = "the runtime page cannot be used: each change waits for its commit";
+    }
+}
+
+static uint64_t random_number(void)
+{
+    uint64_t number;
+    CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number));
+    return number;
+}
+
+/* Without a database nothing is remembered, so everything is new: positions of an epoch nobody has seen. */
+static void remember_nothing(struct space *s, const char *why)
+{
+    s->warm = NULL;
+    s->memory = (struct warm_memory){
+        .hash_secret = random_number(), .epoch = random_number(), .start_no = 1, .empty = true, .why = why};
+    s->warm_trouble = why;
+}
+
+static const char *warm_error_text(int error)
+{
+    switch (error) {
+    case WARM_E_ACCESS: return "its directory cannot be used: entries do not survive a restart";
+    case WARM_E_FULL: return "the disk is full: entries do not survive a restart";
+    default: return "its database cannot be opened: entries do not survive a restart";
+    }
+}
+
+static int open_warm(struct space *s, const char *state)
+{
+    char directory[PLACE_BYTES + 128];
+    if (!s->config->warm.warm || !state) {
+        remember_nothing(s, state ? "switched off"
+                                  : "the state directory cannot be used: entries do not survive a restart");
+        return 0;
+    }
+    snprintf(directory, sizeof(directory), "%s/%s", state, s->config->name);
+    struct warm_setup setup = {.options = &s->config->warm,
+                               .loop = s->loop,
+                               .directory = directory,
+                               .namespace = s->config->name,
+                               .page = s->page,
+                               .page_found = &s->found};
+    int error = warm_open(&setup, &s->memory, &s->warm);
+    if (error == WARM_E_LOCKED) {
+        log_error("another daemon uses this state", L_TEXT("directory", directory));
+        return -1;
+    }
+    if (error < 0) {
+        remember_nothing(s, warm_error_text(error));
+        log_error("no warm tier", L_TEXT("namespace", s->config->name), L_TEXT("directory", directory),
+                  L_TEXT("why", s->warm_trouble));
+    } else if (s->memory.empty && s->memory.why) {
+        log_warn("the warm tier starts empty", L_TEXT("namespace", s->config->name),
+                 L_TEXT("why", s->memory.why));
+    }
+    return 0;
+}
+
+/* F3: until when readers may still believe a killed predecessor.  A page that is missing may have been lost with its
+ * promises; only a state that was never used had no predecessor. */
+static uint64_t gate(const struct space *s, uint64_t now_ns)
+{
+    bool first_start = s->memory.empty && !s->memory.why;
+    if (s->found.same_boot)
+        return s->found.clean ? 0 : s->found.alive_until_ns;
+    return first_start ? 0 : clock_after(now_ns, s->config->l1.l1_lease);
+}
+
+static void open_l1(struct space *s)
+{
+    struct l1_setup setup = {.options = &s->config->l1,
+                             .loop = s->loop,
+                             .kills = s->kills,
+                             .namespace = s->config->name,
+                             .hash_secret = s->memory.hash_secret,
+                             .epoch = s->memory.epoch,
+                             .mirror = s->page ? page_mirror : NULL,
+                             .user = s->page};
+    if (!s->config->l1.l1) {
+        s->l1_trouble = "shared memory is switched off";
+    } else if (l1_create(&setup, &s->l1) < 0) {
+        s->l1 = NULL;
+        s->l1_trouble = "shared memory cannot be had";
+        log_error("no L1: every get costs a round trip", L_TEXT("namespace", s->config->name));
+    } else {
+        l1_open(s->l1);
+    }
+}
+
+static uint64_t loop_clock(const void *loop)
+{
+    return loop_now_ns(loop);
+}
+
+static void open_cache(struct space *s)
+{
+    s->gate_until_ns = gate(s, loop_now_fresh(s->loop));
+    struct cache_setup setup = {.options = &s->config->cache,
+                                .now_ns = loop_clock,
+                                .clock = s->loop,
+                                .namespace = s->config->name,
+                                .kills = s->kills,
+                                .l1 = s->l1 ? l1_tier(s->l1) : NULL,
+                                .warm = s->warm ? warm_tier(s->warm) : NULL,
+                                .hash_secret = s->memory.hash_secret,
+                                .epoch = s->memory.epoch,
+                                .start_no = s->memory.start_no,
+                                .gate_until_ns = s->gate_until_ns};
+    s->cache = cache_create(&setup);
+}
+
+int space_open(struct space *s, const struct space_setup *setup)
+{
+    *s = (struct space){.config = setup->config, .loop = setup->loop};
+    open_page(s, setup->state ? setup->state : "", setup->runtime);
+    if (open_warm(s, setup->state) < 0) {
+        s->page = page_close(s->page, false);
+        return -1;
+    }
+    s->kills = kills_create(s->memory.hash_secret);
+    if (s->warm)
+        warm_start(s->warm, s->kills);
+    open_l1(s);
+    open_cache(s);
+    s->session = (struct session_space){
+        .name = s->config->name, .cache = s->cache, .secret = false, .ops = &session_ops, .user = s};
+    return 0;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------- */
+
+static bool take_restored(void *user, const struct entry *e)
+{
+    struct space *s = user;
+    return !s->stopped && cache_take_restored(s->cache, e);
+}
+
+static void restored(void *user, uint64_t taken)
+{
+    struct space *s = user;
+    s->restoring = false;
+    s->restored = taken;
+    log_info("hot set restored", L_TEXT("namespace", s->config->name), L_U64("entries", taken),
+             L_U64("ms", (loop_now_fresh(s->loop) - s->restore_began_ns) / NS_PER_MS));
+}
+
+void space_restore(struct space *s)
+{
+    if (!s->warm || !s->l1)
+        return;
+    s->restoring = true;
+    s->restore_began_ns = loop_now_fresh(s->loop);
+    warm_restore(s->warm, take_restored, restored, s);
+}
+
+void space_tick(struct space *s)
+{
+    if (s->cache)
+        cache_tick(s->cache);
+}
+
+static void save_hot(struct space *s, uint32_t slots_max)
+{
+    if (!s->warm || !s->l1 || s->restoring) /* what is not back yet would be forgotten */
+        return;
+    uint64_t *hashes = must_alloc(HOT_KEYS * sizeof(*hashes));
+    uint32_t count = l1_hot(s->l1, hashes, HOT_KEYS, slots_max);
+    if (count)
+        warm_save_hot(s->warm, hashes, count);
+    free(hashes);
+}
+
+void space_save_hot(struct space *s)
+{
+    save_hot(s, HOT_SLOTS_A_CALL);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------------------ */
+
+static void warm_closed(void *user)
+{
+    struct space *s = user;
+    s->warm_stopped = true;
+    s->stopped(s->stopped_user);
+}
+
+void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user)
+{
+    s->stopped = stopped;
+    s->stopped_user = user;
+    save_hot(s, UINT32_MAX);
+    s->cache = cache_destroy(s->cache);
+    s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
+    if (s->warm)
+        warm_stop(s->warm, deadline_ns, warm_closed, s);
+    else
+        stopped(user);
+}
+
+void space_close(struct space *s)
+{
+    /* An older predecessor's promises may still be running: then the next daemon has to wait for them, as we did. */
+    bool clean = s->stopped && loop_now_fresh(s->loop) >= s->gate_until_ns;
+    s->cache = cache_destroy(s->cache);
+    s->l1 = l1_destroy(s->l1);
+    s->warm = warm_destroy(s->warm);
+    s->kills = kills_destroy(s->kills);
+    s->page = page_close(s->page, clean);
+}

@@ -1,0 +1,49 @@
+/* One namespace, put together: page, kills, warm tier, L1, cache.  Thread rule: before the loop runs, or on it. */
+#ifndef LARDER_APP_SPACE_H
+#define LARDER_APP_SPACE_H
+
+#include "app/config.h"
+#include "session/session.h"
+
+struct space {
+    struct session_space session; /* first: ops get it back */
+    const struct config_namespace *config;
+    struct loop *loop;
+    struct page *page;
+    struct page_found found;
+    struct warm *warm;
+    struct warm_memory memory;
+    struct kills *kills;
+    struct l1 *l1;
+    struct cache *cache;
+    const char *page_trouble, *warm_trouble, *l1_trouble; /* static sentences: why there is none, else NULL */
+    uint64_t gate_until_ns;
+    bool restoring;
+    uint64_t restore_began_ns;
+    uint64_t restored;
+    void (*stopped)(void *user);
+    void *stopped_user;
+    bool warm_stopped;
+};
+
+struct space_setup {
+    const struct config_namespace *config;
+    struct loop *loop;
+    const char *state; /* its real path: also what the runtime page is named after */
+    bool state_usable; /* it is there, ours, and nobody else's */
+    const char *runtime; /* NULL: no place on tmpfs */
+};
+
+/* Everything up to answering; may block.  Missing tiers are logged and told by the trouble sentences.  <0: another
+ * daemon has the state. */
+int space_open(struct space *s, const struct space_setup *setup);
+/* Carries the hot set into L1 in bounded turns. */
+void space_restore(struct space *s);
+void space_tick(struct space *s);     /* every 20 ms */
+void space_save_hot(struct space *s); /* every second; bounded */
+/* Nothing may ask the cache any more: saves the hot set, closes L1, lets the warm tier finish; `stopped` is called later,
+ * on the loop, always. */
+void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user);
+void space_close(struct space *s); /* after stopped, or instead of it when the loop never ran */
+
+#endif
