@@ -78,6 +78,7 @@ struct warm_setup {
     const char *namespace;
     struct page *page;     /* NULL: none; then changes are safe only after their commit */
     const struct page_found *page_found;
+    const char *boot_id;   /* NULL: of this machine; tests live in other boots */
 };
 
 /* What the state directory remembers; also made up when it remembers nothing. */
@@ -100,10 +101,10 @@ enum {
 int warm_open(const struct warm_setup *setup, struct warm_memory *ret_memory, struct warm **ret);
 /* The saved kills go into the map; then the tier may be used.  Separate, since the map needs the secret. */
 void warm_start(struct warm *w, struct kills *kills);
-/* Asks the warm thread to commit everything and mark the stop clean; `closed` is called when it has, after
- * `deadline_ns` at the latest (then unclean). */
+/* Asks the warm thread to commit everything and mark the stop clean; `closed` is called when it has, at
+ * `deadline_ns` (on loop_now_ns's clock) at the latest (then unclean).  After warm_start only. */
 void warm_stop(struct warm *w, uint64_t deadline_ns, void (*closed)(void *user), void *user);
-struct warm *warm_destroy(struct warm *w); /* after closed; NULL ok, returns NULL */
+struct warm *warm_destroy(struct warm *w); /* after closed, or never started; NULL ok, returns NULL */
 
 struct tier *warm_tier(struct warm *w);
 
@@ -116,6 +117,8 @@ void warm_restore(struct warm *w, bool (*take)(void *user, const struct entry *e
                   void (*done)(void *user, uint64_t taken), void *user);
 
 void warm_measure(struct warm *w, struct warm_figures *ret);
+/* No entry in here has a position below this (0: not known yet): kills at or below it mask nothing here. */
+uint64_t warm_oldest_v(const struct warm *w);
 /* NULL, or a static sentence: what is wrong ("disk full: entries are not kept", "file was corrupt and moved aside"). */
 const char *warm_trouble(const struct warm *w);
 

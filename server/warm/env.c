@@ -1,0 +1,415 @@
+/* Flags: no WRITEMAP, since a full disk ends a writer through it by SIGBUS; NOSYNC and NOMETASYNC, since kill -9 loses
+ * no page cache and another boot without a clean stop starts empty anyway; NORDAHEAD for random reads; NOTLS, since
+ * a reader here belongs to who made it and not to a thread. */
+#include "warm/env_mdb.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include "base/check.h"
+
+enum {
+    DATABASES = 5,
+    READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
+    STATE_FORMAT = 1,
+};
+
+#define STATE_MAGIC 0x4d52415752414c31ull
+
+int env_answer(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS: return 0;
+    case MDB_NOTFOUND: return ENV_NONE;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case MDB_PAGE_FULL:
+    case MDB_CURSOR_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EIO: /* LMDB's word for a short write, which is what a disk does while it becomes full */
+        return ENV_FULL;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOTDIR: return ENV_ACCESS;
+    case MDB_INVALID:
+    case MDB_CORRUPTED:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_BAD_VALSIZE: return ENV_BROKEN;
+    default: return ENV_SYSTEM;
+    }
+}
+
+/* ======= opening ======= */
+
+static int open_databases(struct env *env)
+{
+    const struct {
+        const char *name;
+        unsigned flags;
+        MDB_dbi *dbi;
+    } table[DATABASES] = {
+        {"v", 0, &env->v}, {"i", MDB_INTEGERKEY, &env->i}, {"k", MDB_INTEGERKEY, &env->k},
+        {"m", 0, &env->m}, {"h", MDB_INTEGERKEY, &env->h},
+    };
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    if (rc)
+        return rc;
+    for (unsigned n = 0; n < DATABASES && rc == 0; n++)
+        rc = mdb_dbi_open(txn, table[n].name, MDB_CREATE | table[n].flags, table[n].dbi);
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int open_mdb(struct env *env, const char *path)
+{
+    int rc = mdb_env_create(&env->mdb);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(env->mdb, env->map_bytes);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(env->mdb, DATABASES);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(env->mdb, READERS_MAX);
+    if (rc == 0)
+        rc = mdb_env_open(env->mdb, path, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NORDAHEAD | MDB_NOTLS, 0600);
+    return rc ? rc : open_databases(env);
+}
+
+int env_open(const char *path, uint64_t map_bytes, struct env **ret)
+{
+    struct env *env = must_alloc(sizeof(*env));
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    env->map_bytes = map_bytes / page * page;
+    int rc = open_mdb(env, path);
+    if (rc)
+        env = env_close(env);
+    *ret = env;
+    return env_answer(rc);
+}
+
+struct env *env_close(struct env *env)
+{
+    if (env && env->mdb)
+        mdb_env_close(env->mdb);
+    free(env);
+    return NULL;
+}
+
+int env_sync(struct env *env)
+{
+    return env_answer(mdb_env_sync(env->mdb, 1));
+}
+
+/* ======= state ======= */
+
+struct saved_state {
+    uint64_t magic, format;
+    struct env_state state;
+    uint64_t checksum;
+};
+
+static uint64_t state_checksum(const struct saved_state *s)
+{
+    return XXH3_64bits(s, offsetof(struct saved_state, checksum));
+}
+
+static int begin_read(struct env *env, MDB_txn **ret)
+{
+    return mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, ret);
+}
+
+static int read_state(struct env *env, MDB_txn *txn, struct env_state *ret)
+{
+    struct saved_state s;
+    MDB_val key = val("state", 5), data;
+    int rc = mdb_get(txn, env->m, &key, &data);
+    if (rc)
+        return env_answer(rc);
+    if (data.mv_size != sizeof(s))
+        return ENV_BROKEN;
+    memcpy(&s, data.mv_data, sizeof(s));
+    if (s.magic != STATE_MAGIC || s.format != STATE_FORMAT || s.checksum != state_checksum(&s))
+        return ENV_BROKEN;
+    *ret = s.state;
+    ret->boot_id[sizeof(ret->boot_id) - 1] = '\0';
+    return 0;
+}
+
+int env_load(struct env *env, struct env_state *ret)
+{
+    MDB_txn *txn;
+    int rc = env_answer(begin_read(env, &txn));
+    if (rc)
+        return rc;
+    rc = read_state(env, txn, ret);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+int env_save(struct env_txn *t, const struct env_state *state)
+{
+    struct saved_state s;
+    memset(&s, 0, sizeof(s)); /* padding is part of the checksum */
+    s.magic = STATE_MAGIC;
+    s.format = STATE_FORMAT;
+    s.state = *state;
+    s.checksum = state_checksum(&s);
+    MDB_val key = val("state", 5), data = val(&s, sizeof(s));
+    return env_answer(mdb_put(t->handle, t->env->m, &key, &data, 0));
+}
+
+/* ======= reads ======= */
+
+void env_buffer_take(struct env_buffer *b, struct slice bytes)
+{
+    if (bytes.size > b->room) {
+        free(b->data);
+        b->room = bytes.size + bytes.size / 2;
+        b->data = must_alloc(b->room);
+    }
+    memcpy(b->data, bytes.data, bytes.size);
+    b->size = bytes.size;
+}
+
+void env_buffer_free(struct env_buffer *b)
+{
+    free(b->data);
+    *b = (struct env_buffer){0};
+}
+
+struct env_reader {
+    struct env *env;
+    MDB_txn *txn; /* reset: holds no snapshot */
+};
+
+struct env_reader *env_reader_create(struct env *env)
+{
+    MDB_txn *txn;
+    if (begin_read(env, &txn) != 0)
+        return NULL;
+    mdb_txn_reset(txn);
+    struct env_reader *r = must_alloc(sizeof(*r));
+    *r = (struct env_reader){env, txn};
+    return r;
+}
+
+struct env_reader *env_reader_destroy(struct env_reader *r)
+{
+    if (r)
+        mdb_txn_abort(r->txn);
+    free(r);
+    return NULL;
+}
+
+int env_find(struct env *env, MDB_txn *txn, uint64_t hash, uint64_t *ret_sequence)
+{
+    MDB_val key = val(&hash, sizeof(hash)), data;
+    int rc = mdb_get(txn, env->i, &key, &data);
+    if (rc)
+        return rc;
+    if (data.mv_size != sizeof(*ret_sequence))
+        return MDB_CORRUPTED;
+    memcpy(ret_sequence, data.mv_data, sizeof(*ret_sequence));
+    return 0;
+}
+
+int env_find_record(struct env *env, MDB_txn *txn, uint64_t sequence, MDB_val *ret)
+{
+    uint64_t place = htobe64(sequence);
+    MDB_val key = val(&place, sizeof(place));
+    return mdb_get(txn, env->v, &key, ret);
+}
+
+int env_fetch(struct env_reader *r, uint64_t hash, struct env_buffer *ret, uint64_t *ret_sequence)
+{
+    MDB_val data;
+    int rc = mdb_txn_renew(r->txn);
+    if (rc)
+        return env_answer(rc);
+    rc = env_find(r->env, r->txn, hash, ret_sequence);
+    if (rc == 0)
+        rc = env_find_record(r->env, r->txn, *ret_sequence, &data);
+    if (rc == 0)
+        env_buffer_take(ret, slice_of(data.mv_data, data.mv_size));
+    mdb_txn_reset(r->txn);
+    return env_answer(rc);
+}
+
+bool env_contains(struct env_reader *r, uint64_t hash)
+{
+    uint64_t sequence;
+    if (mdb_txn_renew(r->txn) != 0)
+        return false;
+    int rc = env_find(r->env, r->txn, hash, &sequence);
+    mdb_txn_reset(r->txn);
+    return rc == 0;
+}
+
+uint64_t env_sequence_of(const MDB_val *key)
+{
+    uint64_t place = 0;
+    if (key->mv_size == sizeof(place))
+        memcpy(&place, key->mv_data, sizeof(place));
+    return be64toh(place);
+}
+
+/* To the first record at or above `sequence`, or the last one below it. */
+static int position(MDB_cursor *cursor, uint64_t sequence, bool backward, MDB_val *key, MDB_val *data)
+{
+    uint64_t place = htobe64(sequence);
+    *key = val(&place, sizeof(place));
+    int rc = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
+    if (!backward)
+        return rc;
+    return mdb_cursor_get(cursor, key, data, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+}
+
+int env_walk(struct env_reader *r, uint64_t sequence, bool backward,
+             bool (*each)(void *user, uint64_t sequence, struct slice record), void *user)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int rc = mdb_txn_renew(r->txn);
+    if (rc)
+        return env_answer(rc);
+    rc = mdb_cursor_open(r->txn, r->env->v, &cursor);
+    if (rc == 0) {
+        rc = position(cursor, sequence, backward, &key, &data);
+        while (rc == 0 && each(user, env_sequence_of(&key), slice_of(data.mv_data, data.mv_size)))
+            rc = mdb_cursor_get(cursor, &key, &data, backward ? MDB_PREV : MDB_NEXT);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_reset(r->txn);
+    return env_answer(rc);
+}
+
+bool env_kill_of(const MDB_val *data, struct env_kill *ret)
+{
+    if (data->mv_size != sizeof(*ret))
+        return false;
+    memcpy(ret, data->mv_data, sizeof(*ret));
+    return true;
+}
+
+static int each_kill(struct env *env, MDB_cursor *cursor,
+                     void (*each)(void *user, uint64_t name, uint64_t hard_v, uint64_t soft_v), void *user)
+{
+    MDB_val key, data;
+    struct env_kill kill;
+    uint64_t name;
+    int rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
+        if (key.mv_size != sizeof(name) || !env_kill_of(&data, &kill))
+            return MDB_CORRUPTED;
+        memcpy(&name, key.mv_data, sizeof(name));
+        each(user, name, kill.hard_v, kill.soft_v);
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int env_each_kill(struct env *env, void (*each)(void *user, uint64_t name, uint64_t hard_v, uint64_t soft_v),
+                  void *user)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    int rc = begin_read(env, &txn);
+    if (rc)
+        return env_answer(rc);
+    rc = mdb_cursor_open(txn, env->k, &cursor);
+    if (rc == 0) {
+        rc = each_kill(env, cursor, each, user);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return env_answer(rc);
+}
+
+static int load_hot(MDB_cursor *cursor, uint64_t **ret, uint32_t *ret_count)
+{
+    MDB_val key, data;
+    int rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
+        uint32_t more = (uint32_t)(data.mv_size / sizeof(uint64_t));
+        if (more > HOT_CHUNK || *ret_count > ENV_HOT_MAX)
+            return MDB_CORRUPTED;
+        *ret = must_realloc(*ret, (*ret_count + more) * sizeof(uint64_t));
+        memcpy(*ret + *ret_count, data.mv_data, more * sizeof(uint64_t));
+        *ret_count += more;
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    *ret = NULL;
+    *ret_count = 0;
+    int rc = begin_read(env, &txn);
+    if (rc)
+        return env_answer(rc);
+    rc = mdb_cursor_open(txn, env->h, &cursor);
+    if (rc == 0) {
+        rc = load_hot(cursor, ret, ret_count);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return env_answer(rc);
+}
+
+static bool take_sequence(void *user, uint64_t sequence, struct slice record)
+{
+    (void)record;
+    *(uint64_t *)user = sequence;
+    return false;
+}
+
+uint64_t env_last_sequence(struct env *env)
+{
+    uint64_t last = 0;
+    struct env_reader *r = env_reader_create(env);
+    if (r)
+        env_walk(r, UINT64_MAX, true, take_sequence, &last);
+    env_reader_destroy(r);
+    return last;
+}
+
+/* ======= sizes ======= */
+
+/* Pages a table holds.  Counting these is O(1); counting the free ones would mean reading the free list. */
+static uint64_t pages(const MDB_stat *s)
+{
+    return s->ms_branch_pages + s->ms_leaf_pages + s->ms_overflow_pages;
+}
+
+int env_measure(struct env *env, struct env_sizes *ret)
+{
+    const MDB_dbi all[] = {0, 1, env->v, env->i, env->k, env->m, env->h}; /* 0 and 1: free list and names */
+    MDB_txn *txn;
+    MDB_stat s = {0};
+    uint64_t used = 2; /* the meta pages */
+    int rc = begin_read(env, &txn);
+    if (rc)
+        return env_answer(rc);
+    for (unsigned n = 0; n < COUNT_OF(all) && rc == 0; n++) {
+        rc = mdb_stat(txn, all[n], &s);
+        used += pages(&s);
+        if (all[n] == env->v)
+            ret->entries = s.ms_entries;
+        if (all[n] == env->k)
+            ret->kills = s.ms_entries;
+    }
+    mdb_txn_abort(txn);
+    ret->bytes_used = used * s.ms_psize;
+    ret->bytes_max = env->map_bytes;
+    return env_answer(rc);
+}

@@ -1,0 +1,117 @@
+/* The LMDB environment of one namespace: open, reads, write transactions; foreign error codes stop here.
+ *
+ *   v  sequence (be64)       → record        appended, evicted from the front
+ *   i  hash of key           → sequence
+ *   k  hash of tag or prefix → hard V, soft V
+ *   m  "state"               → struct env_state
+ *   h  number of chunk       → hot key hashes, hottest first
+ *
+ * What must stay true: i names for each key at most one sequence and v holds at most one record of a key; a
+ * transaction either has all effects up to its env_state.applied or none; nobody holds a read transaction while
+ * control is elsewhere. */
+#ifndef LARDER_WARM_ENV_H
+#define LARDER_WARM_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/slice.h"
+#include "warm/record.h"
+
+struct env;
+
+/* Answers of everything here that returns int, besides 0. */
+enum {
+    ENV_NONE = 1,  /* not there */
+    ENV_FULL = -1, /* the map or the disk is full: the transaction is lost, evict and try again */
+    ENV_ACCESS = -2,
+    ENV_BROKEN = -3, /* not an environment, or a corrupt one */
+    ENV_SYSTEM = -4,
+};
+
+/* What one commit fixes about the whole. */
+struct env_state {
+    uint64_t secret, epoch, start_no;
+    char boot_id[40];
+    uint64_t clean;
+    uint64_t page_id;    /* of the runtime page the run uses; 0: none */
+    uint64_t applied;    /* sequence of the newest change in here */
+    uint64_t dead_below; /* records of a lower sequence are dead */
+    uint64_t floor_v, soft_floor_v;
+};
+
+int env_open(const char *path, uint64_t map_bytes, struct env **ret);
+struct env *env_close(struct env *env); /* NULL ok, returns NULL */
+int env_sync(struct env *env);
+/* ENV_NONE: a new environment; ENV_BROKEN: written by somebody else. */
+int env_load(struct env *env, struct env_state *ret);
+
+/* ---- reads: any thread, each with a reader of its own; nothing is held between two calls ---- */
+
+struct env_buffer {
+    char *data;
+    size_t size, room;
+};
+void env_buffer_take(struct env_buffer *b, struct slice bytes);
+void env_buffer_free(struct env_buffer *b);
+
+struct env_reader;
+struct env_reader *env_reader_create(struct env *env); /* NULL: too many */
+struct env_reader *env_reader_destroy(struct env_reader *r);
+/* Copies the record of a hash.  0, ENV_NONE, or < 0. */
+int env_fetch(struct env_reader *r, uint64_t hash, struct env_buffer *ret, uint64_t *ret_sequence);
+/* Is there a record of that hash?  Reads the index only. */
+bool env_contains(struct env_reader *r, uint64_t hash);
+/* Walks records from `sequence` on (or, backward, below it) until `each` returns false. */
+int env_walk(struct env_reader *r, uint64_t sequence, bool backward,
+             bool (*each)(void *user, uint64_t sequence, struct slice record), void *user);
+int env_each_kill(struct env *env, void (*each)(void *user, uint64_t name, uint64_t hard_v, uint64_t soft_v),
+                  void *user);
+enum { ENV_HOT_MAX = 262144 }; /* 2 MiB: more than fits in the first seconds of a restart */
+/* The saved hot set; *ret is allocated. */
+int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count);
+uint64_t env_last_sequence(struct env *env);
+
+/* ---- writes: one thread, one transaction ---- */
+
+struct env_txn {
+    struct env *env;
+    void *handle; /* MDB_txn */
+};
+int env_begin(struct env *env, struct env_txn *ret);
+int env_commit(struct env_txn *t); /* on failure all of it is gone */
+void env_abort(struct env_txn *t);
+
+int env_save(struct env_txn *t, const struct env_state *state);
+/* Removes what the key had before; `sequence` is higher than all in the database. */
+int env_put(struct env_txn *t, uint64_t sequence, uint64_t hash, struct slice record);
+/* Removes the record of a hash unless its position in `epoch` is v or newer. */
+int env_drop(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v);
+/* Removes one record, if it is still the one of its hash or nobody's. */
+int env_erase(struct env_txn *t, uint64_t sequence);
+int env_relife(struct env_txn *t, uint64_t hash, struct record_change change, const struct record_clock *now);
+int env_kill(struct env_txn *t, uint64_t name, uint64_t hard_v, uint64_t soft_v);
+int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count);
+/* Removes up to `count` records from the front, all of them below `below`. */
+int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_evicted);
+
+/* Looks at up to `count` records from *sequence on without changing them; 0 in *sequence: the end was reached. */
+struct env_seen {
+    uint64_t sequence;
+    struct record record;
+    bool bad;
+};
+int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count,
+                bool (*unwanted)(void *user, struct env_txn *t, const struct env_seen *seen), void *user,
+                uint32_t *ret_removed);
+/* Hard and soft position of the kill of a name, 0 when there is none. */
+int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64_t *ret_soft_v);
+/* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends. */
+int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count);
+
+struct env_sizes {
+    uint64_t entries, kills, bytes_used, bytes_max;
+};
+int env_measure(struct env *env, struct env_sizes *ret);
+
+#endif

@@ -1,0 +1,32 @@
+/* What env.c and env_write.c share: LMDB's own types, not to be seen outside of the two. */
+#ifndef LARDER_WARM_ENV_MDB_H
+#define LARDER_WARM_ENV_MDB_H
+
+#include <lmdb.h>
+#include "warm/env.h"
+
+enum { HOT_CHUNK = 128 }; /* hashes in a record of h: 1 KiB stays off overflow pages */
+
+struct env {
+    MDB_env *mdb;
+    MDB_dbi v, i, k, m, h;
+    uint64_t map_bytes;
+};
+
+struct env_kill {
+    uint64_t hard_v, soft_v;
+};
+
+static inline MDB_val val(const void *data, size_t size)
+{
+    return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)data};
+}
+
+int env_answer(int rc);
+/* These return LMDB's codes. */
+int env_find(struct env *env, MDB_txn *txn, uint64_t hash, uint64_t *ret_sequence);
+int env_find_record(struct env *env, MDB_txn *txn, uint64_t sequence, MDB_val *ret);
+uint64_t env_sequence_of(const MDB_val *key);
+bool env_kill_of(const MDB_val *data, struct env_kill *ret);
+
+#endif

@@ -1,0 +1,103 @@
+/* The tier's own structure, shared by open.c, warm.c (changes), get.c (reads), restore.c and list.c. */
+#ifndef LARDER_WARM_INSIDE_H
+#define LARDER_WARM_INSIDE_H
+
+#include "warm/env.h"
+#include "warm/overlay.h"
+#include "warm/page.h"
+#include "warm/warm.h"
+#include "warm/writer.h"
+
+struct restore;
+
+/* A read on the pool, or a batch of them: changes committed since it began stay in the overlay until it ends. */
+struct warm_read {
+    struct list node;
+    uint64_t ticket;
+};
+
+struct warm {
+    struct tier tier;
+    struct warm_options options;
+    struct loop *loop;
+    struct page *page;
+    struct kills *kills;
+    struct env *env;
+    struct env_state state; /* as of the start of this run */
+    uint32_t boot;
+    char boot_id[37];
+    char *directory, *data_path, *lock_path;
+    int owner_file, floor_file;
+    const char *why_empty;
+
+    /* changes */
+    struct writer *writer;
+    struct overlay *overlay;
+    struct list replayed; /* from the page's journal, until warm_start */
+    uint64_t sequence;    /* newest given out */
+    uint64_t dead_below;  /* records of a lower sequence are dead */
+    uint64_t unsafe;      /* newest change that kill -9 could undo before its commit */
+    uint64_t safe;        /* changes up to here it cannot undo */
+    uint64_t queue_bytes;
+    uint64_t queued_min_v, queued_before_min_v, queued_mark; /* see warm_oldest_v */
+    bool failing;
+    struct list barriers; /* by what they wait for */
+    struct list settlers;
+
+    /* reads */
+    struct env_reader *reader;
+    struct env_buffer found;
+    uint64_t tickets;
+    struct list reads;     /* under way, oldest first */
+    struct list lingering; /* committed changes that reads under way may have missed */
+    struct restore *restore;
+
+    /* stopping */
+    struct wakeup news;
+    struct timer deadline;
+    unsigned handles; /* open on the loop */
+    bool started, stopping, exited, closed;
+    struct writer_news last_news;
+    void (*on_closed)(void *user);
+    void *user;
+
+    struct saved_kills {
+        struct saved_kill {
+            uint64_t name, hard_v, soft_v;
+        } * list;
+        size_t count, room;
+        uint64_t floor_v, soft_floor_v;
+    } saved;
+    uint64_t hits, misses, offloaded, puts_dropped, bad, drops, expired, collapses, restored;
+};
+
+static inline struct warm *warm_of(struct tier *t)
+{
+    return (struct warm *)t;
+}
+
+/* warm.c */
+void warm_queue(struct warm *w, struct op *op); /* from the journal, before the writer runs */
+int warm_submit(struct warm *w, struct op *op);
+void warm_release_lingering(struct warm *w);
+void warm_save_kill(struct warm *w, uint64_t name, uint64_t hard_v, uint64_t soft_v);
+/* As the tier's barrier, but waits for the commit even when the page holds the changes. */
+void warm_settle(struct warm *w, struct tier_barrier *barrier);
+void warm_maybe_closed(struct warm *w);
+
+/* get.c */
+int warm_get(struct tier *t, struct tier_read *read);
+void warm_read_begin(struct warm *w, struct warm_read *r);
+void warm_read_end(struct warm *w, struct warm_read *r);
+/* TIER_FOUND with the entry as it is to be given out, or TIER_MISSED with the reason. */
+int warm_judge(struct warm *w, struct slice bytes, uint64_t sequence, const struct op *op, uint64_t now_ns,
+               struct entry *ret, enum miss_reason *ret_reason);
+
+/* restore.c */
+void warm_restore_cancel(struct warm *w);
+
+/* list.c */
+void warm_list(struct tier *t, uint64_t *cursor, uint32_t limit, uint64_t now_ns,
+               bool (*each)(void *user, const struct tier_listed *listed), void *user);
+
+#endif

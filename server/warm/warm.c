@@ -1,0 +1,633 @@
+/* Changes, barriers, the end.
+ *
+ * What must stay true: a change is in the overlay before its call returns; it is in the page, or the call said
+ * TIER_UNSAFE and a barrier waits for its commit; when neither page nor disk takes any more, everything below a floor
+ * is given up, so that nobody waits for ever. */
+#include "warm/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { VALUE_SHARE = 4 }; /* a record may take a quarter of the map: more would evict all others for one */
+
+static void op_free(struct warm *w, struct op *op)
+{
+    CHECK(!op->in_table);
+    w->queue_bytes -= sizeof(*op) + op->size;
+    free(op);
+}
+
+static void free_all(struct warm *w, struct list *ops)
+{
+    struct list *node;
+    while ((node = list_first(ops))) {
+        list_remove(node);
+        op_free(w, CONTAINER_OF(node, struct op, node));
+    }
+}
+
+/* ======= barriers ======= */
+
+static struct list *node_of(struct tier_barrier *b)
+{
+    return (struct list *)(void *)b->tier_private;
+}
+
+static uint64_t wants(const struct tier_barrier *b)
+{
+    return (uint64_t)(uintptr_t)b->tier_private[2];
+}
+
+static void wait_for(struct warm *w, struct list *waiting, struct tier_barrier *b, uint64_t sequence)
+{
+    b->tier_private[2] = (void *)(uintptr_t)sequence;
+    list_append(waiting, node_of(b));
+    writer_hurry(w->writer);
+}
+
+static void release(struct list *waiting, uint64_t reached)
+{
+    struct list *node;
+    while ((node = list_first(waiting))) {
+        struct tier_barrier *b = (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
+        if (wants(b) > reached)
+            return;
+        list_remove(node);
+        b->done(b);
+    }
+}
+
+static void warm_barrier(struct tier *t, struct tier_barrier *b)
+{
+    struct warm *w = warm_of(t);
+    if (w->unsafe <= w->safe)
+        b->done(b);
+    else
+        wait_for(w, &w->barriers, b, w->unsafe);
+}
+
+void warm_settle(struct warm *w, struct tier_barrier *b)
+{
+    wait_for(w, &w->settlers, b, w->sequence);
+}
+
+/* ======= collapse ======= */
+
+static void became_safe(struct warm *w, uint64_t sequence)
+{
+    if (sequence > w->safe)
+        w->safe = sequence;
+    release(&w->barriers, w->safe);
+}
+
+/* Everything stored so far is given up: then all changes waiting for a commit are about nothing (F10).  Kills too:
+ * what is stored from here on was judged against them. */
+static void collapse(struct warm *w)
+{
+    struct list waiting;
+    list_init(&waiting);
+    w->collapses++;
+    w->dead_below = ++w->sequence;
+    writer_collapse(w->writer, w->dead_below, &waiting);
+    overlay_clear(w->overlay);
+    free_all(w, &waiting);
+    free_all(w, &w->lingering);
+    log_warn("warm tier: too many changes without a commit, all entries are given up");
+    if (!w->page)
+        return; /* the writer puts the floor into its file, and says so */
+    page_set_floor(w->page, w->dead_below);
+    page_forget(w->page, UINT64_MAX);
+    became_safe(w, w->dead_below);
+}
+
+/* ======= the way of a change ======= */
+
+static enum page_kind kind_in_page(const struct op *op, bool hard)
+{
+    switch (op->class) {
+    case OP_OF_KEY: return hard ? PAGE_KEY : PAGE_SOFT_KEY;
+    case OP_OF_NAME: return hard ? PAGE_NAME : PAGE_SOFT_NAME;
+    default: return hard ? PAGE_FLOOR : PAGE_SOFT_FLOOR;
+    }
+}
+
+/* Position behind its record, or 0. */
+static uint64_t write_journal(struct warm *w, const struct op *op)
+{
+    uint64_t end = 0;
+    if (!w->page || op->need == COVER_NONE)
+        return 0;
+    if (op->class == OP_OF_KEY)
+        return page_append(w->page, kind_in_page(op, op->need == COVER_HARD), op->hash, op->sequence);
+    if (op->hard_v)
+        end = page_append(w->page, kind_in_page(op, true), op->hash, op->hard_v);
+    if (op->soft_v && (end || !op->hard_v))
+        end = page_append(w->page, kind_in_page(op, false), op->hash, op->soft_v);
+    return end;
+}
+
+/* Behind all others.  With a full journal it rather takes the place of the old one, which then waits for a commit. */
+static bool place_last(struct warm *w, struct op *old, struct op *op)
+{
+    op->sequence = w->sequence + 1;
+    op->journal_end = write_journal(w, op);
+    if (op->journal_end)
+        op->cover = op->need;
+    else if (old && writer_replace(w->writer, old, op, true))
+        return true;
+    w->sequence++;
+    bool mine = old && writer_take_back(w->writer, old);
+    writer_append(w->writer, op);
+    return mine;
+}
+
+static void forget_replaced(struct warm *w, struct op *old, bool mine)
+{
+    if (mine)
+        op_free(w, old);
+    else if (old->place == OP_LINGERING) {
+        list_remove(&old->node);
+        op_free(w, old);
+    } /* else the writer has it and hands it back */
+}
+
+static void note_put(struct warm *w, uint64_t v)
+{
+    if (v < w->queued_min_v)
+        w->queued_min_v = v;
+    if (v < w->queued_before_min_v)
+        w->queued_before_min_v = v;
+}
+
+int warm_submit(struct warm *w, struct op *op)
+{
+    w->queue_bytes += sizeof(*op) + op->size;
+    if (op->kind == OP_PUT)
+        note_put(w, op->v);
+    struct op *old = overlay_find(w->overlay, op->class, op->hash);
+    bool mine = old && writer_replace(w->writer, old, op, false);
+    if (!mine)
+        mine = place_last(w, old, op);
+    overlay_insert(w->overlay, op);
+    if (old)
+        forget_replaced(w, old, mine);
+    if (!op_unsafe(op))
+        return TIER_DONE;
+    if (op->sequence > w->unsafe)
+        w->unsafe = op->sequence;
+    return TIER_UNSAFE;
+}
+
+/* A floor on its way into its file is enough for all who wait. */
+static bool collapse_is_under_way(const struct warm *w)
+{
+    return !w->page && w->dead_below > w->last_news.floor_written;
+}
+
+/* Before a change looks at what it changes. */
+static void make_room(struct warm *w)
+{
+    bool stuck = w->failing && w->page && page_full(w->page);
+    if (stuck || overlay_count(w->overlay) >= OVERLAY_MAX)
+        collapse(w);
+}
+
+void warm_queue(struct warm *w, struct op *op)
+{
+    w->queue_bytes += sizeof(*op) + op->size;
+    op->sequence = ++w->sequence;
+    op->cover = op->need;
+    overlay_insert(w->overlay, op);
+    list_append(&w->replayed, &op->node);
+}
+
+/* ======= changes of keys ======= */
+
+static int drop_key(struct warm *w, uint64_t hash, uint64_t v)
+{
+    struct op *op = op_create(OP_DROP, OP_OF_KEY, hash, 0);
+    op->need = COVER_HARD;
+    op->v = v;
+    return warm_submit(w, op);
+}
+
+/* The half of a put that is never left out. */
+static int refuse_put(struct warm *w, const struct entry *e, int why)
+{
+    w->puts_dropped += why == TIER_UNSTORED;
+    return drop_key(w, e->key_hash, UINT64_MAX) == TIER_UNSAFE ? TIER_UNSAFE : why;
+}
+
+static struct op *op_put(struct warm *w, const struct entry *e, uint64_t now_ns)
+{
+    struct record_clock now = {w->boot, now_ns, clock_wall_ns()};
+    struct op *op = op_create(OP_PUT, OP_OF_KEY, e->key_hash, record_bytes(e));
+    record_encode(op->bytes, e, &now);
+    op->need = COVER_HARD;
+    op->v = e->v;
+    return op;
+}
+
+static int warm_put(struct tier *t, const struct entry *e)
+{
+    struct warm *w = warm_of(t);
+    make_room(w);
+    uint64_t now = loop_now_ns(w->loop), size = record_bytes(e);
+    if (size > w->options.warm_bytes / VALUE_SHARE || e->value.size > RECORD_VALUE_MAX)
+        return refuse_put(w, e, TIER_TOO_BIG);
+    if (w->queue_bytes + size > w->options.warm_queue_bytes || writer_refuses_puts(w->writer, now))
+        return refuse_put(w, e, TIER_UNSTORED);
+    return warm_submit(w, op_put(w, e, now));
+}
+
+static bool is_newer(const struct op *old, uint64_t v)
+{
+    return old && old->kind == OP_PUT && old->v >= v;
+}
+
+static int warm_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v)
+{
+    struct warm *w = warm_of(t);
+    make_room(w);
+    struct op *old = overlay_find(w->overlay, OP_OF_KEY, key_hash);
+    if (is_newer(old, v))
+        return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;
+    w->drops++;
+    return drop_key(w, key_hash, old && old->kind == OP_DROP && old->v > v ? old->v : v);
+}
+
+static int change_put(struct warm *w, const struct op *old, struct record_change change)
+{
+    struct record r;
+    uint64_t now = loop_now_ns(w->loop);
+    CHECK(record_decode_unchecked(slice_of(old->bytes, old->size), &r));
+    record_apply(change, &r.entry);
+    return warm_submit(w, op_put(w, &r.entry, now));
+}
+
+/* A change of life of whatever is there: folded into the newest queued change of the key. */
+static int change_life(struct warm *w, uint64_t hash, struct record_change change)
+{
+    const struct op *old = overlay_find(w->overlay, OP_OF_KEY, hash);
+    if (old && old->kind == OP_DROP)
+        return TIER_NOT_THERE;
+    if (old && old->kind == OP_PUT)
+        return change_put(w, old, change);
+    struct op *op = op_create(OP_LIFE, OP_OF_KEY, hash, 0);
+    op->change = old ? record_both(old->change, change) : change;
+    op->need = op->change.stale ? COVER_SOFT : COVER_NONE; /* a longer life lost is no harm */
+    return warm_submit(w, op);
+}
+
+static int warm_soften(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns)
+{
+    struct warm *w = warm_of(t);
+    make_room(w);
+    const struct op *old = overlay_find(w->overlay, OP_OF_KEY, key_hash);
+    if (is_newer(old, v))
+        return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;
+    int rc = change_life(w, key_hash, record_soften(now_ns));
+    return rc == TIER_NOT_THERE ? TIER_DONE : rc;
+}
+
+static int warm_touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+{
+    struct warm *w = warm_of(t);
+    make_room(w);
+    bool queued = overlay_find(w->overlay, OP_OF_KEY, key_hash);
+    if (!queued && w->reader && writer_file_is_resident(w->writer) && !env_contains(w->reader, key_hash))
+        return TIER_NOT_THERE;
+    return change_life(w, key_hash, record_prolong(soft_ns, hard_ns));
+}
+
+/* ======= kills ======= */
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, uint64_t hash, uint64_t v, bool soft)
+{
+    make_room(w);
+    const struct op *old = overlay_find(w->overlay, class, hash);
+    struct op *op = op_create(kind, class, hash, 0);
+    op->need = COVER_HARD;
+    op->hard_v = higher(soft ? 0 : v, old ? old->hard_v : 0);
+    op->soft_v = higher(soft ? v : 0, old ? old->soft_v : 0);
+    return warm_submit(w, op);
+}
+
+static int warm_kill(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
+{
+    return submit_kill(warm_of(t), OP_KILL, OP_OF_NAME, name_hash, v, soft);
+}
+
+static int warm_floor(struct tier *t, uint64_t v, bool soft)
+{
+    return submit_kill(warm_of(t), OP_FLOOR, OP_OF_FLOOR, 0, v, soft);
+}
+
+void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count)
+{
+    make_room(w);
+    if (count > ENV_HOT_MAX)
+        count = ENV_HOT_MAX;
+    struct op *op = op_create(OP_HOT, OP_OF_HOT, 0, count * sizeof(*hashes));
+    memcpy(op->bytes, hashes, count * sizeof(*hashes));
+    warm_submit(w, op);
+}
+
+/* ======= news of the writer ======= */
+
+static bool linger_is_over(const struct warm *w, const struct op *op)
+{
+    const struct list *oldest = list_first(&w->reads);
+    return !oldest || CONTAINER_OF(oldest, struct warm_read, node)->ticket >= op->linger;
+}
+
+void warm_release_lingering(struct warm *w)
+{
+    struct list *node;
+    while ((node = list_first(&w->lingering))) {
+        struct op *op = CONTAINER_OF(node, struct op, node);
+        if (!linger_is_over(w, op))
+            return;
+        overlay_remove(w->overlay, op);
+        list_remove(node);
+        op_free(w, op);
+    }
+}
+
+static void retire(struct warm *w, struct list *finished)
+{
+    struct list *node;
+    while ((node = list_first(finished))) {
+        struct op *op = CONTAINER_OF(node, struct op, node);
+        list_remove(node);
+        if (!op->in_table) {
+            op_free(w, op);
+            continue;
+        }
+        op->place = OP_LINGERING;
+        op->linger = w->tickets;
+        list_append(&w->lingering, node);
+    }
+    warm_release_lingering(w);
+}
+
+/* Puts queued before the mark are all in commits: the younger half takes their place. */
+static void rotate_queued_min(struct warm *w, uint64_t committed)
+{
+    if (committed < w->queued_mark)
+        return;
+    w->queued_before_min_v = w->queued_min_v;
+    w->queued_min_v = UINT64_MAX;
+    w->queued_mark = w->sequence;
+}
+
+static void on_news(struct wakeup *news)
+{
+    struct warm *w = CONTAINER_OF(news, struct warm, news);
+    struct list finished;
+    list_init(&finished);
+    writer_collect(w->writer, &finished, &w->last_news);
+    retire(w, &finished);
+    rotate_queued_min(w, w->last_news.committed);
+    w->failing = w->last_news.failing;
+    became_safe(w, higher(w->last_news.committed, w->page ? 0 : w->last_news.floor_written));
+    release(&w->settlers, w->last_news.committed);
+    if (w->failing && !list_empty(&w->barriers) && !collapse_is_under_way(w))
+        collapse(w);
+    w->exited = w->last_news.exited;
+    warm_maybe_closed(w);
+}
+
+/* ======= beginning and end ======= */
+
+static void on_deadline(struct timer *t);
+
+void warm_save_kill(struct warm *w, uint64_t name, uint64_t hard_v, uint64_t soft_v)
+{
+    struct saved_kills *s = &w->saved;
+    if (s->count == s->room) {
+        s->room = s->room ? 2 * s->room : 64;
+        s->list = must_realloc(s->list, s->room * sizeof(*s->list));
+    }
+    s->list[s->count++] = (struct saved_kill){name, hard_v, soft_v};
+}
+
+static void restore_kills(struct warm *w, struct kills *kills)
+{
+    for (size_t n = 0; n < w->saved.count; n++) {
+        const struct saved_kill *s = &w->saved.list[n];
+        if (s->soft_v)
+            kills_add(kills, s->name, s->soft_v, true);
+        if (s->hard_v)
+            kills_add(kills, s->name, s->hard_v, false);
+    }
+    if (w->saved.soft_floor_v)
+        kills_raise_floor(kills, w->saved.soft_floor_v, true);
+    if (w->saved.floor_v)
+        kills_raise_floor(kills, w->saved.floor_v, false);
+    free(w->saved.list);
+    w->saved = (struct saved_kills){0};
+}
+
+void warm_start(struct warm *w, struct kills *kills)
+{
+    struct list *node;
+    w->kills = kills;
+    restore_kills(w, kills);
+    wakeup_init(&w->news, w->loop, on_news);
+    timer_init(&w->deadline, w->loop, on_deadline);
+    w->handles = 2;
+    w->writer = writer_create(&(struct writer_setup){.env = w->env,
+                                                     .options = &w->options,
+                                                     .page = w->page,
+                                                     .state = w->state,
+                                                     .boot = w->boot,
+                                                     .floor_file = w->floor_file,
+                                                     .data_path = w->data_path,
+                                                     .news = &w->news});
+    while ((node = list_first(&w->replayed))) {
+        list_remove(node);
+        writer_append(w->writer, CONTAINER_OF(node, struct op, node));
+    }
+    w->started = true;
+}
+
+static void say_closed(struct warm *w)
+{
+    if (--w->handles > 0)
+        return;
+    w->closed = true;
+    w->on_closed(w->user);
+}
+
+static void news_closed(struct wakeup *news)
+{
+    say_closed(CONTAINER_OF(news, struct warm, news));
+}
+
+static void deadline_closed(struct timer *t)
+{
+    say_closed(CONTAINER_OF(t, struct warm, deadline));
+}
+
+static void close_handles(struct warm *w)
+{
+    if (!w->stopping || !w->deadline.open)
+        return;
+    writer_mute(w->writer);
+    wakeup_finish(&w->news, news_closed);
+    timer_finish(&w->deadline, deadline_closed);
+}
+
+void warm_maybe_closed(struct warm *w)
+{
+    if (w->stopping && w->exited && list_empty(&w->reads))
+        close_handles(w);
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct warm *w = CONTAINER_OF(t, struct warm, deadline);
+    log_error("warm tier: could not commit everything in time, the stop is not clean");
+    close_handles(w);
+}
+
+void warm_stop(struct warm *w, uint64_t deadline_ns, void (*closed)(void *user), void *user)
+{
+    CHECK(w->started && !w->stopping);
+    uint64_t now = loop_now_fresh(w->loop);
+    w->stopping = true;
+    w->on_closed = closed;
+    w->user = user;
+    warm_restore_cancel(w);
+    timer_start(&w->deadline, deadline_ns > now ? deadline_ns - now : 0, 0);
+    writer_stop(w->writer, deadline_ns);
+}
+
+/* ======= looking in ======= */
+
+uint64_t warm_oldest_v(const struct warm *w)
+{
+    struct writer_figures f;
+    writer_measure(w->writer, &f);
+    uint64_t queued = w->queued_min_v < w->queued_before_min_v ? w->queued_min_v : w->queued_before_min_v;
+    return f.oldest_v < queued ? f.oldest_v : queued;
+}
+
+void warm_measure(struct warm *w, struct warm_figures *ret)
+{
+    struct writer_figures f;
+    writer_measure(w->writer, &f);
+    *ret = (struct warm_figures){
+        .warm_entries = f.sizes.entries,
+        .warm_bytes_used = f.sizes.bytes_used,
+        .warm_bytes_max = f.sizes.bytes_max,
+        .warm_queue_bytes_used = w->queue_bytes,
+        .warm_overlay = overlay_count(w->overlay),
+        .warm_hits = w->hits,
+        .warm_misses = w->misses,
+        .warm_reads_offloaded = w->offloaded,
+        .warm_puts = f.puts,
+        .warm_puts_dropped = w->puts_dropped + f.puts_dropped,
+        .warm_deletes = f.deletes,
+        .warm_evictions = f.evictions,
+        .warm_expired = f.expired,
+        .warm_bad_records = w->bad + f.bad,
+        .warm_commits = f.commits,
+        .warm_commits_failed = f.commits_failed,
+        .warm_collapses = w->collapses,
+        .warm_restored = w->restored,
+    };
+}
+
+const char *warm_trouble(const struct warm *w)
+{
+    return w->last_news.trouble ? w->last_news.trouble : w->why_empty;
+}
+
+static void measure_tier(struct tier *t, struct tier_figures *ret)
+{
+    struct warm *w = warm_of(t);
+    struct warm_figures f;
+    warm_measure(w, &f);
+    *ret = (struct tier_figures){.entries = f.warm_entries,
+                                 .bytes = f.warm_bytes_used,
+                                 .bytes_max = f.warm_bytes_max,
+                                 .hits = f.warm_hits,
+                                 .misses = f.warm_misses,
+                                 .puts = f.warm_puts,
+                                 .drops = w->drops,
+                                 .evictions = f.warm_evictions,
+                                 .expirations = f.warm_expired,
+                                 .available = true,
+                                 .trouble = warm_trouble(w)};
+}
+
+const struct tier_ops warm_ops = {
+    .name = TIER_WARM,
+    .get = warm_get,
+    .put = warm_put,
+    .drop = warm_drop,
+    .soften = warm_soften,
+    .touch = warm_touch,
+    .kill = warm_kill,
+    .floor = warm_floor,
+    .barrier = warm_barrier,
+    .list = warm_list,
+    .measure = measure_tier,
+};
+
+struct tier *warm_tier(struct warm *w)
+{
+    return &w->tier;
+}
+
+/* ======= taking apart ======= */
+
+static void free_changes(struct warm *w)
+{
+    struct list left;
+    list_init(&left);
+    overlay_clear(w->overlay);
+    if (w->writer)
+        writer_destroy(w->writer, &left);
+    free_all(w, &left);
+    free_all(w, &w->lingering);
+    free_all(w, &w->replayed);
+    CHECK(w->queue_bytes == 0);
+    overlay_destroy(w->overlay);
+}
+
+struct warm *warm_destroy(struct warm *w)
+{
+    if (!w)
+        return NULL;
+    CHECK(!w->started || w->closed);
+    if (w->started && (!w->exited || !list_empty(&w->reads))) {
+        log_error("warm tier: a thread still waits for the disk and is left alone");
+        return NULL; /* it may touch its memory at any time until the process ends */
+    }
+    free_changes(w);
+    env_buffer_free(&w->found);
+    env_reader_destroy(w->reader);
+    env_close(w->env);
+    free(w->saved.list);
+    if (w->floor_file >= 0)
+        close(w->floor_file);
+    if (w->owner_file >= 0)
+        close(w->owner_file);
+    free(w->directory);
+    free(w->data_path);
+    free(w->lock_path);
+    free(w);
+    return NULL;
+}

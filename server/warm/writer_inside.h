@@ -1,0 +1,60 @@
+/* What writer.c, apply.c and tend.c share. */
+#ifndef LARDER_WARM_WRITER_INSIDE_H
+#define LARDER_WARM_WRITER_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "warm/writer.h"
+
+struct tend {
+    uint64_t next_ns; /* of the sweep */
+    uint64_t next_memory_ns;
+    uint64_t cursor;                /* of the pass, 0: none under way */
+    uint64_t prune_name;            /* cursor of pruning, 0: none under way */
+    uint64_t pass_min_v, put_min_v; /* oldest position seen by the pass, and put since it began */
+    uint64_t oldest_v;              /* no record in the database is older; 0: not known */
+    bool pruning;
+    uint64_t expired, bad; /* of the step under way */
+};
+
+struct writer {
+    struct writer_setup setup;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    /* under the lock */
+    struct list waiting, finished;
+    uint64_t waiting_count, waiting_bytes;
+    uint64_t due_ns; /* when what waits must be committed */
+    uint64_t floor;  /* everything of a lower sequence is dead */
+    bool hurry, stopping, muted;
+    uint64_t stop_by_ns;
+    struct writer_news news;
+    struct writer_figures figures;
+    /* the warm thread's own */
+    struct list taken;
+    struct env_state state; /* as committed */
+    unsigned puts_failed;   /* batches in a row that lost their puts */
+    struct tend tend;
+    /* any thread */
+    _Atomic uint64_t refuse_puts_until_ns;
+    _Atomic bool resident;
+};
+
+struct record_clock writer_clock(const struct writer *w);
+
+/* apply.c: one transaction with all that is taken. */
+struct tally {
+    uint64_t puts, puts_dropped, deletes;
+};
+int apply_taken(struct writer *w, bool with_puts, struct tally *ret);
+
+/* tend.c: room, expiry, kills; each step a small transaction of its own. */
+uint32_t tend_evict(struct writer *w, uint32_t count);
+void tend_database(struct writer *w);
+/* When it wants to be called again. */
+uint64_t tend_next_ns(const struct writer *w);
+void tend_noticed_put(struct writer *w, uint64_t v);
+void tend_memory(struct writer *w, uint64_t now_ns);
+
+#endif
