@@ -163,6 +163,11 @@ void larder_close(larder_client *client)
     client_free(client);
 }
 
+const char *larder_socket(const larder_client *client)
+{
+    return client->dialing.path;
+}
+
 /* ======= fork ======= */
 
 /* No process number is that large. */

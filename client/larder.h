@@ -151,6 +151,8 @@ typedef struct larder_options {
 LARDER_API int larder_open(larder_client **ret_client, const larder_options *options);
 /* No other call may be running, and no thread that has used the client may be ending just now.  NULL is accepted. */
 LARDER_API void larder_close(larder_client *client);
+/* The path it uses.  Valid as long as the client. */
+LARDER_API const char *larder_socket(const larder_client *client);
 /* Round trip to the daemon.  OK or an error, whatever `strict` says. */
 LARDER_API int larder_ping(larder_client *client);
 /* Lets go of a mapping whose daemon is gone, so that an idle process does not keep its memory alive; re-attaches if

@@ -1,0 +1,75 @@
+/* larder, the command: what main.c has understood, and what every verb may use.
+ *
+ * One table of options and one of verbs (main.c) make the parser and all help texts.  A verb is a function that gets a
+ * connected client and answers an exit code. */
+#ifndef LARDER_CLI_CLI_H
+#define LARDER_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "client/larder.h"
+#include "client/cli/out.h"
+
+enum exit_code {
+    EXIT_DONE = 0,        /* done, or a hit */
+    EXIT_NEGATIVE = 1,    /* a negative answer: miss, not found, degraded */
+    EXIT_USAGE = 2,       /* the command line or a file is wrong */
+    EXIT_UNREACHABLE = 3, /* no daemon */
+    EXIT_DAEMON = 4,      /* the daemon, or this machine, failed */
+    EXIT_TIMED_OUT = 5,
+};
+
+enum { CLI_NAMES_MAX = 1024 }; /* tags or prefixes in one call: what fits into one change */
+
+struct names {
+    larder_slice items[CLI_NAMES_MAX];
+    size_t count;
+};
+
+struct cli {
+    const char *verb;
+    const char *socket, *namespace_, *tenant; /* NULL: the library decides */
+    uint32_t timeout_ms;
+    larder_client *client;
+    struct out out;
+    const char *const *args;
+    int args_count;
+    /* options, as given */
+    larder_slice prefix; /* the last one, for verbs that take one */
+    struct names tags, prefixes;
+    uint64_t ttl_ms, stale_ms; /* LARDER_TTL_DEFAULT when not given */
+    uint64_t limit;
+    uint8_t tiers;
+    larder_entry_version if_version;
+    larder_token since;
+    const char *file;
+    bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, absent;
+    bool all, soft, dry_run, yes, watch, show_origin, no_stale;
+};
+
+/* "larder: VERB: …" on stderr; returns `code`. */
+int cli_fail(const struct cli *cli, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for an error of the library about `what` (NULL: nothing in particular); picks the code. */
+int cli_error(const struct cli *cli, const char *what, int result);
+int exit_code_of(int result);
+/* "ok", "exists", "not_found": what scripts compare with. */
+const char *cli_result_word(int result);
+/* Everything on stdin, up to the largest value there can be.  0 or an exit code. */
+int read_stdin(const struct cli *cli, larder_slice *ret);
+
+int verb_ping(struct cli *cli);
+int verb_get(struct cli *cli);
+int verb_ttl(struct cli *cli);
+int verb_set(struct cli *cli);
+int verb_touch(struct cli *cli);
+int verb_invalidate(struct cli *cli);
+int verb_clear(struct cli *cli);
+int verb_keys(struct cli *cli);
+int verb_stats(struct cli *cli);
+int verb_health(struct cli *cli);
+int verb_explain(struct cli *cli);
+int verb_config(struct cli *cli);
+int verb_dump(struct cli *cli);
+int verb_warm(struct cli *cli);
+
+#endif

@@ -1,0 +1,177 @@
+/* dump FILE: every entry the daemon holds, into a file.
+ *
+ * What must stay true: FILE is either what it was before or a complete dump, never a half one.  It is written beside
+ * its place, synced, and then renamed. */
+#include "client/cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "client/cli/dumpfile.h"
+
+enum {
+    PAGE_KEYS = 256,       /* keys listed at a time */
+    GROUP_BYTES = 4 << 20, /* values asked for at a time, about */
+};
+
+struct dumping {
+    struct cli *cli;
+    struct dump_writer writer;
+    larder_slice keys[PAGE_KEYS];
+    uint64_t bytes[PAGE_KEYS];
+    size_t count;
+    char *texts; /* room for the keys of a page */
+    larder_value values[PAGE_KEYS];
+};
+
+static uint64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool page_add(void *user, const larder_listed *listed)
+{
+    struct dumping *d = user;
+    if (d->count == PAGE_KEYS || listed->key.size == 0 || listed->key.size > WIRE_KEY_MAX)
+        return d->count < PAGE_KEYS;
+    char *text = d->texts + d->count * WIRE_KEY_MAX;
+    memcpy(text, listed->key.data, listed->key.size);
+    d->keys[d->count] = larder_bytes(text, listed->key.size);
+    d->bytes[d->count++] = listed->value_bytes;
+    return true;
+}
+
+/* Life is told from the head's clock, so an entry that is read later gets what has passed since on top. */
+static int write_value(struct dumping *d, larder_slice key, const larder_value *v, uint64_t passed_ms)
+{
+    struct dump_entry e = {
+        .key = slice_of(key.data, key.size),
+        .value = slice_of(v->size ? v->data : "", v->size),
+        .ttl_ms = v->fresh_ms + passed_ms,
+        .stale_ms = v->ttl_ms > v->fresh_ms ? v->ttl_ms - v->fresh_ms : 0,
+        .user_flags = v->user_flags,
+        .schema = v->schema,
+        .absent = v->result == LARDER_ABSENT,
+    };
+    bool there = v->result == LARDER_HIT || v->result == LARDER_ABSENT;
+    if (there && dump_put(&d->writer, &e) < 0)
+        return cli_fail(d->cli, EXIT_DAEMON, "cannot write: %s", strerror(errno));
+    return EXIT_DONE;
+}
+
+static int dump_group(struct dumping *d, size_t from, size_t count, uint64_t begin_ms)
+{
+    int r = larder_mget(d->cli->client, d->keys + from, count, NULL, d->values);
+    uint64_t now = wall_ms(), passed_ms = now > begin_ms ? now - begin_ms : 0;
+    if (r < 0)
+        return cli_error(d->cli, NULL, r);
+    for (size_t i = 0; i < count; i++) {
+        if (d->values[i].result < 0)
+            return cli_error(d->cli, NULL, d->values[i].result);
+        int code = write_value(d, d->keys[from + i], &d->values[i], passed_ms);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    return EXIT_DONE;
+}
+
+static int dump_page(struct dumping *d, uint64_t begin_ms)
+{
+    int code = EXIT_DONE;
+    for (size_t from = 0, count; code == EXIT_DONE && from < d->count; from += count) {
+        uint64_t bytes = 0;
+        for (count = 0; from + count < d->count && (count == 0 || bytes < GROUP_BYTES); count++)
+            bytes += d->bytes[from + count];
+        code = dump_group(d, from, count, begin_ms);
+    }
+    return code;
+}
+
+static int dump_entries(struct dumping *d, uint64_t begin_ms)
+{
+    larder_token cursor = {.size = 0};
+    int code;
+    do {
+        d->count = 0;
+        int r = larder_keys(d->cli->client, d->cli->prefix, PAGE_KEYS, &cursor, page_add, d);
+        if (r < 0)
+            return cli_error(d->cli, NULL, r);
+        code = dump_page(d, begin_ms);
+    } while (code == EXIT_DONE && cursor.size);
+    return code;
+}
+
+static int dump_to(struct cli *cli, FILE *file, uint64_t *ret_count)
+{
+    struct dumping *d = calloc(1, sizeof(*d));
+    uint64_t begin_ms = wall_ms();
+    if (!d || !(d->texts = malloc(PAGE_KEYS * WIRE_KEY_MAX))) {
+        free(d);
+        return cli_fail(cli, EXIT_DAEMON, "no memory");
+    }
+    d->cli = cli;
+    bool wrong = dump_begin(&d->writer, file, begin_ms, cli->namespace_ ? cli->namespace_ : "") < 0;
+    int code = wrong ? EXIT_DONE : dump_entries(d, begin_ms);
+    if (code == EXIT_DONE && (wrong || dump_end(&d->writer) < 0))
+        code = cli_fail(cli, EXIT_DAEMON, "cannot write: %s", strerror(errno));
+    *ret_count = d->writer.count;
+    for (int i = 0; i < PAGE_KEYS; i++)
+        larder_value_free(&d->values[i]);
+    dump_writer_finish(&d->writer);
+    free(d->texts);
+    free(d);
+    return code;
+}
+
+static int finish_file(const struct cli *cli, FILE *file, const char *temporary, const char *path)
+{
+    bool synced = fsync(fileno(file)) == 0;
+    if (fclose(file) != 0 || !synced || rename(temporary, path) < 0)
+        return cli_fail(cli, EXIT_DAEMON, "%s: %s", path, strerror(errno));
+    return EXIT_DONE;
+}
+
+static int dump_to_path(struct cli *cli, const char *path, uint64_t *ret_count)
+{
+    char *temporary;
+    if (asprintf(&temporary, "%s.tmp", path) < 0)
+        return cli_fail(cli, EXIT_DAEMON, "no memory");
+    FILE *file = fopen(temporary, "we");
+    int code = file ? dump_to(cli, file, ret_count)
+                    : cli_fail(cli, EXIT_DAEMON, "%s: %s", temporary, strerror(errno));
+    if (file && code == EXIT_DONE)
+        code = finish_file(cli, file, temporary, path);
+    else if (file)
+        fclose(file);
+    if (file && code != EXIT_DONE)
+        unlink(temporary);
+    free(temporary);
+    return code;
+}
+
+int verb_dump(struct cli *cli)
+{
+    static const char *const columns[] = {"result", "entries", NULL};
+    const char *path = cli->args[0];
+    uint64_t count = 0;
+    if (strcmp(path, "-") == 0) {
+        if (isatty(STDOUT_FILENO))
+            return cli_fail(cli, EXIT_USAGE, "a dump is not for a terminal; name a file, or pipe it on");
+        return dump_to(cli, stdout, &count);
+    }
+    int code = dump_to_path(cli, path, &count);
+    if (code != EXIT_DONE)
+        return code;
+    json_t *row = row_new();
+    row_text(row, "result", "dumped");
+    row_number(row, "entries", count);
+    out_columns(&cli->out, columns);
+    out_row(&cli->out, row);
+    out_flush(&cli->out);
+    return EXIT_DONE;
+}

@@ -1,0 +1,220 @@
+/* get, ttl, set, touch: verbs about single entries. */
+#include "client/cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "client/cli/text.h"
+#include "proto/status.h"
+
+/* ======= get ======= */
+
+/* Lower case: what a script compares with. */
+static const char *result_word(int result)
+{
+    switch (result) {
+    case LARDER_HIT: return "hit";
+    case LARDER_ABSENT: return "absent";
+    case LARDER_NOT_MODIFIED: return "not_modified";
+    default: return "miss";
+    }
+}
+
+static void row_version(json_t *row, larder_entry_version version)
+{
+    char text[VERSION_TEXT_BYTES];
+    version_format(version, text);
+    row_text(row, "version", text);
+}
+
+static void row_life(json_t *row, const larder_value *v)
+{
+    row_number(row, "ttl_ms", v->ttl_ms);
+    row_number(row, "fresh_ms", v->fresh_ms);
+    row_flag(row, "stale", v->flags & LARDER_STALE);
+    row_version(row, v->version);
+    row_text(row, "tier", tier_name_text((unsigned)v->tier));
+}
+
+static void row_miss(json_t *row, const larder_value *v)
+{
+    char token[TOKEN_TEXT_BYTES];
+    token_format(&v->token, token);
+    row_text(row, "reason", miss_reason_name((unsigned)v->reason));
+    if (*token)
+        row_text(row, "token", token);
+}
+
+static json_t *value_row(const struct out *out, larder_slice key, const larder_value *v, bool with_value)
+{
+    json_t *row = row_new();
+    row_bytes(out, row, "key", key);
+    row_text(row, "result", result_word(v->result));
+    if (v->result == LARDER_MISS) {
+        row_miss(row, v);
+        return row;
+    }
+    row_life(row, v);
+    if (v->flags & (LARDER_IS_LOCAL | LARDER_IS_DETACHED))
+        row_flag(row, v->flags & LARDER_IS_LOCAL ? "local" : "detached", true);
+    row_number(row, "user_flags", v->user_flags);
+    row_number(row, "schema", v->schema);
+    if (with_value && v->result == LARDER_HIT) {
+        row_number(row, "bytes", v->size);
+        row_bytes(out, row, "value", larder_bytes(v->data, v->size));
+    }
+    return row;
+}
+
+static int negative_exit(const struct cli *cli, const char *key, int result)
+{
+    if (result < 0)
+        return cli_error(cli, key, result);
+    return result == LARDER_HIT || result == LARDER_NOT_MODIFIED ? EXIT_DONE : EXIT_NEGATIVE;
+}
+
+/* One key without --json: the value alone, so that $(larder get KEY) is the value. */
+static int print_plain(const struct cli *cli, const larder_value *v)
+{
+    if (v->result == LARDER_HIT) {
+        fwrite(v->data, 1, v->size, stdout);
+        if (!cli->raw)
+            putchar('\n');
+    } else if (cli->out.shape == OUT_ALIGNED && v->result == LARDER_MISS)
+        fprintf(stderr, "miss: %s\n", miss_reason_sentence((unsigned)v->reason));
+    else if (cli->out.shape == OUT_ALIGNED)
+        fprintf(stderr, "%s\n", larder_strerror(v->result));
+    return negative_exit(cli, cli->args[0], v->result);
+}
+
+static larder_get_options get_options(const struct cli *cli)
+{
+    larder_get_options how = LARDER_GET_OPTIONS_INIT;
+    how.tiers = cli->tiers;
+    how.no_stale = cli->no_stale;
+    how.if_version = cli->has_if_version ? &cli->if_version : NULL;
+    return how;
+}
+
+static int worse(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* Each key by itself, in order: a value of 16 MiB beside another must not fail for want of room in a reply. */
+static int get_rows(struct cli *cli, const larder_get_options *how, bool with_value)
+{
+    larder_value v = LARDER_VALUE_INIT;
+    int code = EXIT_DONE;
+    for (int i = 0; i < cli->args_count; i++) {
+        larder_slice key = larder_text(cli->args[i]);
+        int r = larder_get(cli->client, key, how, &v);
+        if (r >= 0)
+            out_row(&cli->out, value_row(&cli->out, key, &v, with_value));
+        code = worse(code, negative_exit(cli, cli->args[i], r));
+        if (code >= EXIT_UNREACHABLE)
+            break;
+    }
+    out_flush(&cli->out);
+    larder_value_free(&v);
+    return code;
+}
+
+static int get_raw(struct cli *cli, const larder_get_options *how)
+{
+    larder_value v = LARDER_VALUE_INIT;
+    int code = EXIT_DONE;
+    for (int i = 0; i < cli->args_count && code < EXIT_UNREACHABLE; i++) {
+        int r = larder_get(cli->client, larder_text(cli->args[i]), how, &v);
+        v.result = r;
+        code = worse(code, r < 0 ? cli_error(cli, cli->args[i], r) : print_plain(cli, &v));
+    }
+    larder_value_free(&v);
+    return code;
+}
+
+int verb_get(struct cli *cli)
+{
+    static const char *const columns[] = {"key", "result", "value", NULL};
+    larder_get_options how = get_options(cli);
+    out_columns(&cli->out, columns);
+    bool plain = cli->out.shape != OUT_JSON && (cli->args_count == 1 || cli->raw);
+    return plain ? get_raw(cli, &how) : get_rows(cli, &how, true);
+}
+
+int verb_ttl(struct cli *cli)
+{
+    static const char *const columns[] = {"key", "result", "ttl_ms", "fresh_ms", "tier", "version", NULL};
+    larder_get_options how = get_options(cli);
+    how.no_value = true;
+    out_columns(&cli->out, columns);
+    return get_rows(cli, &how, false);
+}
+
+/* ======= set, touch ======= */
+
+static int stored_exit(int result)
+{
+    bool done =
+        result == LARDER_OK || result == LARDER_SKIPPED || result == LARDER_QUEUED || result == LARDER_LOCAL;
+    return done ? EXIT_DONE : EXIT_NEGATIVE;
+}
+
+static int print_change(struct cli *cli, int result, const larder_entry_version *version)
+{
+    static const char *const columns[] = {"result", "version", NULL};
+    json_t *row = row_new();
+    out_columns(&cli->out, columns);
+    row_bytes(&cli->out, row, "key", larder_text(cli->args[0]));
+    row_text(row, "result",
+             cli->out.shape == OUT_ALIGNED ? larder_strerror(result) : cli_result_word(result));
+    if (version && result == LARDER_OK)
+        row_version(row, *version);
+    out_row(&cli->out, row);
+    out_flush(&cli->out);
+    return stored_exit(result);
+}
+
+static int set_arguments(const struct cli *cli, larder_slice *ret_value)
+{
+    bool has_value = cli->args_count == 2;
+    if (has_value + cli->from_stdin + cli->absent != 1)
+        return cli_fail(cli, EXIT_USAGE, "give the value, or -x to read it from stdin, or --absent");
+    if (cli->from_stdin)
+        return read_stdin(cli, ret_value);
+    *ret_value = has_value ? larder_text(cli->args[1]) : larder_bytes(NULL, 0);
+    return EXIT_DONE;
+}
+
+int verb_set(struct cli *cli)
+{
+    larder_slice value = {NULL, 0};
+    larder_entry_version version = {0};
+    int r = set_arguments(cli, &value);
+    if (r != EXIT_DONE)
+        return r;
+    larder_set_options how = LARDER_SET_OPTIONS_INIT;
+    how.ttl_ms = cli->ttl_ms;
+    how.stale_ms = cli->stale_ms;
+    how.tags = cli->tags.items;
+    how.tags_count = cli->tags.count;
+    how.if_absent = cli->if_absent;
+    how.if_present = cli->if_present;
+    how.if_version = cli->has_if_version ? &cli->if_version : NULL;
+    how.since = cli->has_since ? &cli->since : NULL;
+    how.absent = cli->absent;
+    how.tiers = cli->tiers;
+    how.ret_version = &version;
+    r = larder_set(cli->client, larder_text(cli->args[0]), value, &how);
+    if (cli->from_stdin)
+        free((void *)(uintptr_t)value.data);
+    return r < 0 ? cli_error(cli, cli->args[0], r) : print_change(cli, r, &version);
+}
+
+int verb_touch(struct cli *cli)
+{
+    uint64_t ttl_ms;
+    if (!duration_parse(cli->args[1], &ttl_ms))
+        return cli_fail(cli, EXIT_USAGE, "%s: not a duration; write 30s, 5m, 1h, 2d or 250ms", cli->args[1]);
+    int r = larder_touch(cli->client, larder_text(cli->args[0]), ttl_ms);
+    return r < 0 ? cli_error(cli, cli->args[0], r) : print_change(cli, r, NULL);
+}

@@ -1,0 +1,72 @@
+/* invalidate, clear: what must not be served any more. */
+#include "client/cli/cli.h"
+
+#include <stdio.h>
+
+static void print_count(struct cli *cli, int result, uint64_t count, larder_position position)
+{
+    static const char *const columns[] = {"result", "dropped", "position", NULL};
+    char text[48];
+    json_t *row = row_new();
+    snprintf(text, sizeof(text), "%x.%llx.%llx", position.partition, (unsigned long long)position.epoch,
+             (unsigned long long)position.v);
+    row_text(row, "result", cli->dry_run ? "dry_run" : cli_result_word(result));
+    row_number(row, "dropped", count);
+    row_text(row, "position", cli->dry_run ? "" : text);
+    out_columns(&cli->out, columns);
+    out_row(&cli->out, row);
+}
+
+static void print_sentence(const struct cli *cli, uint64_t count)
+{
+    const char *what = cli->dry_run ? "would be " : "", *how = cli->soft ? "made stale" : "dropped";
+    printf("%llu %s %s%s\n", (unsigned long long)count, count == 1 ? "entry" : "entries", what, how);
+}
+
+static int run(struct cli *cli, const larder_invalidate_options *given)
+{
+    uint64_t count = 0;
+    larder_position position = {0};
+    larder_invalidate_options how = *given;
+    how.soft = cli->soft;
+    how.dry_run = cli->dry_run;
+    how.ret_count = &count;
+    how.ret_position = &position;
+    int r = larder_invalidate_all_of(cli->client, &how);
+    if (r < 0)
+        return cli_error(cli, NULL, r);
+    if (cli->out.shape == OUT_ALIGNED)
+        print_sentence(cli, count);
+    else
+        print_count(cli, r, count, position);
+    return EXIT_DONE;
+}
+
+int verb_invalidate(struct cli *cli)
+{
+    struct names keys = {.count = 0};
+    larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    if (cli->args_count > CLI_NAMES_MAX)
+        return cli_fail(cli, EXIT_USAGE, "at most %d keys in one change", CLI_NAMES_MAX);
+    if (cli->args_count == 0 && !cli->tags.count && !cli->prefixes.count && !cli->all)
+        return cli_fail(cli, EXIT_USAGE, "name keys, --tag, --prefix or --all");
+    for (int i = 0; i < cli->args_count; i++)
+        keys.items[keys.count++] = larder_text(cli->args[i]);
+    how.keys = keys.items;
+    how.keys_count = keys.count;
+    how.tags = cli->tags.items;
+    how.tags_count = cli->tags.count;
+    how.prefixes = cli->prefixes.items;
+    how.prefixes_count = cli->prefixes.count;
+    how.all = cli->all;
+    return run(cli, &how);
+}
+
+int verb_clear(struct cli *cli)
+{
+    larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    if (!cli->yes)
+        return cli_fail(cli, EXIT_USAGE, "drops every entry of the namespace; say --yes if that is meant");
+    how.all = true;
+    return run(cli, &how);
+}

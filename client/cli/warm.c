@@ -1,0 +1,212 @@
+/* warm --file FILE: a dump's entries, into the daemon.
+ *
+ * What must stay true: the whole file is read and found good before the first entry is stored, so a file that is cut
+ * short, damaged, foreign or too new changes nothing; and an entry is stored only where there is none, so nothing newer is
+ * overwritten.  Standard input is spooled into an unnamed file for the same reason. */
+#include "client/cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "client/cli/dumpfile.h"
+
+enum { WARM_BATCH = 256 }; /* entries a round trip; a block of the file bounds their bytes */
+
+struct warming {
+    struct cli *cli;
+    const char *name;
+    struct dump_reader reader;
+    larder_item items[WARM_BATCH];
+    larder_set_options how[WARM_BATCH];
+    size_t count;
+    uint64_t passed_ms; /* since the dump was begun */
+    uint64_t total, seen, loaded, kept, expired, refused;
+};
+
+static int bad_file(const struct warming *w, int r)
+{
+    if (r == DUMP_E_SYSTEM)
+        return cli_fail(w->cli, EXIT_DAEMON, "%s: %s", w->name, strerror(errno ? errno : ENOMEM));
+    return cli_fail(w->cli, EXIT_USAGE, "%s: %s; nothing was loaded", w->name, w->reader.why);
+}
+
+/* First pass: every block, every entry, and the end. */
+static int check_file(struct warming *w, FILE *file)
+{
+    struct dump_entry entry;
+    int r = dump_open(&w->reader, file);
+    while (r >= 0 && (r = dump_next(&w->reader, &entry)) > 0)
+        ;
+    w->total = w->reader.count;
+    int code = r < 0 ? bad_file(w, r) : EXIT_DONE;
+    dump_reader_finish(&w->reader);
+    return code;
+}
+
+/* ======= loading ======= */
+
+static void show_progress(const struct warming *w)
+{
+    enum { CELLS = 30 };
+    static const char bar[] = "##############################";
+    int cells = w->total ? (int)(w->seen * CELLS / w->total) : CELLS;
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r[%.*s%*s] %llu/%llu", cells, bar, CELLS - cells, "", (unsigned long long)w->seen,
+            (unsigned long long)w->total);
+    if (w->seen == w->total)
+        fputc('\n', stderr);
+}
+
+static void count_result(struct warming *w, int result)
+{
+    if (result == LARDER_EXISTS)
+        w->kept++;
+    else if (result >= 0)
+        w->loaded++;
+    else
+        w->refused++;
+}
+
+/* An item the daemon refuses (its limits may be smaller) is counted; anything else ends the load. */
+static int store_batch(struct warming *w)
+{
+    larder_set_options common = LARDER_SET_OPTIONS_INIT;
+    common.if_absent = true;
+    int r = w->count ? larder_mset(w->cli->client, w->items, w->count, &common) : 0;
+    for (size_t i = 0; i < w->count; i++) {
+        int result = w->items[i].result;
+        if (result < 0 && result != LARDER_E_TOO_BIG && result != LARDER_E_LIMIT && result != LARDER_E_KEY)
+            r = result;
+        count_result(w, result);
+    }
+    w->seen += w->count;
+    w->count = 0;
+    show_progress(w);
+    bool refused_only = r == LARDER_E_TOO_BIG || r == LARDER_E_LIMIT || r == LARDER_E_KEY;
+    return r < 0 && !refused_only ? cli_error(w->cli, w->name, r) : EXIT_DONE;
+}
+
+/* What is left of the life it had when the dump was begun; false: nothing. */
+static bool life_left(const struct warming *w, const struct dump_entry *e, larder_set_options *how)
+{
+    uint64_t passed = w->passed_ms, whole;
+    if (__builtin_add_overflow(e->ttl_ms, e->stale_ms, &whole) || whole <= passed)
+        return false;
+    how->ttl_ms = e->ttl_ms > passed ? e->ttl_ms - passed : 1; /* 0 would mean: store nothing */
+    how->stale_ms = whole - passed - how->ttl_ms;
+    return true;
+}
+
+static void batch_add(struct warming *w, const struct dump_entry *e)
+{
+    larder_set_options *how = &w->how[w->count];
+    *how = (larder_set_options)LARDER_SET_OPTIONS_INIT;
+    if (!life_left(w, e, how)) {
+        w->expired++;
+        w->seen++;
+        return;
+    }
+    how->if_absent = true;
+    how->user_flags = e->user_flags;
+    how->schema = e->schema;
+    how->absent = e->absent;
+    w->items[w->count++] = (larder_item){
+        .key = larder_bytes(e->key.data, e->key.size),
+        .value = larder_bytes(e->value.data, e->value.size),
+        .options = how,
+    };
+}
+
+static uint64_t passed_since(uint64_t wall_ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return now > wall_ms ? now - wall_ms : 0;
+}
+
+static int load_file(struct warming *w, FILE *file)
+{
+    struct dump_entry entry;
+    int r = dump_open(&w->reader, file), code = EXIT_DONE;
+    while (code == EXIT_DONE && r >= 0 && (r = dump_next(&w->reader, &entry)) > 0) {
+        w->passed_ms = passed_since(w->reader.wall_ms);
+        batch_add(w, &entry);
+        if (w->count == WARM_BATCH || dump_block_done(&w->reader))
+            code = store_batch(w);
+    }
+    if (code == EXIT_DONE)
+        code = r < 0 ? bad_file(w, r) : store_batch(w);
+    dump_reader_finish(&w->reader);
+    return code;
+}
+
+static void report(struct warming *w)
+{
+    static const char *const columns[] = {"result", "loaded", "kept", "expired", "refused", NULL};
+    json_t *row = row_new();
+    out_columns(&w->cli->out, columns);
+    row_text(row, "result", "warmed");
+    row_number(row, "loaded", w->loaded);
+    row_number(row, "kept", w->kept);
+    row_number(row, "expired", w->expired);
+    row_number(row, "refused", w->refused);
+    if (w->cli->out.shape != OUT_ALIGNED) {
+        out_row(&w->cli->out, row);
+        return;
+    }
+    json_decref(row);
+    printf("%llu loaded, %llu already there, %llu expired, %llu refused\n", (unsigned long long)w->loaded,
+           (unsigned long long)w->kept, (unsigned long long)w->expired, (unsigned long long)w->refused);
+}
+
+/* ======= files ======= */
+
+static FILE *spool_stdin(void)
+{
+    char bytes[65536];
+    size_t n;
+    FILE *file = tmpfile();
+    while (file && (n = fread(bytes, 1, sizeof(bytes), stdin)) > 0)
+        if (fwrite(bytes, 1, n, file) != n) {
+            fclose(file);
+            return NULL;
+        }
+    if (file && (ferror(stdin) || fflush(file) != 0)) {
+        fclose(file);
+        return NULL;
+    }
+    return file;
+}
+
+static int warm_from(struct warming *w, FILE *file)
+{
+    rewind(file);
+    int code = check_file(w, file);
+    if (code != EXIT_DONE)
+        return code;
+    rewind(file);
+    code = load_file(w, file);
+    if (code == EXIT_DONE)
+        report(w);
+    return code;
+}
+
+int verb_warm(struct cli *cli)
+{
+    static struct warming w; /* too large for the stack */
+    if (!cli->file)
+        return cli_fail(cli, EXIT_USAGE,
+                        "name a dump with --file; other sources are not yet supported by this daemon");
+    bool from_stdin = strcmp(cli->file, "-") == 0;
+    w = (struct warming){.cli = cli, .name = from_stdin ? "standard input" : cli->file};
+    FILE *file = from_stdin ? spool_stdin() : fopen(cli->file, "re");
+    if (!file)
+        return cli_fail(cli, EXIT_USAGE, "%s: %s", w.name, strerror(errno));
+    int code = warm_from(&w, file);
+    fclose(file);
+    return code;
+}
