@@ -180,7 +180,8 @@ void loop_run(struct loop *l)
 
 void loop_run_once(struct loop *l)
 {
-    uv_run(&l->uv, UV_RUN_ONCE);
+    l->now_known = false;
+    uv_run(&l->uv, list_empty(&l->later) ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
 void loop_stop(struct loop *l)

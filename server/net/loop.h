@@ -15,7 +15,7 @@ struct loop;
 struct loop *loop_create(void);
 struct loop *loop_destroy(struct loop *l); /* checks that nothing is left on it */
 void loop_run(struct loop *l);             /* until loop_stop, then closes what loop_stop left */
-void loop_run_once(struct loop *l);        /* one turn: waits until something happens; for tests and shutdown */
+void loop_run_once(struct loop *l);        /* one turn; waits unless there is work for later. For tests and shutdown */
 void loop_stop(struct loop *l);
 
 /* CLOCK_BOOTTIME, read at most once between two polls, at the first question; loop_now_fresh reads it again and refreshes. */

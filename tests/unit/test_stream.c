@@ -1,0 +1,587 @@
+/* Connections against real sockets.  The test is the peer: it writes and reads one end of a pair; the other end is a
+ * stream whose owner notes each frame and, when told to, answers it.  What is waited for is always an event of the
+ * loop; the alarm only turns a hang into a failure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "proto/frame.h"
+
+enum { FRAME_MAX = 64 * 1024, LOG_MAX = 1 << 20 };
+
+struct fixture {
+    struct loop *loop;
+    struct net_options options;
+    struct streams *streams;
+    struct stream *stream;
+    int peer;           /* our end */
+    struct buffer seen; /* payloads, each with its length in front */
+    unsigned frames, brokens, half_closes, ends;
+    enum stream_end why;
+    size_t answer_bytes;
+    bool pause_after_each, finish_at_half_close;
+};
+
+/* ======= the owner ======= */
+
+static void answer(struct fixture *f, struct stream *s, size_t bytes)
+{
+    size_t mark;
+    struct buffer *out = stream_out(s);
+    assert_int_equal(frame_begin(out, &mark), 0);
+    assert_int_equal(buffer_reserve(out, bytes), 0);
+    memset(out->data + out->size, 'a' + (int)(f->frames % 26), bytes);
+    out->size += bytes;
+    assert_int_equal(frame_end(out, mark, FRAME_MAX), 0);
+    stream_wrote(s);
+}
+
+static void on_frame(struct stream *s, struct slice payload)
+{
+    struct fixture *f = stream_user(s);
+    uint32_t size = (uint32_t)payload.size;
+    f->frames++;
+    buffer_append(&f->seen, &size, sizeof(size));
+    buffer_append(&f->seen, payload.data, payload.size);
+    if (f->answer_bytes)
+        answer(f, s, f->answer_bytes);
+    if (f->pause_after_each)
+        stream_pause(s);
+}
+
+static void on_broken(struct stream *s, int error)
+{
+    struct fixture *f = stream_user(s);
+    f->brokens++;
+    answer(f, s, 3);
+}
+
+static void on_half_closed(struct stream *s)
+{
+    struct fixture *f = stream_user(s);
+    f->half_closes++;
+    if (f->finish_at_half_close)
+        stream_finish(s);
+}
+
+static void on_ended(struct stream *s, enum stream_end why)
+{
+    struct fixture *f = stream_user(s);
+    f->ends++;
+    f->why = why;
+    f->stream = NULL;
+}
+
+static const struct stream_ops ops = {on_frame, on_broken, on_half_closed, on_ended};
+
+static void connect_pair(struct fixture *f, int type)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    f->peer = fds[0];
+    f->stream = stream_open(f->streams, fds[1], &ops, f, FRAME_MAX);
+    stream_greeted(f->stream);
+}
+
+static int begin(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->options = (struct net_options){.connections = 100,
+                                      .client_memory = 64 << 20,
+                                      .handshake_timeout = NS_PER_S,
+                                      .frame_timeout = 3600 * NS_PER_S,
+                                      .slow_client = 3600 * NS_PER_S,
+                                      .write_stop = 64 << 10,
+                                      .write_kill = 1 << 20};
+    f->finish_at_half_close = true;
+    f->seen.limit = 64 << 20;
+    f->loop = loop_create();
+    f->streams = streams_create(f->loop, &f->options);
+    *state = f;
+    alarm(60);
+    return 0;
+}
+
+static int begin_connected(void **state)
+{
+    begin(state);
+    connect_pair(*state, SOCK_STREAM);
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct fixture *f = *state;
+    if (f->stream)
+        stream_cut(f->stream);
+    while (f->stream)
+        loop_run_once(f->loop);
+    assert_int_equal(f->ends, 1);
+    assert_int_equal(streams_bytes(f->streams), 0);
+    streams_destroy(f->streams);
+    loop_destroy(f->loop);
+    buffer_finish(&f->seen);
+    close(f->peer);
+    free(f);
+    return 0;
+}
+
+/* ======= the peer ======= */
+
+static void until_ended(struct fixture *f)
+{
+    while (!f->ends)
+        loop_run_once(f->loop);
+}
+
+static void until_frames(struct fixture *f, unsigned count)
+{
+    while (f->frames < count && !f->ends)
+        loop_run_once(f->loop);
+    assert_int_equal(f->frames, count);
+}
+
+static void say(struct fixture *f, const void *bytes, size_t size)
+{
+    assert_int_equal(send(f->peer, bytes, size, MSG_NOSIGNAL), size);
+}
+
+static void add_frame(struct buffer *b, size_t bytes)
+{
+    size_t mark;
+    frame_begin(b, &mark);
+    buffer_reserve(b, bytes);
+    for (size_t i = 0; i < bytes; i++)
+        b->data[b->size++] = (uint8_t)(bytes + i);
+    frame_end(b, mark, UINT32_MAX);
+}
+
+static struct buffer some_frames(void)
+{
+    struct buffer b = {.limit = 1 << 24};
+    const size_t sizes[] = {3, 4, 5, 200, 3, 1000, 7};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        add_frame(&b, sizes[i]);
+    return b;
+}
+enum { SOME_FRAMES = 7 };
+
+static void say_frames(struct fixture *f, unsigned count, size_t bytes)
+{
+    struct buffer b = {.limit = 1 << 24};
+    for (unsigned i = 0; i < count; i++)
+        add_frame(&b, bytes);
+    say(f, b.data, b.size);
+    buffer_finish(&b);
+}
+
+/* Reads until `bytes` have come or the stream has ended; turns the loop while there is nothing. */
+static size_t hear(struct fixture *f, size_t bytes)
+{
+    static uint8_t room[1 << 20];
+    size_t got = 0;
+    while (got < bytes) {
+        ssize_t n = recv(f->peer, room, sizeof(room), 0);
+        if (n > 0)
+            got += (size_t)n;
+        else if (n == 0 || errno != EAGAIN)
+            break;
+        else if (!f->stream)
+            break;
+        else
+            loop_run_once(f->loop);
+    }
+    return got;
+}
+
+static unsigned open_files(void)
+{
+    unsigned count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (readdir(d))
+        count++;
+    closedir(d);
+    return count;
+}
+
+/* ======= in ======= */
+
+static void a_frame_is_handed_out_whole(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "\0\0\0\5hello", 9);
+    until_frames(f, 1);
+    assert_memory_equal(f->seen.data + 4, "hello", 5);
+}
+
+static void byte_by_byte_gives_the_same_frames_as_all_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b = some_frames();
+    say(f, b.data, b.size);
+    until_frames(f, SOME_FRAMES);
+    struct buffer whole = f->seen;
+    f->seen = (struct buffer){.limit = 64 << 20};
+    for (size_t i = 0; i < b.size; i++) {
+        say(f, b.data + i, 1);
+        loop_run_once(f->loop);
+    }
+    until_frames(f, 2 * SOME_FRAMES);
+    assert_int_equal(f->seen.size, whole.size);
+    assert_memory_equal(f->seen.data, whole.data, whole.size);
+    buffer_finish(&whole);
+    buffer_finish(&b);
+}
+
+static void a_cut_anywhere_gives_the_same_frames(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer b = some_frames();
+    for (size_t cut = 1; cut < b.size; cut++) {
+        f->frames = 0;
+        say(f, b.data, cut);
+        loop_run_once(f->loop);
+        say(f, b.data + cut, b.size - cut);
+        until_frames(f, SOME_FRAMES);
+    }
+    buffer_finish(&b);
+}
+
+static void frames_of_any_allowed_size_arrive(void **state)
+{
+    struct fixture *f = *state;
+    const size_t sizes[] = {FRAME_BYTES_MIN, 16 * 1024, FRAME_MAX - 1, FRAME_MAX};
+    for (unsigned i = 0; i < 4; i++) {
+        say_frames(f, 1, sizes[i]);
+        until_frames(f, i + 1);
+    }
+}
+
+static void a_giant_length_ends_the_stream_after_a_last_word(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "\xff\xff\xff\xff", 4);
+    until_ended(f);
+    assert_int_equal(f->brokens, 1);
+    assert_int_equal(f->why, STREAM_BROKEN);
+    assert_int_equal(hear(f, 100), FRAME_HEADER_BYTES + 3);
+}
+
+static void a_length_below_the_least_ends_the_stream(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "\0\0\0\2ab", 6);
+    until_ended(f);
+    assert_int_equal(f->why, STREAM_BROKEN);
+    assert_int_equal(f->frames, 0);
+}
+
+static void frames_before_a_broken_one_count(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "\0\0\0\3abc\xff\xff\xff\xff", 11);
+    until_ended(f);
+    assert_int_equal(f->frames, 1);
+}
+
+static void an_announced_length_reserves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    say(f, "\0\0\xff\xff-", 5);
+    loop_run_once(f->loop);
+    assert_in_range(streams_bytes(f->streams), 1, 512);
+}
+
+static void descriptors_sent_by_a_peer_do_not_pile_up(void **state)
+{
+    struct fixture *f = *state;
+    unsigned before = open_files();
+    char control[CMSG_SPACE(10 * sizeof(int))] = {0};
+    struct iovec body = {(void *)"\0\0\0\3abc", 7};
+    struct msghdr m = {
+        .msg_iov = &body, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+    *head = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(10 * sizeof(int))};
+    memset(CMSG_DATA(head), 0, 10 * sizeof(int)); /* ten times standard input */
+    assert_int_equal(sendmsg(f->peer, &m, 0), 7);
+    until_frames(f, 1);
+    assert_int_equal(open_files(), before);
+}
+
+/* ======= out ======= */
+
+static void replies_of_one_read_leave_in_one_send(void **state)
+{
+    struct fixture *f = *state;
+    connect_pair(f, SOCK_SEQPACKET); /* keeps the borders of sends visible */
+    f->answer_bytes = 10;
+    say_frames(f, 5, 3);
+    until_frames(f, 5);
+    char room[1000];
+    ssize_t n = recv(f->peer, room, sizeof(room), 0);
+    assert_int_equal(n, 5 * (FRAME_HEADER_BYTES + 10));
+}
+
+static void a_peer_that_reads_nothing_is_read_no_further(void **state)
+{
+    struct fixture *f = *state;
+    f->answer_bytes = 10000;
+    say_frames(f, 1000, 3);
+    loop_run_once(f->loop);
+    assert_true(f->frames < 1000);
+    assert_true(stream_unsent(f->stream) <= f->options.write_stop + 10000 + FRAME_HEADER_BYTES);
+}
+
+static void what_was_held_back_is_answered_when_the_peer_reads(void **state)
+{
+    struct fixture *f = *state;
+    f->answer_bytes = 10000;
+    say_frames(f, 1000, 3);
+    assert_int_equal(hear(f, 1000 * 10004), 1000 * 10004);
+    assert_int_equal(f->frames, 1000);
+}
+
+static void a_peer_that_takes_nothing_for_too_long_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    f->options.slow_client = NS_PER_MS;
+    f->answer_bytes = 50000;
+    say_frames(f, 100, 3);
+    until_ended(f);
+    assert_int_equal(f->why, STREAM_SLOW);
+}
+
+static void a_paused_stream_hands_out_nothing_until_it_is_resumed(void **state)
+{
+    struct fixture *f = *state;
+    f->pause_after_each = true;
+    say_frames(f, 3, 3);
+    until_frames(f, 1);
+    for (unsigned i = 2; i <= 3; i++) {
+        stream_resume(f->stream);
+        until_frames(f, i);
+    }
+}
+
+static void half_a_frame_behind_held_ones_is_not_lost(void **state)
+{
+    struct fixture *f = *state;
+    f->pause_after_each = true;
+    say(f, "\0\0\0\3abc\0\0\0\3def\0\0\0\3g", 19);
+    until_frames(f, 1);
+    stream_resume(f->stream);
+    until_frames(f, 2);
+    stream_resume(f->stream);
+    loop_run_once(f->loop);
+    say(f, "hi", 2);
+    until_frames(f, 3);
+    assert_memory_equal(f->seen.data + f->seen.size - 3, "ghi", 3);
+}
+
+/* ======= descriptors ======= */
+
+static ssize_t hear_with_fds(struct fixture *f, char *room, size_t size, int *ret_fds, unsigned *ret_count)
+{
+    char control[CMSG_SPACE(4 * sizeof(int))];
+    struct iovec body = {room, size};
+    struct msghdr m = {
+        .msg_iov = &body, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t n;
+    while ((n = recvmsg(f->peer, &m, MSG_CMSG_CLOEXEC)) < 0 && errno == EAGAIN)
+        loop_run_once(f->loop);
+    struct cmsghdr *head = m.msg_controllen ? CMSG_FIRSTHDR(&m) : NULL;
+    *ret_count = head ? (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
+    if (head)
+        memcpy(ret_fds, CMSG_DATA(head), *ret_count * sizeof(int));
+    return n;
+}
+
+static void pass_two(struct fixture *f)
+{
+    int fds[2] = {open("/dev/null", O_RDONLY | O_CLOEXEC), open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+    size_t mark = stream_out(f->stream)->size;
+    answer(f, f->stream, 20);
+    stream_pass(f->stream, mark, fds, 2);
+}
+
+static void descriptors_ride_on_the_first_byte_of_their_frame(void **state)
+{
+    struct fixture *f = *state;
+    char room[1000];
+    int fds[4];
+    unsigned count;
+    answer(f, f->stream, 7);
+    pass_two(f);
+    answer(f, f->stream, 9);
+    loop_run_once(f->loop);
+    assert_int_equal(hear_with_fds(f, room, FRAME_HEADER_BYTES + 7, fds, &count), FRAME_HEADER_BYTES + 7);
+    assert_int_equal(count, 0);
+    assert_true(hear_with_fds(f, room, 1, fds, &count) == 1);
+    assert_int_equal(count, 2);
+    assert_int_equal(read(fds[1], room, 4), 4); /* the second is /dev/zero */
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void descriptors_wait_for_room_like_everything_else(void **state)
+{
+    struct fixture *f = *state;
+    char room[1 << 16];
+    int fds[4];
+    unsigned count = 0;
+    while (stream_unsent(f->stream) == 0) { /* until the socket takes no more */
+        answer(f, f->stream, 50000);
+        loop_run_once(f->loop);
+    }
+    pass_two(f);
+    while (!count)
+        assert_true(hear_with_fds(f, room, sizeof(room), fds, &count) > 0);
+    assert_int_equal(count, 2);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void descriptors_of_a_dead_peer_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    unsigned before = open_files();
+    pass_two(f);
+    stream_cut(f->stream);
+    until_ended(f);
+    assert_int_equal(open_files(), before - 1); /* the connection's own */
+}
+
+/* ======= ends ======= */
+
+static void half_close_is_answered_then_closed(void **state)
+{
+    struct fixture *f = *state;
+    f->answer_bytes = 10000;
+    say_frames(f, 100, 3);
+    shutdown(f->peer, SHUT_WR);
+    assert_int_equal(hear(f, 100 * 10004 + 1), 100 * 10004);
+    until_ended(f);
+    assert_int_equal(f->half_closes, 1);
+}
+
+static void a_peer_that_closes_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    close(f->peer);
+    f->peer = -1;
+    until_ended(f);
+    assert_int_equal(f->why, STREAM_GONE);
+}
+
+static void what_a_peer_said_before_it_died_is_heard(void **state)
+{
+    struct fixture *f = *state;
+    answer(f, f->stream, 100);
+    loop_run_once(f->loop); /* it dies without reading this: a reset, not an end of file */
+    say_frames(f, 3, 3);
+    close(f->peer);
+    f->peer = -1;
+    until_ended(f);
+    assert_int_equal(f->frames, 3);
+}
+
+static void no_greeting_in_time_ends_the_stream(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    f->options.handshake_timeout = NS_PER_MS;
+    f->peer = fds[0];
+    f->stream = stream_open(f->streams, fds[1], &ops, f, FRAME_MAX);
+    until_ended(f);
+    assert_int_equal(f->why, STREAM_NO_HELLO);
+}
+
+static void a_frame_fed_drop_by_drop_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    f->options.frame_timeout = NS_PER_MS;
+    say(f, "\0\0\xff\xff", 4);
+    while (!f->ends) {
+        (void)!send(f->peer, ".", 1, MSG_NOSIGNAL);
+        loop_run_once(f->loop);
+    }
+    assert_int_equal(f->why, STREAM_HALF_FRAME);
+}
+
+static void the_one_who_pins_most_goes_when_all_pin_too_much(void **state)
+{
+    struct fixture *f = *state, *other;
+    begin((void **)&other);
+    streams_destroy(other->streams);
+    loop_run_once(other->loop);
+    loop_destroy(other->loop);
+    other->loop = f->loop;
+    other->streams = f->streams;
+    connect_pair(other, SOCK_STREAM);
+    f->options.client_memory = 100000;
+    stream_charge(f->stream, 30000);
+    stream_charge(other->stream, 80000);
+    until_ended(other);
+    assert_int_equal(other->why, STREAM_GREEDY);
+    assert_int_equal(f->ends, 0);
+    assert_int_equal(streams_bytes(f->streams), 30000);
+    close(other->peer);
+    free(other);
+}
+
+static void there_is_no_room_above_the_limit_of_connections(void **state)
+{
+    struct fixture *f = *state;
+    f->options.connections = 2;
+    assert_false(streams_full(f->streams));
+    f->options.connections = 1;
+    assert_true(streams_full(f->streams));
+}
+
+#define TEST(name)             cmocka_unit_test_setup_teardown(name, begin_connected, end)
+#define TEST_UNCONNECTED(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_frame_is_handed_out_whole),
+        TEST(byte_by_byte_gives_the_same_frames_as_all_at_once),
+        TEST(a_cut_anywhere_gives_the_same_frames),
+        TEST(frames_of_any_allowed_size_arrive),
+        TEST(a_giant_length_ends_the_stream_after_a_last_word),
+        TEST(a_length_below_the_least_ends_the_stream),
+        TEST(frames_before_a_broken_one_count),
+        TEST(an_announced_length_reserves_nothing),
+        TEST(descriptors_sent_by_a_peer_do_not_pile_up),
+        TEST_UNCONNECTED(replies_of_one_read_leave_in_one_send),
+        TEST(a_peer_that_reads_nothing_is_read_no_further),
+        TEST(what_was_held_back_is_answered_when_the_peer_reads),
+        TEST(a_peer_that_takes_nothing_for_too_long_is_cut_off),
+        TEST(a_paused_stream_hands_out_nothing_until_it_is_resumed),
+        TEST(half_a_frame_behind_held_ones_is_not_lost),
+        TEST(descriptors_ride_on_the_first_byte_of_their_frame),
+        TEST(descriptors_wait_for_room_like_everything_else),
+        TEST(descriptors_of_a_dead_peer_are_closed),
+        TEST(half_close_is_answered_then_closed),
+        TEST(a_peer_that_closes_is_noticed),
+        TEST(what_a_peer_said_before_it_died_is_heard),
+        TEST_UNCONNECTED(no_greeting_in_time_ends_the_stream),
+        TEST(a_frame_fed_drop_by_drop_is_cut_off),
+        TEST(the_one_who_pins_most_goes_when_all_pin_too_much),
+        TEST(there_is_no_room_above_the_limit_of_connections),
+    };
+    return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+}
