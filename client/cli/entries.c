@@ -161,9 +161,9 @@ static int stored_exit(int result)
 
 static int print_change(struct cli *cli, int result, const larder_entry_version *version)
 {
-    static const char *const columns[] = {"result", "version", NULL};
+    static const char *const with[] = {"result", "version", NULL}, *const without[] = {"result", NULL};
     json_t *row = row_new();
-    out_columns(&cli->out, columns);
+    out_columns(&cli->out, version && result == LARDER_OK ? with : without);
     row_bytes(&cli->out, row, "key", larder_text(cli->args[0]));
     row_text(row, "result",
              cli->out.shape == OUT_ALIGNED ? larder_strerror(result) : cli_result_word(result));

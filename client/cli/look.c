@@ -108,13 +108,45 @@ int verb_explain(struct cli *cli)
     return print_document(cli, r, json);
 }
 
+static void print_option(struct cli *cli, const json_t *option)
+{
+    char name[256];
+    json_t *row = row_new();
+    const char *value = json_string_value(json_object_get(option, "value"));
+    const char *origin = json_string_value(json_object_get(option, "origin"));
+    const char *section = json_string_value(json_object_get(option, "section"));
+    const char *last = json_string_value(json_object_get(option, "option"));
+    snprintf(name, sizeof(name), "%s.%s", section ? section : "", last ? last : "");
+    row_text(row, "option", name);
+    row_bytes(&cli->out, row, "value", larder_text(value ? value : ""));
+    row_text(row, "origin", origin ? origin : "");
+    out_row(&cli->out, row);
+}
+
+static int print_options(struct cli *cli, const char *json)
+{
+    static const char *const with_origin[] = {"option", "value", "origin", NULL};
+    static const char *const without[] = {"option", "value", NULL};
+    json_t *document = json_loads(json, 0, NULL), *option;
+    size_t i;
+    out_columns(&cli->out, cli->show_origin ? with_origin : without);
+    json_array_foreach(json_object_get(document, "options"), i, option) print_option(cli, option);
+    out_flush(&cli->out);
+    json_decref(document);
+    return document ? EXIT_DONE : cli_fail(cli, EXIT_DAEMON, "the daemon's answer is not JSON");
+}
+
 int verb_config(struct cli *cli)
 {
     char *json = NULL;
     if (strcmp(cli->args[0], "dump") != 0)
         return cli_fail(cli, EXIT_USAGE, "%s: only `config dump` is known", cli->args[0]);
     int r = larder_config(cli->client, cli->show_origin, &json);
-    return print_document(cli, r, json);
+    if (r < 0 || cli->out.shape == OUT_JSON)
+        return print_document(cli, r, json);
+    r = print_options(cli, json);
+    larder_text_free(json);
+    return r;
 }
 
 /* ======= health ======= */

@@ -82,33 +82,30 @@ struct verb {
 
 enum { MANY = 1 << 20 };
 
+/* clang-format off */
 static const struct verb verbs[] = {
     {"ping", "", "is the daemon there?", 0, 0, 0, verb_ping,
      "Prints pong and how long the answer took, in microseconds."},
     {"get", "KEY...", "print values", 1, MANY, BIT(RAW) | BIT(TIER) | BIT(NO_STALE) | BIT(IF_VERSION),
      verb_get,
-     "One key: its value and a newline.  Several: a line each, with key, result and value, where tabs, "
-     "newlines\n"
-     "and backslashes of a value are escaped.  A miss is exit code 1.\n"
+     "One key: its value and a newline.  Several: a line each, with key, result and value, where\n"
+     "tabs, newlines and backslashes of a value are escaped.  A miss is exit code 1.\n"
      "\n"
-     "With --json also ttl_ms, fresh_ms, tier and version, and for a miss a token for `set --since`.  A "
-     "value that\n"
-     "is not UTF-8 comes as value_base64.\n"
+     "With --json also ttl_ms, fresh_ms, tier and version, and for a miss a token for `set\n"
+     "--since`.  A value that is not UTF-8 comes as value_base64.\n"
      "\n"
      "  larder get user:42\n"
      "  larder get --raw logo.png > logo.png\n"
      "  larder get --json user:42 | jq -r .version"},
     {"ttl", "KEY...", "print remaining life and version", 1, MANY, BIT(TIER), verb_ttl,
-     "Columns: key, result, ttl_ms until it is gone, fresh_ms until it is stale, tier, version.  A terminal "
-     "shows\n"
-     "durations, a pipe milliseconds."},
+     "Columns: key, result, ttl_ms until it is gone, fresh_ms until it is stale, tier, version.  A\n"
+     "terminal shows durations, a pipe milliseconds."},
     {"set", "KEY [VALUE]", "store a value", 1, 2,
      BIT(STDIN) | BIT(TTL) | BIT(STALE) | BIT(TAG) | BIT(ABSENT) | BIT(IF_ABSENT) | BIT(IF_PRESENT) |
          BIT(IF_VERSION) | BIT(SINCE) | BIT(TIER),
      verb_set,
-     "When it says ok, no get on this host returns anything older any more.  A condition that does not hold "
-     "is exit\n"
-     "code 1.  A value that begins with - goes behind --, or through -x.\n"
+     "When it says ok, no get on this host returns anything older any more.  A condition that does\n"
+     "not hold is exit code 1.  A value that begins with - goes behind --, or through -x.\n"
      "\n"
      "  larder set user:42 '{\"name\":\"Ada\"}' --ttl 5m --stale 1m --tag users\n"
      "  larder set logo.png -x < logo.png\n"
@@ -117,10 +114,9 @@ static const struct verb verbs[] = {
      "Life from now, as in 30s, 5m, 1h.  Never makes it shorter."},
     {"invalidate", "[KEY...]", "what must not be served any more", 0, MANY,
      BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(SOFT) | BIT(DRY_RUN), verb_invalidate,
-     "Keys, tags and prefixes may be mixed; all of one call are one change with one count and one position.  "
-     "When it\n"
-     "returns, no get on this host returns what was named.  A prefix ends with ':', within a key's first 8 "
-     "levels.\n"
+     "Keys, tags and prefixes may be mixed; all of one call are one change with one count and one\n"
+     "position.  When it returns, no get on this host returns what was named.  A prefix ends with\n"
+     "':', within a key's first 8 levels.\n"
      "\n"
      "  larder invalidate user:42 user:43\n"
      "  larder invalidate --tag users --prefix session:\n"
@@ -128,9 +124,8 @@ static const struct verb verbs[] = {
     {"clear", "--yes", "drop everything in the namespace", 0, 0, BIT(YES) | BIT(DRY_RUN), verb_clear,
      "The same as `invalidate --all`, for those who look for it under this name."},
     {"keys", "", "list what the daemon holds", 0, 0, BIT(PREFIX) | BIT(GLOB) | BIT(LIMIT), verb_keys,
-     "Columns: key, fastest tier that has it, ttl_ms, bytes.  The list is made page by page while the cache "
-     "goes on\n"
-     "working, so it is not one moment's picture."},
+     "Columns: key, fastest tier that has it, ttl_ms, bytes.  The list is made page by page while\n"
+     "the cache goes on working, so it is not one moment's picture."},
     {"explain", "KEY", "all that is known about one key", 1, 1, 0, verb_explain,
      "Tier, age, remaining life, version, policy, and why a get would hit or miss."},
     {"stats", "", "counters and gauges", 0, 0, BIT(WATCH), verb_stats,
@@ -138,21 +133,18 @@ static const struct verb verbs[] = {
     {"health", "", "state, issues, recommendations", 0, 0, 0, verb_health,
      "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers."},
     {"config", "dump", "the configuration in force", 1, 1, BIT(SHOW_ORIGIN), verb_config,
-     "One option a line, secrets masked.  --show-origin tells which file, variable or flag each value comes "
-     "from."},
+     "One option a line, secrets masked.  --show-origin tells which file, variable or flag each\n"
+     "value comes from."},
     {"dump", "FILE", "write all entries into a file", 1, 1, BIT(PREFIX), verb_dump,
-     "Keys, values, flags, schema and remaining life, compressed and with checksums; - is standard output.  "
-     "FILE\n"
-     "appears when it is complete, never before.  Not in it: tags, since a get does not return them.  "
-     "Entries that\n"
-     "change meanwhile are there with one of their states."},
+     "Keys, values, flags, schema and remaining life, compressed and with checksums; - is standard\n"
+     "output.  FILE appears when it is complete, never before.  Not in it: tags, since a get does\n"
+     "not return them.  Entries that change meanwhile are there with one of their states."},
     {"warm", "--file FILE", "load a dump", 0, 0, BIT(FILE), verb_warm,
-     "Stores an entry only where there is none, so nothing newer is overwritten, and with the life it has "
-     "left:\n"
-     "what passed since the dump is gone.  The whole file is checked first; one that is cut short, damaged, "
-     "foreign or\n"
-     "from a newer larder changes nothing."},
+     "Stores an entry only where there is none, so nothing newer is overwritten, and with the life\n"
+     "it has left: what passed since the dump is gone.  The whole file is checked first; one that\n"
+     "is cut short, damaged, foreign or from a newer larder changes nothing."},
 };
+/* clang-format on */
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
 static const struct verb *verb_find(const char *name)
@@ -191,9 +183,8 @@ static void print_help(void)
     puts("\noptions of every verb:");
     print_options(GLOBAL);
     puts("\n`larder VERB --help` tells the rest.  A terminal gets aligned text, a pipe tab-separated lines.\n"
-         "Exit codes: 0 done or hit, 1 negative answer (miss, degraded), 2 usage or a bad file, 3 cannot "
-         "reach the\n"
-         "daemon, 4 error, 5 time-out.");
+         "Exit codes: 0 done or hit, 1 negative answer (miss, degraded), 2 usage or a bad file, 3 cannot\n"
+         "reach the daemon, 4 error, 5 time-out.");
 }
 
 static void print_verb_help(const struct verb *verb)

@@ -216,8 +216,6 @@ void out_row(struct out *out, json_t *row)
 
 enum { PATH_BYTES = 512, DOCUMENT_DEPTH = 8 }; /* our documents nest three deep */
 
-static const char *const document_columns[] = {"name", "value", "origin", NULL};
-
 static void flatten(struct out *out, const char *path, const json_t *value, int depth);
 
 /* A list of plain values goes into one line, a list of objects into one line a field. */
@@ -237,18 +235,14 @@ static void flatten_array(struct out *out, const char *path, const json_t *array
     }
 }
 
-static void flatten_leaf(struct out *out, const char *path, const json_t *value, const json_t *origin)
+static void flatten_leaf(struct out *out, const char *path, const json_t *value)
 {
-    json_t *row = row_new();
-    row_text(row, "name", path);
     char room[CELL_BYTES];
+    json_t *row = row_new();
     const char *last_dot = strrchr(path, '.');
     const char *text = cell(out, last_dot ? last_dot + 1 : path, value, room, sizeof(room));
+    row_text(row, "name", path);
     row_bytes(out, row, "value", larder_text(text));
-    if (json_is_string(origin))
-        row_text(row, "origin", json_string_value(origin));
-    else
-        row_text(row, "origin", "");
     out_row(out, row);
 }
 
@@ -266,17 +260,14 @@ static void flatten_object(struct out *out, const char *path, json_t *object, in
 
 static void flatten(struct out *out, const char *path, const json_t *value, int depth)
 {
-    const json_t *origin = json_object_get(value, "origin"), *inner = json_object_get(value, "value");
     if (depth > DOCUMENT_DEPTH)
         return;
-    if (origin && inner)
-        flatten_leaf(out, path, inner, origin);
-    else if (json_is_object(value))
+    if (json_is_object(value))
         flatten_object(out, path, (json_t *)(uintptr_t)value, depth);
     else if (json_is_array(value))
         flatten_array(out, path, value, depth);
     else
-        flatten_leaf(out, path, value, NULL);
+        flatten_leaf(out, path, value);
 }
 
 bool out_document(struct out *out, const char *json)
@@ -288,9 +279,8 @@ bool out_document(struct out *out, const char *json)
         json_dumpf(document, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
         putchar('\n');
     } else {
-        static const char *const plain[] = {"name", "value", NULL};
-        bool origins = strstr(json, "\"origin\"") != NULL;
-        out_columns(out, origins ? document_columns : plain);
+        static const char *const columns[] = {"name", "value", NULL};
+        out_columns(out, columns);
         out->head_printed = true; /* "name value" tells nobody anything */
         flatten(out, "", document, 0);
     }

@@ -86,7 +86,8 @@ void size_format(uint64_t n, char *ret, size_t bytes)
 
 static bool hex_part(const char **text, char end, uint64_t max, uint64_t *ret)
 {
-    if (!number_parse(text, 16, ret) || *ret > max || **text != end)
+    bool ended = number_parse(text, 16, ret) && *ret <= max && (**text == end || (end && **text == '-'));
+    if (!ended)
         return false;
     *text += end != '\0';
     return true;
