@@ -77,7 +77,8 @@ def a_change_acknowledged_by_the_next_daemon_is_seen_by_readers_of_the_last_ones
 
 
 def a_reader_killed_in_a_read_harms_nobody(larder):
-    puppet = prepared(larder)
+    puppet, asking = prepared(larder), larder.client()
+    before = find(asking.stats(), "client_connections")
     for _ in range(10):
         victim = larder.puppet()
         expect(victim.ask("spin", "k"), ["SPINNING"])
@@ -86,15 +87,11 @@ def a_reader_killed_in_a_read_harms_nobody(larder):
     until(lambda: near_hit(puppet), "near hits")
     expect(puppet.ask("set", "k", "w"), ["0"])
     expect(puppet.ask("get", "k")[2], "w")
-    until(lambda: larder.client().stats() and connections(larder) <= 3, "the connections of the dead are gone")
-
-
-def connections(larder):
-    """However the document nests it."""
-    return find(larder.client().stats(), "client_connections")
+    until(lambda: find(asking.stats(), "client_connections") <= before, "the connections of the dead are gone")
 
 
 def find(document, name):
+    """However the document nests it."""
     if isinstance(document, dict):
         if name in document:
             return document[name]
