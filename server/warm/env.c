@@ -273,31 +273,57 @@ static int position(MDB_cursor *cursor, uint64_t sequence, bool backward, MDB_va
     return mdb_cursor_get(cursor, key, data, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
 }
 
+/* Only what the index names is an entry: a damaged file may hold an older record of a key as well. */
+static bool is_named(struct env *env, MDB_txn *txn, uint64_t sequence, const MDB_val *data)
+{
+    struct record r;
+    uint64_t named;
+    return record_decode_unchecked(slice_of(data->mv_data, data->mv_size), &r) &&
+           env_find(env, txn, r.entry.key_hash, &named) == 0 && named == sequence;
+}
+
+static int walk(struct env_reader *r, MDB_cursor *cursor, uint64_t from, bool backward,
+                bool (*each)(void *user, uint64_t sequence, struct slice record), void *user)
+{
+    MDB_val key, data;
+    int rc = position(cursor, from, backward, &key, &data);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &data, backward ? MDB_PREV : MDB_NEXT)) {
+        uint64_t sequence = env_sequence_of(&key);
+        if (is_named(r->env, r->txn, sequence, &data) &&
+            !each(user, sequence, slice_of(data.mv_data, data.mv_size)))
+            break;
+    }
+    return rc;
+}
+
 int env_walk(struct env_reader *r, uint64_t sequence, bool backward,
              bool (*each)(void *user, uint64_t sequence, struct slice record), void *user)
 {
     MDB_cursor *cursor;
-    MDB_val key, data;
     int rc = mdb_txn_renew(r->txn);
     if (rc)
         return env_answer(rc);
     rc = mdb_cursor_open(r->txn, r->env->v, &cursor);
     if (rc == 0) {
-        rc = position(cursor, sequence, backward, &key, &data);
-        while (rc == 0 && each(user, env_sequence_of(&key), slice_of(data.mv_data, data.mv_size)))
-            rc = mdb_cursor_get(cursor, &key, &data, backward ? MDB_PREV : MDB_NEXT);
+        rc = walk(r, cursor, sequence, backward, each, user);
         mdb_cursor_close(cursor);
     }
     mdb_txn_reset(r->txn);
     return env_answer(rc);
 }
 
-bool env_kill_of(const MDB_val *data, struct env_kill *ret)
+uint64_t env_kill_check(uint64_t name, const struct env_kill *kill)
+{
+    const uint64_t words[3] = {name, kill->hard_v, kill->soft_v};
+    return XXH3_64bits(words, sizeof(words));
+}
+
+bool env_kill_of(uint64_t name, const MDB_val *data, struct env_kill *ret)
 {
     if (data->mv_size != sizeof(*ret))
         return false;
     memcpy(ret, data->mv_data, sizeof(*ret));
-    return true;
+    return ret->check == env_kill_check(name, ret);
 }
 
 static int each_kill(struct env *env, MDB_cursor *cursor,
@@ -308,9 +334,11 @@ static int each_kill(struct env *env, MDB_cursor *cursor,
     uint64_t name;
     int rc;
     while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
-        if (key.mv_size != sizeof(name) || !env_kill_of(&data, &kill))
+        if (key.mv_size != sizeof(name))
             return MDB_CORRUPTED;
         memcpy(&name, key.mv_data, sizeof(name));
+        if (!env_kill_of(name, &data, &kill))
+            return MDB_CORRUPTED;
         each(user, name, kill.hard_v, kill.soft_v);
     }
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -366,20 +394,20 @@ int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count)
     return env_answer(rc);
 }
 
-static bool take_sequence(void *user, uint64_t sequence, struct slice record)
-{
-    (void)record;
-    *(uint64_t *)user = sequence;
-    return false;
-}
-
 uint64_t env_last_sequence(struct env *env)
 {
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key = {0}, data;
     uint64_t last = 0;
-    struct env_reader *r = env_reader_create(env);
-    if (r)
-        env_walk(r, UINT64_MAX, true, take_sequence, &last);
-    env_reader_destroy(r);
+    if (begin_read(env, &txn) != 0)
+        return 0;
+    if (mdb_cursor_open(txn, env->v, &cursor) == 0) {
+        if (mdb_cursor_get(cursor, &key, &data, MDB_LAST) == 0)
+            last = env_sequence_of(&key);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
     return last;
 }
 

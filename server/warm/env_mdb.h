@@ -13,8 +13,9 @@ struct env {
     uint64_t map_bytes;
 };
 
+/* `check` covers name and positions: a kill with a changed bit would bring the dead back. */
 struct env_kill {
-    uint64_t hard_v, soft_v;
+    uint64_t hard_v, soft_v, check;
 };
 
 static inline MDB_val val(const void *data, size_t size)
@@ -27,6 +28,7 @@ int env_answer(int rc);
 int env_find(struct env *env, MDB_txn *txn, uint64_t hash, uint64_t *ret_sequence);
 int env_find_record(struct env *env, MDB_txn *txn, uint64_t sequence, MDB_val *ret);
 uint64_t env_sequence_of(const MDB_val *key);
-bool env_kill_of(const MDB_val *data, struct env_kill *ret);
+uint64_t env_kill_check(uint64_t name, const struct env_kill *kill);
+bool env_kill_of(uint64_t name, const MDB_val *data, struct env_kill *ret);
 
 #endif

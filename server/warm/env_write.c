@@ -209,7 +209,7 @@ int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64
     struct env_kill old = {0};
     MDB_val key = val(&name, sizeof(name)), data;
     int rc = mdb_get(t->handle, t->env->k, &key, &data);
-    if (rc == 0 && !env_kill_of(&data, &old))
+    if (rc == 0 && !env_kill_of(name, &data, &old))
         rc = MDB_CORRUPTED;
     *ret_hard_v = old.hard_v;
     *ret_soft_v = old.soft_v;
@@ -226,14 +226,19 @@ int env_kill(struct env_txn *t, uint64_t name, uint64_t hard_v, uint64_t soft_v)
         kill.hard_v = hard_v;
     if (soft_v > kill.soft_v)
         kill.soft_v = soft_v;
+    kill.check = env_kill_check(name, &kill);
     MDB_val key = val(&name, sizeof(name)), data = val(&kill, sizeof(kill));
     return env_answer(mdb_put(t->handle, t->env->k, &key, &data, 0));
 }
 
-static bool is_past(const MDB_val *data, uint64_t v)
+static bool is_past(const MDB_val *key, const MDB_val *data, uint64_t v)
 {
     struct env_kill kill;
-    return env_kill_of(data, &kill) && kill.hard_v <= v && kill.soft_v <= v;
+    uint64_t name;
+    if (key->mv_size != sizeof(name))
+        return false;
+    memcpy(&name, key->mv_data, sizeof(name));
+    return env_kill_of(name, data, &kill) && kill.hard_v <= v && kill.soft_v <= v;
 }
 
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count)
@@ -245,7 +250,7 @@ int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t coun
         return env_answer(rc);
     rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (; rc == 0 && count > 0; count--) {
-        if (is_past(&data, v))
+        if (is_past(&key, &data, v))
             rc = mdb_cursor_del(cursor, 0);
         if (rc == 0)
             rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);

@@ -1,6 +1,7 @@
 /* Opening: the lock, the check of the file, the decision whether what it holds may be believed, the journal.
  *
- * What must stay true: one daemon a directory; the file is opened only after its lock is ours and scan_file found
+ * What must stay true: one daemon a directory; the file is opened only after its lock is ours and scan_file found it
+ * whole and scan_file found
  * it whole; start_no is committed before anything is answered; what cannot be believed is gone before warm_open
  * returns, and warm_memory says why. */
 #include "warm/inside.h"
@@ -20,6 +21,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "warm/scan.h"
 #include "warm/trust.h"
 
 extern const struct tier_ops warm_ops;
@@ -147,6 +149,7 @@ static void discard(struct warm *w, const char *why, bool aside)
     else
         unlink(w->data_path);
     w->why_empty = why;
+    w->saved.count = 0;
 }
 
 /* ======= the environment ======= */
@@ -175,11 +178,21 @@ static const char *distrust(const struct warm *w, const struct page_found *found
                                        .owner = owner});
 }
 
+static void save_kill(void *warm, uint64_t name, uint64_t hard_v, uint64_t soft_v)
+{
+    warm_save_kill(warm, name, hard_v, soft_v);
+}
+
 /* 0: usable, with w->state; otherwise the environment is to be discarded. */
 static int load(struct warm *w, const struct page_found *found, const char **ret_why, bool *ret_aside)
 {
+    const char *damage = access(w->data_path, F_OK) == 0 ? scan_file(w->data_path) : NULL;
     *ret_aside = true;
     *ret_why = corrupt;
+    if (damage) {
+        log_error("warm tier: the file is damaged", L_TEXT("path", w->data_path), L_TEXT("why", damage));
+        return ENV_BROKEN;
+    }
     unlink(w->lock_path); /* what a dead process left in it is of no use, and might be corrupt */
     int rc = env_open(w->directory, w->options.warm_bytes, &w->env);
     if (rc == 0)
@@ -188,8 +201,14 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
         begin_state(w);
         return 0;
     }
-    if (rc == 0 && (*ret_why = distrust(w, found)))
-        *ret_aside = false, rc = ENV_BROKEN;
+    if (rc == 0)
+        rc = env_each_kill(w->env, save_kill, w);
+    const char *doubt = rc == 0 ? distrust(w, found) : NULL;
+    if (doubt) {
+        *ret_why = doubt;
+        *ret_aside = false;
+        rc = ENV_BROKEN;
+    }
     if (rc == ENV_FULL)
         *ret_why = full, *ret_aside = false;
     return rc;
@@ -313,11 +332,6 @@ static void queue_kill(struct warm *w, const struct page_record *record)
     op->soft_v = higher(op->soft_v, hard ? 0 : record->number);
 }
 
-static void save_kill(void *warm, uint64_t name, uint64_t hard_v, uint64_t soft_v)
-{
-    warm_save_kill(warm, name, hard_v, soft_v);
-}
-
 /* For the map: kills of the journal are not in the database yet. */
 static void save_queued_kills(struct warm *w)
 {
@@ -377,7 +391,6 @@ static void carry_on(struct warm *w)
 {
     w->dead_below = higher(w->state.dead_below, saved_floor(w));
     w->sequence = higher(higher(w->state.applied, w->dead_below), env_last_sequence(w->env));
-    env_each_kill(w->env, save_kill, w);
     if (w->page)
         replay_page(w);
     w->state.dead_below = w->dead_below;

@@ -42,6 +42,7 @@ struct header {
     _Atomic uint64_t alive_until_ns;
     _Atomic uint64_t head, tail; /* positions only grow; the place of one is itself modulo RECORDS */
     _Atomic uint64_t floor;
+    _Atomic uint64_t applied;
 };
 static_assert(sizeof(struct header) <= HEADER_BYTES, "the header has its own page");
 
@@ -168,6 +169,7 @@ void page_owner(const struct page *p, struct page_owner *ret)
     *ret = (struct page_owner){.id = p->header->id,
                                .epoch = p->header->epoch,
                                .start_no = p->header->start_no,
+                               .applied = atomic_load(&p->header->applied),
                                .stranger = p->header->stranger};
 }
 
@@ -181,8 +183,9 @@ void page_own(struct page *p, uint64_t epoch, uint64_t start_no)
 
 void page_clear(struct page *p)
 {
-    atomic_store(&p->header->tail, atomic_load(&p->header->head));
+    page_forget_all(p);
     atomic_store(&p->header->floor, 0);
+    atomic_store(&p->header->applied, 0);
 }
 
 /* ======= journal ======= */
@@ -208,17 +211,27 @@ uint64_t page_append(struct page *p, enum page_kind kind, uint64_t hash, uint64_
     return head + 1;
 }
 
-void page_forget(struct page *p, uint64_t position)
+static void lift(_Atomic uint64_t *word, uint64_t to)
 {
-    uint64_t tail = atomic_load(&p->header->tail);
-    while (tail < position && !atomic_compare_exchange_weak(&p->header->tail, &tail, position))
+    uint64_t at = atomic_load(word);
+    while (at < to && !atomic_compare_exchange_weak(word, &at, to))
         ;
+}
+
+void page_forget(struct page *p, uint64_t position, uint64_t applied)
+{
+    lift(&p->header->applied, applied);
+    lift(&p->header->tail, position);
+}
+
+void page_forget_all(struct page *p)
+{
+    lift(&p->header->tail, atomic_load(&p->header->head));
 }
 
 void page_set_floor(struct page *p, uint64_t sequence)
 {
-    if (sequence > page_floor(p))
-        atomic_store(&p->header->floor, sequence);
+    lift(&p->header->floor, sequence);
 }
 
 uint64_t page_floor(const struct page *p)

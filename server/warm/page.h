@@ -35,6 +35,7 @@ struct page_owner {
     uint64_t id;       /* of the page, random */
     uint64_t epoch;    /* of the state directory; 0: none yet */
     uint64_t start_no; /* of the run */
+    uint64_t applied;  /* newest change that was in a commit */
     bool stranger;
 };
 void page_owner(const struct page *p, struct page_owner *ret);
@@ -45,8 +46,10 @@ void page_clear(struct page *p);
 /* Position behind the new record; 0: the journal is full. */
 uint64_t page_append(struct page *p, enum page_kind kind, uint64_t hash, uint64_t number);
 bool page_full(const struct page *p);
-/* Everything before `position` is in a commit.  Any thread; never goes back. */
-void page_forget(struct page *p, uint64_t position);
+/* Everything before `position`, and all changes up to `applied`, are in a commit.  Any thread; never goes back. */
+void page_forget(struct page *p, uint64_t position, uint64_t applied);
+/* Nothing in the journal matters any more. */
+void page_forget_all(struct page *p);
 /* Everything stored under a sequence below this is dead.  Never falls. */
 void page_set_floor(struct page *p, uint64_t sequence);
 uint64_t page_floor(const struct page *p);

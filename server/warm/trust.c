@@ -22,7 +22,8 @@ const char *trust_judge(const struct trust *t)
         return "a daemon of this boot ran without the directory and may have changed what it holds";
     if (t->page_same_boot && t->owner.epoch != 0 && t->owner.epoch != t->state->epoch)
         return "a daemon of this boot ran with another directory and may have changed what this one holds";
-    if (t->page_same_boot && t->owner.epoch == t->state->epoch && t->owner.start_no > t->state->start_no)
+    if (t->page_same_boot && t->owner.epoch == t->state->epoch &&
+        (t->owner.start_no > t->state->start_no || t->owner.applied > t->state->applied))
         return "the directory is an older copy of itself";
     if (t->state->clean)
         return NULL;

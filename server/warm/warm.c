@@ -53,7 +53,8 @@ static void release(struct list *waiting, uint64_t reached)
 {
     struct list *node;
     while ((node = list_first(waiting))) {
-        struct tier_barrier *b = (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
+        struct tier_barrier *b =
+            (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
         if (wants(b) > reached)
             return;
         list_remove(node);
@@ -100,7 +101,7 @@ static void collapse(struct warm *w)
     if (!w->page)
         return; /* the writer puts the floor into its file, and says so */
     page_set_floor(w->page, w->dead_below);
-    page_forget(w->page, UINT64_MAX);
+    page_forget_all(w->page);
     became_safe(w, w->dead_below);
 }
 
@@ -311,7 +312,8 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, uint64_t hash, uint64_t v, bool soft)
+static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, uint64_t hash, uint64_t v,
+                       bool soft)
 {
     make_room(w);
     const struct op *old = overlay_find(w->overlay, class, hash);

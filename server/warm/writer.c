@@ -259,7 +259,7 @@ static uint64_t journal_end_of(const struct list *ops)
 static void succeeded(struct writer *w, const struct tally *tally)
 {
     if (w->setup.page)
-        page_forget(w->setup.page, journal_end_of(&w->taken));
+        page_forget(w->setup.page, journal_end_of(&w->taken), w->state.applied);
     pthread_mutex_lock(&w->lock);
     move_all(&w->taken, &w->finished);
     w->news.committed = w->state.applied;
