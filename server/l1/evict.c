@@ -2,8 +2,8 @@
  * was not is remembered as a ghost and goes straight to main when it comes back.
  *
  * What must stay true: the work of one call is bounded; a walk always ends with its segment free; walks cannot go
- * round in circles: when nearly everything survives one, the next asks for more (stubborn); a move re-evaluates
- * kills exactly before it stamps the copy with the present sequence (F19). */
+ * round in circles: when nearly everything survives while insertions wait, the next asks for more (stubborn); a
+ * move re-evaluates kills exactly before it stamps the copy with the present sequence (F19). */
 #include "l1/l1_private.h"
 
 enum {
@@ -121,7 +121,7 @@ static void decide(struct l1 *l1, uint32_t slot, const struct item_view *i, uint
     uint8_t *freq = &l1->freq[slot];
     if (l1->walk.kind == WALK_COMPACT) {
         keep_item(l1, slot, i, l1->segments[l1->walk.segment].pool, hash);
-    } else if (l1->walk.kind == WALK_SMALL && *freq > 0) {
+    } else if (l1->walk.kind == WALK_SMALL && *freq >= l1->walk.cutoff) {
         *freq = 0;
         keep_item(l1, slot, i, POOL_MAIN, hash);
     } else if (l1->walk.kind == WALK_MAIN && *freq >= l1->walk.cutoff) {
@@ -162,7 +162,7 @@ static uint32_t to_compact(struct l1 *l1)
 {
     uint64_t all = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
     bool at_limit = l1->entries_max && l1->entries >= l1->entries_max;
-    if (at_limit || segment_dead_bytes(l1) < all / 12)
+    if (at_limit || segment_dead_bytes(l1) < all / 14)
         return SEGMENT_NONE;
     uint32_t best = SEGMENT_NONE;
     for (uint32_t n = 0; n < COMPACT_SAMPLE && n < l1->shape.segment_count; n++) {
@@ -229,14 +229,17 @@ static bool walk_begin(struct l1 *l1)
                         pool == POOL_SMALL ? WALK_SMALL : WALK_MAIN);
 }
 
+/* Insertions wait for room and a walk freed hardly any: the next one keeps only what is used more. */
 static void walk_end(struct l1 *l1)
 {
     const struct walk *w = &l1->walk;
-    if (w->kind == WALK_MAIN) {
-        bool hardly_any_gain = w->moved > w->live_before / 8 * 7;
-        l1->stubborn = hardly_any_gain && l1->stubborn < L1_FREQ_MAX ? l1->stubborn + 1 : 0;
-    }
     segment_free(l1, w->segment);
+    bool short_of_room = l1->free.count <= L1_SEGMENTS_RESERVED;
+    bool hardly_any_gain = w->moved > w->live_before / 8 * 7;
+    if (!short_of_room)
+        l1->stubborn = 0;
+    else if (hardly_any_gain && l1->stubborn < L1_FREQ_MAX)
+        l1->stubborn++;
     l1->walk.segment = SEGMENT_NONE;
 }
 
@@ -255,6 +258,11 @@ bool evict_step(struct l1 *l1, uint32_t items)
     if (w->at >= s->used)
         walk_end(l1);
     return true;
+}
+
+bool evict_pending(const struct l1 *l1)
+{
+    return l1->free.count < L1_SEGMENTS_LOW || l1->doomed.count || l1->walk.segment != SEGMENT_NONE;
 }
 
 /* ---- room ------------------------------------------------------------------------------------------------------- */

@@ -18,6 +18,11 @@ static uint32_t hot_with(struct l1 *l1, unsigned freq, uint32_t from, uint32_t s
     return found;
 }
 
+uint32_t l1_slots(const struct l1 *l1)
+{
+    return slots_count(l1);
+}
+
 uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max)
 {
     uint32_t slots = slots_max < slots_count(l1) ? slots_max : slots_count(l1), from = l1->hot_cursor,

@@ -339,7 +339,7 @@ void l1_tick(struct l1 *l1)
     life_renew(l1);
     touch_drain(l1, L1_DRAIN_STRIPES);
     segment_doom_expired(l1, l1->now_ns(l1));
-    if (l1->free.count < L1_SEGMENTS_LOW || l1->doomed.count)
+    if (evict_pending(l1))
         evict_step(l1, L1_EVICT_ITEMS);
     renew_if_exhausted(l1);
 }

@@ -91,8 +91,9 @@ int l1_touch_page_open(struct l1 *l1, struct touch_page **ret, int *ret_fd);
 struct touch_page *l1_touch_page_close(struct touch_page *page);
 
 /* The n hottest key hashes, hottest first, for the restart.  Bounded work: reads the private frequencies of at
- * most `slots_max` slots from where the last call ended.  Returns how many were written. */
+ * most `slots_max` slots from where the last call ended; l1_slots make a round.  Returns how many were written. */
 uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max);
+uint32_t l1_slots(const struct l1 *l1);
 
 /* What the segment knows of one key, for `explain`. */
 struct l1_explain {

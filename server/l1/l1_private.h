@@ -66,7 +66,7 @@ enum walk_kind { WALK_DOOMED, WALK_COMPACT, WALK_SMALL, WALK_MAIN };
 struct walk {
     uint32_t segment, at;
     enum walk_kind kind;
-    unsigned cutoff; /* WALK_MAIN: survivors have at least this frequency */
+    unsigned cutoff; /* survivors have at least this frequency */
     uint64_t live_before, moved;
 };
 
@@ -110,7 +110,7 @@ struct l1 {
     uint64_t pool_live_bytes[POOLS];
     uint32_t doom_cursor, compact_cursor;
     struct walk walk;
-    unsigned stubborn; /* walks of main in a row that freed hardly anything */
+    unsigned stubborn; /* walks in a row that freed hardly anything */
     struct ghosts ghosts;
 
     /* slots */
@@ -244,6 +244,8 @@ void evict_setup(struct l1 *l1);
 void evict_teardown(struct l1 *l1);
 /* Walks over at most `items` items.  False: there is nothing to evict. */
 bool evict_step(struct l1 *l1, uint32_t items);
+/* There is something to do ahead of need, or something begun. */
+bool evict_pending(const struct l1 *l1);
 /* Room for an insertion, evicting within its bounds if it must; 0: none. */
 uint64_t evict_room(struct l1 *l1, enum pool pool, unsigned ttl_class, uint32_t bytes);
 /* One more entry may be held, evicting within the same bounds if it must. */

@@ -7,7 +7,8 @@ enum { SECRET = 99, BUCKETS = 2 };
 
 void hostile_make(struct hostile *h)
 {
-    uint64_t gens = SHM_PAGE + SHM_CELLS * sizeof(au64), buckets = gens + SHM_PAGE, segments = buckets + SHM_PAGE;
+    uint64_t gens = SHM_PAGE + SHM_CELLS * sizeof(au64), buckets = gens + SHM_PAGE,
+             segments = buckets + SHM_PAGE;
     h->shape = (struct shm_shape){.magic = SHM_MAGIC,
                                   .abi = SHM_ABI,
                                   .partitions = 1,
