@@ -19,7 +19,7 @@
 #include "base/log.h"
 
 #define TICK_EVERY       (20 * NS_PER_MS) /* how late a held-back change is let go */
-#define SAVE_HOT_EVERY   NS_PER_S
+#define KEEP_EVERY       (100 * NS_PER_MS)
 #define WARM_STOP_WITHIN (5 * NS_PER_S) /* one commit of a full queue on a slow disk */
 
 enum signal_bit { SEEN_STOP = 1, SEEN_RELOAD = 2, SEEN_STATS = 4 };
@@ -36,7 +36,7 @@ struct app {
     unsigned spaces_count, spaces_stopping;
     struct sessions *sessions;
     struct listener *listener;
-    struct timer tick, hot, watchdog;
+    struct timer tick, keep, watchdog;
     struct wakeup signals;
     _Atomic unsigned signals_seen, stops_seen;
     struct documents documents;
@@ -128,7 +128,7 @@ static void stop_spaces(struct app *a)
 {
     a->phase = PHASE_STOPPING;
     timer_stop(&a->tick);
-    timer_stop(&a->hot);
+    timer_stop(&a->keep);
     a->sessions = a->documents.sessions = sessions_destroy(a->sessions);
     a->spaces_stopping = a->spaces_count;
     uint64_t deadline_ns = clock_after(loop_now_fresh(a->loop), WARM_STOP_WITHIN);
@@ -187,11 +187,11 @@ static void tick_fired(struct timer *t)
         space_tick(&a->spaces[i]);
 }
 
-static void hot_fired(struct timer *t)
+static void keep_fired(struct timer *t)
 {
-    struct app *a = CONTAINER_OF(t, struct app, hot);
+    struct app *a = CONTAINER_OF(t, struct app, keep);
     for (unsigned i = 0; i < a->spaces_count; i++)
-        space_save_hot(&a->spaces[i]);
+        space_keep(&a->spaces[i]);
 }
 
 /* From the loop, so that a loop that hangs is noticed. */
@@ -204,10 +204,10 @@ static void start_clockwork(struct app *a)
 {
     uint64_t watchdog_ns = notify_watchdog_ns();
     timer_init(&a->tick, a->loop, tick_fired);
-    timer_init(&a->hot, a->loop, hot_fired);
+    timer_init(&a->keep, a->loop, keep_fired);
     timer_init(&a->watchdog, a->loop, watchdog_fired);
     timer_start(&a->tick, TICK_EVERY, TICK_EVERY);
-    timer_start(&a->hot, SAVE_HOT_EVERY, SAVE_HOT_EVERY);
+    timer_start(&a->keep, KEEP_EVERY, KEEP_EVERY);
     if (watchdog_ns)
         timer_start(&a->watchdog, watchdog_ns / 2, watchdog_ns / 2);
     the_app = a;
@@ -219,7 +219,7 @@ static void stop_clockwork(struct app *a)
 {
     catch_signals(SIG_IGN); /* the end is near enough */
     timer_finish(&a->tick, NULL);
-    timer_finish(&a->hot, NULL);
+    timer_finish(&a->keep, NULL);
     timer_finish(&a->watchdog, NULL);
     wakeup_finish(&a->signals, NULL);
 }
@@ -290,7 +290,7 @@ static int open_spaces(struct app *a)
     if (!realpath(a->config->server.state, state)) /* the same state under another name is the same state */
         snprintf(state, sizeof(state), "%s", a->config->server.state);
     struct space_setup setup = {
-        .loop = a->loop, .state = usable ? state : NULL, .runtime = find_runtime(a, runtime_room)};
+        .loop = a->loop, .state = state, .state_usable = usable, .runtime = find_runtime(a, runtime_room)};
     a->spaces = must_alloc(a->config->namespaces_count * sizeof(*a->spaces));
     for (unsigned i = 0; i < a->config->namespaces_count; i++) {
         setup.config = &a->config->namespaces[i];

@@ -13,8 +13,10 @@
 
 enum {
     HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
-    HOT_SLOTS_A_CALL = 16384, /* about 100 µs a second */
+    HOT_SLOTS_A_SLICE = 16384,            /* about 50 µs; 256 MiB are gone round in some 10 s */
+    KILLS_WORTH_PRUNING = KILLS_MAX / 10, /* pruning makes old tokens useless, so not before it is needed */
 };
+#define PRUNE_EVERY (60 * NS_PER_S) /* far longer than any read of a lower tier takes */
 
 /* ---- what the session asks ----------------------------------------------------------------------------- */
 
@@ -96,12 +98,13 @@ static const char *warm_error_text(int error)
     }
 }
 
-static int open_warm(struct space *s, const char *state)
+static int open_warm(struct space *s, const char *state, bool state_usable)
 {
     char directory[PLACE_BYTES + 128];
-    if (!s->config->warm.warm || !state) {
-        remember_nothing(s, state ? "switched off"
-                                  : "the state directory cannot be used: entries do not survive a restart");
+    if (!s->config->warm.warm || !state_usable) {
+        remember_nothing(s, state_usable
+                                ? "switched off"
+                                : "the state directory cannot be used: entries do not survive a restart");
         return 0;
     }
     snprintf(directory, sizeof(directory), "%s/%s", state, s->config->name);
@@ -128,13 +131,13 @@ static int open_warm(struct space *s, const char *state)
 }
 
 /* F3: until when readers may still believe a killed predecessor.  A page that is missing may have been lost with its
- * promises; only a state that was never used had no predecessor. */
+ * promises; then only a database that trusts itself tells that there was a clean stop, or none before us. */
 static uint64_t gate(const struct space *s, uint64_t now_ns)
 {
-    bool first_start = s->memory.empty && !s->memory.why;
+    bool clean_stop = s->warm && !(s->memory.empty && s->memory.why);
     if (s->found.same_boot)
         return s->found.clean ? 0 : s->found.alive_until_ns;
-    return first_start ? 0 : clock_after(now_ns, s->config->l1.l1_lease);
+    return clean_stop ? 0 : clock_after(now_ns, s->config->l1.l1_lease);
 }
 
 static void open_l1(struct space *s)
@@ -183,8 +186,8 @@ static void open_cache(struct space *s)
 int space_open(struct space *s, const struct space_setup *setup)
 {
     *s = (struct space){.config = setup->config, .loop = setup->loop};
-    open_page(s, setup->state ? setup->state : "", setup->runtime);
-    if (open_warm(s, setup->state) < 0) {
+    open_page(s, setup->state, setup->runtime);
+    if (open_warm(s, setup->state, setup->state_usable) < 0) {
         s->page = page_close(s->page, false);
         return -1;
     }
@@ -196,6 +199,53 @@ int space_open(struct space *s, const struct space_setup *setup)
     s->session = (struct session_space){
         .name = s->config->name, .cache = s->cache, .secret = false, .ops = &session_ops, .user = s};
     return 0;
+}
+
+/* ---- the hot set --------------------------------------------------------------------------------------- */
+
+static void open_hot(struct space *s)
+{
+    struct hot_round *h = &s->hot;
+    if (!s->warm || !s->l1)
+        return;
+    h->slices = (l1_slots(s->l1) + HOT_SLOTS_A_SLICE - 1) / HOT_SLOTS_A_SLICE;
+    h->keys_a_slice = h->slices < HOT_KEYS ? HOT_KEYS / h->slices : 1;
+    if (h->keys_a_slice > HOT_SLOTS_A_SLICE)
+        h->keys_a_slice = HOT_SLOTS_A_SLICE;
+    h->hashes = must_alloc((size_t)h->slices * h->keys_a_slice * sizeof(*h->hashes));
+}
+
+/* While the hot set of the last run is not back, this one's would make it forgotten. */
+static bool may_keep_hot(const struct space *s)
+{
+    return s->hot.hashes && !s->restoring;
+}
+
+static void hand_on_hot(struct space *s)
+{
+    struct hot_round *h = &s->hot;
+    uint32_t count = 0, room = h->slices * h->keys_a_slice;
+    for (uint32_t i = 0; i < room; i++)
+        if (h->hashes[i])
+            h->hashes[count++] = h->hashes[i];
+    if (count)
+        warm_save_hot(s->warm, h->hashes, count);
+    memset(h->hashes, 0, room * sizeof(*h->hashes));
+}
+
+/* One slice; true at the end of a round, when the whole has been handed on. */
+static bool keep_hot_slice(struct space *s)
+{
+    struct hot_round *h = &s->hot;
+    uint64_t slice[HOT_SLOTS_A_SLICE];
+    uint32_t found = l1_hot(s->l1, slice, h->keys_a_slice, HOT_SLOTS_A_SLICE);
+    for (uint32_t i = 0; i < found; i++)
+        h->hashes[i * h->slices + h->at] = slice[i];
+    if (++h->at < h->slices)
+        return false;
+    h->at = 0;
+    hand_on_hot(s);
+    return true;
 }
 
 /* ---- running ------------------------------------------------------------------------------------------- */
@@ -217,7 +267,8 @@ static void restored(void *user, uint64_t taken)
 
 void space_restore(struct space *s)
 {
-    if (!s->warm || !s->l1)
+    open_hot(s);
+    if (!s->hot.hashes)
         return;
     s->restoring = true;
     s->restore_began_ns = loop_now_fresh(s->loop);
@@ -230,20 +281,32 @@ void space_tick(struct space *s)
         cache_tick(s->cache);
 }
 
-static void save_hot(struct space *s, uint32_t slots_max)
+/* Kills at a position below every entry of the warm tier mask nothing there; L1 has dropped what they killed once a
+ * whole sweep began after them.  Two more sweeps than at the mark: one of them did. */
+static void prune_kills(struct space *s)
 {
-    if (!s->warm || !s->l1 || s->restoring) /* what is not back yet would be forgotten */
+    struct l1_figures l1 = {0};
+    struct prune_mark *m = &s->mark;
+    uint64_t now_ns = loop_now_ns(s->loop);
+    if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;
-    uint64_t *hashes = must_alloc(HOT_KEYS * sizeof(*hashes));
-    uint32_t count = l1_hot(s->l1, hashes, HOT_KEYS, slots_max);
-    if (count)
-        warm_save_hot(s->warm, hashes, count);
-    free(hashes);
+    if (s->l1)
+        l1_measure(s->l1, &l1);
+    if (m->at_ns && s->l1 && l1.l1_sweeps < m->sweeps + 2)
+        return;
+    if (m->at_ns)
+        cache_prune_kills(s->cache, m->position < m->warm_oldest ? m->position : m->warm_oldest);
+    *m = (struct prune_mark){.at_ns = now_ns,
+                             .position = cache_position(s->cache),
+                             .warm_oldest = s->warm ? warm_oldest_v(s->warm) : UINT64_MAX,
+                             .sweeps = l1.l1_sweeps};
 }
 
-void space_save_hot(struct space *s)
+void space_keep(struct space *s)
 {
-    save_hot(s, HOT_SLOTS_A_CALL);
+    if (may_keep_hot(s))
+        keep_hot_slice(s);
+    prune_kills(s);
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------------ */
@@ -251,7 +314,7 @@ void space_save_hot(struct space *s)
 static void warm_closed(void *user)
 {
     struct space *s = user;
-    s->warm_stopped = true;
+
     s->stopped(s->stopped_user);
 }
 
@@ -259,7 +322,10 @@ void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *use
 {
     s->stopped = stopped;
     s->stopped_user = user;
-    save_hot(s, UINT32_MAX);
+    s->hot.at = 0;
+    while (may_keep_hot(s) && !keep_hot_slice(s))
+        ;
+
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
     if (s->warm)
@@ -276,5 +342,7 @@ void space_close(struct space *s)
     s->l1 = l1_destroy(s->l1);
     s->warm = warm_destroy(s->warm);
     s->kills = kills_destroy(s->kills);
+
     s->page = page_close(s->page, clean);
+    free(s->hot.hashes);
 }

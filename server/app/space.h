@@ -23,14 +23,20 @@ struct space {
     uint64_t restored;
     void (*stopped)(void *user);
     void *stopped_user;
-    bool warm_stopped;
+    struct hot_round {
+        uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
+        uint32_t slices, at, keys_a_slice;
+    } hot;
+    struct prune_mark {
+        uint64_t at_ns, position, warm_oldest, sweeps;
+    } mark;
 };
 
 struct space_setup {
     const struct config_namespace *config;
     struct loop *loop;
-    const char *state; /* its real path: also what the runtime page is named after */
-    bool state_usable; /* it is there, ours, and nobody else's */
+    const char *state;   /* its real path: also what the runtime page is named after */
+    bool state_usable;   /* it is there, ours, and nobody else's */
     const char *runtime; /* NULL: no place on tmpfs */
 };
 
@@ -39,8 +45,9 @@ struct space_setup {
 int space_open(struct space *s, const struct space_setup *setup);
 /* Carries the hot set into L1 in bounded turns. */
 void space_restore(struct space *s);
-void space_tick(struct space *s);     /* every 20 ms */
-void space_save_hot(struct space *s); /* every second; bounded */
+void space_tick(struct space *s); /* every 20 ms: lets go what waits for the gate */
+void space_keep(
+    struct space *s); /* every 100 ms: a slice of the hot set, kills nobody needs any more; bounded */
 /* Nothing may ask the cache any more: saves the hot set, closes L1, lets the warm tier finish; `stopped` is called later,
  * on the loop, always. */
 void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user);
