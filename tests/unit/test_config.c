@@ -610,6 +610,20 @@ static void the_sample_file_says_what_is_built_in(void **state)
     free(text);
 }
 
+/* After a change of an option: larderd --help-config > server/doc/larder.conf */
+static void the_sample_file_in_the_tree_is_the_printed_one(void **state)
+{
+    char *text = printed(flags_print_config), *kept = must_alloc(strlen(text) + 2);
+    FILE *file = fopen(SAMPLE_FILE, "r");
+    assert_non_null(file);
+    size_t size = fread(kept, 1, strlen(text) + 1, file);
+    fclose(file);
+    assert_int_equal(size, strlen(text));
+    assert_string_equal(kept, text);
+    free(text);
+    free(kept);
+}
+
 static void the_help_names_every_option(void **state)
 {
     char *text = printed(flags_print_help);
@@ -691,6 +705,7 @@ int main(void)
         WITH_FILES(secrets_are_masked),
         WITH_FILES(no_two_options_share_a_flag),
         WITH_FILES(the_sample_file_says_what_is_built_in),
+        WITH_FILES(the_sample_file_in_the_tree_is_the_printed_one),
         WITH_FILES(the_help_names_every_option),
         WITH_FILES(flags_become_settings),
         WITH_FILES(a_flag_nobody_knows_comes_with_a_suggestion),
