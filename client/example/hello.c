@@ -13,9 +13,11 @@ static larder_slice load_from_its_source(void)
 
 static void show(const char *when, int result, const larder_value *value)
 {
-    const char *where = value->near ? " in shared memory" : result == LARDER_HIT ? " in the daemon" : "";
-    printf("%s: %s%s%s%.*s\n", when, larder_strerror(result), where, result == LARDER_HIT ? ": " : "",
-           (int)value->size, result == LARDER_HIT ? (const char *)value->data : "");
+    if (result == LARDER_HIT)
+        printf("%s: hit in %s: %.*s\n", when, value->near ? "shared memory" : "the daemon", (int)value->size,
+               (const char *)value->data);
+    else
+        printf("%s: miss\n", when);
 }
 
 int main(void)
