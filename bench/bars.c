@@ -69,7 +69,7 @@ void bar_failed(struct bars *b, const char *what, const char *why)
 
 bool bar_server(struct bars *b, struct server *s, enum server_kind kind, uint64_t memory_bytes)
 {
-    struct server_options so = {memory_bytes, b->options->larderd};
+    struct server_options so = {.memory_bytes = memory_bytes, .larderd = b->options->larderd};
     if (s->folder[0] == '\0')
         server_init(s, kind);
     if (server_start(s, &so) == 0)

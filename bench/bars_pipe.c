@@ -67,7 +67,7 @@ static void race_sides(struct bars *b, struct side sides[2], struct options *o, 
 void bar_pipeline(struct bars *b)
 {
     struct side sides[2] = {{.name = "larder_socket"}, {.name = "redis"}};
-    struct server_options so = {0, NULL};
+    struct server_options so = {.larderd = NULL};
     struct options o = *b->options;
     o.depth = PIPE_DEPTH;
     o.clients = 1;

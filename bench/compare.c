@@ -65,8 +65,9 @@ static void print_state(const struct race *r, enum race_state s)
     else if (floor && race_p50_ns(floor) <= RACE_AWAKE_NS)
         printf("\nawake: one spinner a core\n");
     else
-        printf("\nNOT awake in spite of a spinner a core: a ping-pong takes more than %.0f us, something "
-               "else is running\n",
+        printf("\nawake: one spinner a core, BUT no claim: the floor takes more than %.0f us, so this "
+               "machine's way into\n"
+               "the kernel is slow, or something else is running\n",
                RACE_AWAKE_NS / 1000);
     table_init(&t, "<peer|p50|p99|mean|gets/s|to larder_shm|to floor|<what it is");
     for (unsigned i = 0; i < r->count; i++)
@@ -77,8 +78,9 @@ static void print_state(const struct race *r, enum race_state s)
 static void print_people(const struct race *r)
 {
     const struct options *o = r->options;
-    printf("%u keys, %s%s, values of %llu bytes; one client process, %d interleaved rounds%s\n", r->key_count,
-           o->keys, o->keys[0] == 'z' ? " 0.99" : "", (unsigned long long)r->value_bytes, RACE_ROUNDS,
+    printf("%u keys, %s, values of %llu bytes; one client process, %d interleaved rounds%s%s\n", r->key_count,
+           o->keys, (unsigned long long)r->value_bytes, RACE_ROUNDS,
+           o->pin ? ", client and servers on a core each" : "",
            o->quick ? " (quick: for a look, not for a claim)" : "");
     printf("p50: batches of %d consecutive gets, divided; p99: single gets, two clock reads (%.0f ns each) "
            "included;\n"
@@ -96,8 +98,6 @@ static void print_people(const struct race *r)
 int verb_compare(struct options *o)
 {
     struct spinners spinners;
-    if (o->quick && o->key_count == options_default.key_count)
-        o->key_count = 100000;
     struct race *r = race_create(o, size_mix_max(&o->sizes));
     if (!r)
         return 1;

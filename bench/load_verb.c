@@ -62,7 +62,8 @@ static int prepare_server(struct load_job *job, struct server *server)
 {
     const struct options *o = job->options;
     uint64_t bytes = (uint64_t)size_mix_mean(&o->sizes) + KEY_BYTES_MAX;
-    struct server_options so = {race_memory_bytes(job->key_space, bytes), o->larderd};
+    struct server_options so = {.memory_bytes = race_memory_bytes(job->key_space, bytes),
+                                .larderd = o->larderd};
     if (job->kind->server == SERVER_LARDER)
         so.memory_bytes = o->l1_bytes ? o->l1_bytes : race_l1_bytes(job->key_space, bytes);
     job->socket = o->socket;

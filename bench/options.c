@@ -10,7 +10,6 @@
 const struct options options_default = {
     .target = "larder_shm",
     .keys = "zipf",
-    .key_count = 1000000,
     .theta = 0.99,
     .seed = 1,
     .levels = 1,
@@ -105,7 +104,7 @@ struct row {
 static const struct row rows[] = {
     {"target", "PEER", parse_text, AT(target), "load: larder_shm larder_socket inprocess redis memcached"},
     {"keys", "ORDER", parse_text, AT(keys), "uniform, zipf or trace (with --trace); zipf"},
-    {"key-count", "N", parse_count, AT(key_count), "how many keys; 1M"},
+    {"key-count", "N", parse_count, AT(key_count), "how many keys; 1M, with --quick 100k"},
     {"theta", "S", parse_real, AT(theta), "exponent of zipf; 0.99"},
     {"seed", "N", parse_count, AT(seed), "the same seed gives the same keys in the same order; 1"},
     {"levels", "N", parse_count, AT(levels), "prefix levels of keys, 1 to 3; 1"},
@@ -126,6 +125,8 @@ static const struct row rows[] = {
     {"larderd", "PATH", parse_text, AT(larderd), "the daemon to start; the one beside this program"},
     {"only", "NAMES", parse_text, AT(only), "compare, bars: only these, comma separated"},
     {"json", NULL, NULL, AT(json), "figures as JSON on standard output"},
+    {"pin", NULL, NULL, AT(pin),
+     "compare, bars: client on the first core, servers on the last; figures repeat better"},
     {"quick", NULL, NULL, AT(quick), "fewer keys and shorter rounds: for a look, not for a claim"},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -154,6 +155,8 @@ static bool apply(struct options *o, const struct row *row, const char *text)
     fprintf(stderr, "larder-bench: --%s cannot be '%s'\n", row->name, text);
     return false;
 }
+
+enum { KEYS_USUAL = 1000000, KEYS_QUICK = 100000 };
 
 static const char *contradiction(const struct options *o)
 {
@@ -185,6 +188,8 @@ int options_parse(struct options *o, int *argc, char **argv)
         if (c != 1000 || !apply(o, &rows[at - 1], optarg))
             return -1;
     }
+    if (o->key_count == 0)
+        o->key_count = o->quick ? KEYS_QUICK : KEYS_USUAL;
     const char *wrong = contradiction(o);
     if (wrong)
         fprintf(stderr, "larder-bench: %s\n", wrong);

@@ -17,7 +17,7 @@ struct size_mix {
 struct options {
     const char *target; /* a peer's name */
     const char *keys;   /* uniform, zipf, or trace */
-    uint64_t key_count;
+    uint64_t key_count; /* 0 until parsed: depends on quick */
     double theta;
     uint64_t seed;
     uint64_t levels;       /* ':' boundaries in keys, 1 to 3 */
@@ -36,6 +36,7 @@ struct options {
     const char *only; /* comma separated names of peers or bars; NULL: all */
     bool json;
     bool quick;
+    bool pin;
 };
 
 extern const struct options options_default;

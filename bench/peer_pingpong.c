@@ -60,6 +60,7 @@ static struct peer *open_pingpong(const struct peer_where *where)
     p->echo = spawn_fork();
     if (p->echo == 0) {
         close(ends[0]);
+        spawn_pin_server();
         echo(ends[1], p->reply, p->reply_bytes);
     }
     close(ends[1]);

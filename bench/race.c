@@ -44,7 +44,8 @@ static uint64_t item_bytes(const struct race *r)
 static void start_server(struct race *r, struct contestant *c)
 {
     struct server *s = &r->servers[c->kind->server];
-    struct server_options so = {race_memory_bytes(r->key_count, item_bytes(r)), r->options->larderd};
+    struct server_options so = {.memory_bytes = race_memory_bytes(r->key_count, item_bytes(r)),
+                                .larderd = r->options->larderd};
     if (c->kind->server == SERVER_LARDER)
         so.memory_bytes =
             r->options->l1_bytes ? r->options->l1_bytes : race_l1_bytes(r->key_count, item_bytes(r));
@@ -140,6 +141,8 @@ struct race *race_create(const struct options *o, uint64_t value_bytes)
     r->slice_ns = o->quick ? 120 * NS_PER_MS : NS_PER_S;
     if (!make_stream(r))
         return race_destroy(r);
+    if (o->pin)
+        spawn_pin();
     r->clock_cost_ns = timing_clock_cost_ns();
     r->key_cost_ns = key_cost(r);
     for (unsigned i = 0; peer_kinds[i]; i++) {
@@ -159,6 +162,7 @@ struct race *race_destroy(struct race *r)
     }
     for (unsigned i = 0; i < SERVER_KINDS; i++)
         server_stop(&r->servers[i]);
+    spawn_unpin();
     free(r->stream);
     free(r);
     return NULL;

@@ -48,7 +48,7 @@ struct race {
     unsigned count;
 };
 
-/* Starts servers, opens and fills all wanted peers and reads every key once.  NULL: no memory. */
+/* One at a time, since it may keep this process on one core.  Starts servers, opens and fills all wanted peers and reads every key once.  NULL: no memory. */
 struct race *race_create(const struct options *o, uint64_t value_bytes);
 struct race *race_destroy(struct race *r);
 void race_run(struct race *r, enum race_state state);

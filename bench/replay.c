@@ -214,7 +214,8 @@ static int replay_at(struct replay *r, struct trace *t, const struct options *o,
 
 static int start(struct server *s, const struct options *o)
 {
-    struct server_options so = {o->l1_bytes ? o->l1_bytes : L1_DEFAULT, o->larderd};
+    struct server_options so = {.memory_bytes = o->l1_bytes ? o->l1_bytes : L1_DEFAULT,
+                                .larderd = o->larderd};
     server_init(s, SERVER_LARDER);
     int r = server_start(s, &so);
     if (r < 0)

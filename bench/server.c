@@ -17,7 +17,7 @@ enum { ARGS_MAX = 24, START_MS = 10000 };
 struct args {
     const char *words[ARGS_MAX];
     unsigned count;
-    char texts[6][96];
+    char texts[4][96];
 };
 
 static void add(struct args *a, const char *word)
@@ -43,12 +43,29 @@ static const char *larderd_path(const struct server_options *o)
 
 static void larder_args(struct args *a, const struct server *s, const struct server_options *o)
 {
+    const char *number = strrchr(s->folder, '/');
     snprintf(a->texts[0], sizeof(a->texts[0]), "%lluMiB", (unsigned long long)(o->memory_bytes >> 20));
     snprintf(a->texts[1], sizeof(a->texts[1]), "%s/larder.conf", s->folder);
+    snprintf(a->texts[2], sizeof(a->texts[2]), "%s/state", s->folder);
+    snprintf(a->texts[3], sizeof(a->texts[3]), "%s%s", spawn_memory_folder(), number);
     close(open(a->texts[1], O_WRONLY | O_CREAT | O_CLOEXEC,
                0600)); /* empty: nothing of this machine's settings */
-    const char *words[] = {larderd_path(o), "--config",   a->texts[1], "--socket",    s->socket, "--state",
-                           s->folder,       "--l1-bytes", a->texts[0], "--log-level", "warn"};
+    mkdir(a->texts[3], 0700);
+    const char *words[] = {larderd_path(o),
+                           "--config",
+                           a->texts[1],
+                           "--socket",
+                           s->socket,
+                           "--state",
+                           a->texts[2],
+                           "--runtime",
+                           a->texts[3],
+                           "--l1-bytes",
+                           a->texts[0],
+                           "--warm",
+                           o->no_warm ? "off" : "on",
+                           "--log-level",
+                           "warn"};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         add(a, words[i]);
 }
@@ -130,6 +147,7 @@ _Noreturn static void become(const struct server *s, const struct server_options
     dup2(fd, 1);
     dup2(fd, 2);
     closefrom(3);
+    spawn_pin_server();
     servers[s->kind].args(&a, s, o);
     execvp(a.words[0], (char *const *)(uintptr_t)a.words);
     perror(a.words[0]);

@@ -12,7 +12,10 @@
 #include <unistd.h>
 #include "bench/timing.h"
 
-static char folder[64];
+static char folder[64], memory_folder[64];
+static pid_t guarded;
+static cpu_set_t all_cores;
+static bool pinned;
 
 pid_t spawn_fork(void)
 {
@@ -55,19 +58,32 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+static void make_folder(char out[64], const char *base)
+{
+    snprintf(out, 64, "%.40s/larder-bench.XXXXXX", base);
+    if (!mkdtemp(out)) {
+        perror(out);
+        exit(1);
+    }
+}
+
+static void forward(int signal_number)
+{
+    kill(guarded, signal_number);
+}
+
 void spawn_guarded(void)
 {
     const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof(folder), "%.40s/larder-bench.XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(folder)) {
-        perror(folder);
-        exit(1);
-    }
-    pid_t pid = spawn_fork();
-    if (pid == 0)
+    make_folder(folder, base ? base : "/tmp");
+    make_folder(memory_folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : folder);
+    guarded = spawn_fork();
+    if (guarded == 0)
         return;
     signal(SIGINT, SIG_IGN); /* a terminal sends it to the child as well */
-    int status = spawn_reap(pid);
+    signal(SIGTERM, forward);
+    int status = spawn_reap(guarded);
+    nftw(memory_folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     exit(status);
 }
@@ -77,16 +93,72 @@ const char *spawn_folder(void)
     return folder;
 }
 
-uint64_t spawn_pss_bytes(pid_t pid)
+const char *spawn_memory_folder(void)
 {
-    char path[64], line[128];
-    unsigned long long kib = 0;
-    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    return memory_folder;
+}
+
+/* ---- cores -------------------------------------------------------------------------------------------- */
+
+static void stay_on(bool last)
+{
+    cpu_set_t one;
+    int core = -1;
+    for (int i = 0; i < CPU_SETSIZE && (last || core < 0); i++)
+        core = CPU_ISSET(i, &all_cores) ? i : core;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+}
+
+void spawn_pin(void)
+{
+    pinned = sched_getaffinity(0, sizeof(all_cores), &all_cores) == 0;
+    if (pinned)
+        stay_on(false);
+}
+
+void spawn_unpin(void)
+{
+    if (pinned)
+        sched_setaffinity(0, sizeof(all_cores), &all_cores);
+    pinned = false;
+}
+
+void spawn_pin_server(void)
+{
+    if (pinned)
+        stay_on(true);
+}
+
+void spawn_cores(cpu_set_t *ret)
+{
+    CPU_ZERO(ret);
+    if (pinned)
+        *ret = all_cores;
+    else
+        sched_getaffinity(0, sizeof(*ret), ret);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------- */
+
+struct pss spawn_pss(pid_t pid)
+{
+    struct pss sum = {0};
+    char path[64], line[512];
+    unsigned long long kib, begin, end;
+    bool memfd = false;
+    snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
     FILE *f = fopen(path, "re");
-    if (!f)
-        return 0;
-    while (fgets(line, sizeof(line), f) && sscanf(line, "Pss: %llu kB", &kib) != 1)
-        ;
-    fclose(f);
-    return kib * 1024;
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%llx-%llx ", &begin, &end) == 2)
+            memfd = strstr(line, "memfd:") != NULL;
+        if (sscanf(line, "Pss: %llu kB", &kib) != 1)
+            continue;
+        sum.bytes += kib * 1024;
+        sum.memfd_bytes += memfd ? kib * 1024 : 0;
+    }
+    if (f)
+        fclose(f);
+    return sum;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sched.h>
 #include <sys/types.h>
 
 enum server_kind { SERVER_NONE, SERVER_LARDER, SERVER_REDIS, SERVER_MEMCACHED, SERVER_KINDS };
@@ -15,6 +16,7 @@ enum server_kind { SERVER_NONE, SERVER_LARDER, SERVER_REDIS, SERVER_MEMCACHED, S
 struct server_options {
     uint64_t memory_bytes; /* L1 budget, maxmemory, -m */
     const char *larderd;   /* path; NULL: beside this program, else in $PATH */
+    bool no_warm;          /* larderd without its warm tier */
 };
 
 struct server {
@@ -32,10 +34,17 @@ int spawn_reap(pid_t pid);
 /* SIGTERM, and SIGKILL after 5 s. */
 void spawn_end(pid_t pid);
 
-/* Forks: the child returns and does the work; the parent stays behind, waits, removes the temporary folder and exits
+/* Forks: the child returns and does the work; the parent stays behind, waits, removes the temporary folders and exits
  * as the child did.  Call first. */
 void spawn_guarded(void);
 const char *spawn_folder(void);
+const char *spawn_memory_folder(void); /* on tmpfs, if there is one */
+
+/* Keeps this process on the first core it may use and the servers it starts on the last, until spawn_unpin. */
+void spawn_pin(void);
+void spawn_unpin(void);
+void spawn_pin_server(void);      /* in the server's process */
+void spawn_cores(cpu_set_t *ret); /* that this process might use if it were not pinned */
 
 /* The program is installed. */
 bool server_available(enum server_kind kind, const struct server_options *o);
@@ -47,7 +56,11 @@ int server_start(struct server *s, const struct server_options *o);
 void server_stop(struct server *s);
 void server_kill(struct server *s); /* SIGKILL, and waits until it is gone */
 
-/* Proportional set size of a process, its share of all memory it maps; 0 when it cannot be read. */
-uint64_t spawn_pss_bytes(pid_t pid);
+/* Proportional set size of a process, its share of all memory it maps; zeroes when it cannot be read. */
+struct pss {
+    uint64_t bytes;
+    uint64_t memfd_bytes; /* of those in memfds: shared segments */
+};
+struct pss spawn_pss(pid_t pid);
 
 #endif

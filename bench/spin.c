@@ -30,8 +30,7 @@ void spin_start(struct spinners *s)
 {
     cpu_set_t mine;
     s->count = 0;
-    if (sched_getaffinity(0, sizeof(mine), &mine) < 0)
-        return;
+    spawn_cores(&mine);
     for (int core = 0; core < CPU_SETSIZE && s->count < SPIN_CORES_MAX; core++) {
         if (!CPU_ISSET(core, &mine))
             continue;
