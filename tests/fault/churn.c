@@ -1,6 +1,7 @@
 /* Load that knows what it did: writers and readers, each a process of its own, over liblarder.
  *
  *     churn SOCKET LEDGER WRITERS READERS READS SEED
+ *     churn prove      shows that the checks notice seeded wrong histories
  *
  * Ends when the ledger says stop, or when READS gets (0: no limit) were checked; exit code 1 when one was wrong.
  * A process that is shot is replaced.  See ledger.h for what is checked. */
@@ -170,7 +171,7 @@ static int invalidate_name(larder_client *c, uint64_t key, bool by_tag)
 static int change(larder_client *c, uint64_t key, uint64_t number)
 {
     char room[KEY_TEXT];
-    switch (next_random() % 16) {
+    switch (next_random() % 32) {
     case 0: return larder_invalidate(c, key_text(room, key));
     case 1: return invalidate_name(c, key, true);
     case 2: return invalidate_name(c, key, false);
@@ -204,17 +205,23 @@ static void rest(void)
 }
 
 /* A writer without a daemon waits for one instead of filling the ledger with doubts. */
+static void wait_for_daemon(larder_client *c)
+{
+    while (!atomic_load(&ledger->stop) && larder_ping(c) < 0)
+        rest();
+}
+
 static void write_forever(larder_client *c, uint64_t writer, uint64_t writers)
 {
+    wait_for_daemon(c);
     while (!atomic_load(&ledger->stop)) {
         uint64_t key = next_random() % (LEDGER_KEYS / writers) * writers + writer;
         struct ledger_key *k = &ledger->keys[key];
-        if (larder_ping(c) < 0) {
-            rest();
-            continue;
-        }
         uint64_t era = atomic_load(&ledger->era), number = atomic_fetch_add(&k->started, 1) + 1;
-        note(k, number, era, change(c, key, number));
+        int result = change(c, key, number);
+        note(k, number, era, result);
+        if (result < 0)
+            wait_for_daemon(c);
     }
 }
 
@@ -291,7 +298,7 @@ static void read_batch(larder_client *c, larder_value values[BATCH])
 }
 
 /* Half of the reads go to a few keys, where overlaps with a writer are likely. */
-static void read_forever(larder_client *c)
+static void read_forever(larder_client *c, bool asks)
 {
     larder_value one = LARDER_VALUE_INIT, many[BATCH];
     char room[KEY_TEXT];
@@ -304,6 +311,8 @@ static void read_forever(larder_client *c)
         }
         struct before before = look_before(r % 2 ? (r >> 8) % 16 : (r >> 8) % LEDGER_KEYS);
         check(&before, &one, larder_get(c, key_text(room, before.key), NULL, &one));
+        if (asks && r % 16 == 1)
+            rest(); /* the one that always asks is there for variety, not for load */
     }
     larder_value_free(&one);
     for (unsigned i = 0; i < BATCH; i++)
@@ -324,14 +333,15 @@ static int work(const struct plan *plan, unsigned number)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     options.socket = plan->socket;
     options.change_ms = CHANGE_MS;
-    options.no_shared_memory = number == plan->writers && plan->readers > 1; /* one reader always asks */
+    bool asks = number == plan->writers && plan->readers > 1; /* one reader without shared memory */
+    options.no_shared_memory = asks;
     chance = plan->seed * 0x9e3779b97f4a7c15ull + number + 1;
     if (larder_open(&client, &options) != LARDER_OK)
         return 2;
     if (number < plan->writers)
         write_forever(client, number, plan->writers);
     else
-        read_forever(client);
+        read_forever(client, asks);
     larder_close(client);
     return 0;
 }
@@ -403,8 +413,76 @@ static void report(void)
         printf("violation: %s\n", ledger->violation);
 }
 
+/* ---- proof ---------------------------------------------------------------------------------------------- */
+
+/* A history of one key: operations up to `started`, `acked` and `seen`, maybe one without an answer. */
+struct history {
+    const char *name;
+    uint64_t started, acked, seen, doubt, found;
+    bool settled; /* the key has an acknowledged operation of a later era than the doubt's */
+    int64_t late_ms;
+    int spoil; /* byte of the value to spoil, -1: none */
+    bool wrong;
+};
+
+static const struct history histories[] = {
+    {"the last value", 5, 5, 5, 0, 5, false, 0, -1, false},
+    {"a value not yet acknowledged", 6, 5, 5, 0, 6, false, 0, -1, false},
+    {"older than acknowledged", 5, 5, 3, 0, 4, false, 0, -1, true},
+    {"older than seen", 6, 4, 6, 0, 5, false, 0, -1, true},
+    {"never written", 5, 5, 5, 0, 6, false, 0, -1, true},
+    {"an unanswered set that took effect late", 6, 6, 6, 5, 5, false, 0, -1, false},
+    {"an unanswered set of a daemon that is dead", 6, 6, 6, 5, 5, true, 0, -1, true},
+    {"past its life", 5, 5, 5, 0, 5, false, 1, -1, true},
+    {"a torn head", 5, 5, 5, 0, 5, false, 0, 16, true},
+    {"a torn body", 5, 5, 5, 0, 5, false, 0, sizeof(struct value_head), true},
+};
+
+static void seed_history(const struct history *h)
+{
+    struct ledger_key *k = &ledger->keys[1];
+    memset(ledger, 0, sizeof(*ledger));
+    atomic_store(&k->started, h->started);
+    atomic_store(&k->seen, h->seen);
+    if (h->doubt)
+        ledger_doubt(ledger, k, h->doubt);
+    atomic_store(&k->acked_era, h->settled ? 1 : 0);
+    atomic_store(&k->acked, h->acked);
+}
+
+static bool noticed(const struct history *h)
+{
+    uint64_t expires = h->late_ms ? now_ns() - (uint64_t)h->late_ms * 1000000 : UINT64_MAX;
+    larder_slice made = value_make(room_for_value, 1, h->found, expires);
+    if (h->spoil >= 0)
+        room_for_value[h->spoil] ^= 1;
+    struct before before = look_before(1);
+    larder_value value = {.data = room_for_value, .size = made.size};
+    check(&before, &value, LARDER_HIT);
+    return atomic_load(&ledger->violations) > 0;
+}
+
+static int prove(void)
+{
+    int bad = 0;
+    for (unsigned i = 0; i < sizeof(histories) / sizeof(histories[0]); i++) {
+        seed_history(&histories[i]);
+        if (noticed(&histories[i]) == histories[i].wrong)
+            continue;
+        printf("%s: %s\n", histories[i].name, histories[i].wrong ? "not noticed" : "held against it");
+        bad = 1;
+    }
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "prove") == 0) {
+        static struct ledger mine;
+        ledger = &mine;
+        chance = 1;
+        return prove();
+    }
     if (argc != 7)
         return 2;
     struct plan plan = {argv[1], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
