@@ -19,7 +19,7 @@
     OPTION(SIZE, write_stop, "1MiB", 4096, 1ull << 30, LIVE, "",                                               \
            "unread replies of one client from which on no further request of it is read")                      \
     OPTION(SIZE, write_kill, "8MiB", 65536, 1ull << 32, LIVE, "",                                              \
-           "unread replies of one client at most: values beyond it are answered BUSY")                         \
+           "unread replies of one client from which on its late answers are BUSY")                             \
     OPTION(COUNT, requests_in_flight, "128", 1, 65536, LIVE, "",                                               \
            "requests of one client under way; the next one is read when one of them is done")                  \
     OPTION(DURATION, request_timeout, "2s", 1000000ull, 3600 * 1000000000ull, LIVE, "",                        \

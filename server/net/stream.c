@@ -29,7 +29,7 @@ enum {
         1 << 20,          /* the default of 208 KiB stalls deep pipelines; the kernel cuts it to its limit */
     FILES_RESERVED = 64,  /* for databases, logs, memfds, touch pages of the last clients */
     ROUNDS_PER_TURN = 4,  /* of one stream, before others get their turn */
-    OUT_ROOM = 64 * 1024, /* small replies beyond write_kill: those of requests in flight */
+    OUT_ROOM = 64 * 1024, /* beyond write_kill and one value: the BUSY of requests in flight */
 };
 #define TICK_NS (100 * NS_PER_MS) /* deadlines are seconds; nobody is cut early, and at most this late */
 
@@ -126,7 +126,7 @@ size_t stream_unsent(const struct stream *s)
 static size_t write_stop(const struct stream *s)
 {
     const struct net_options *o = s->all->options;
-    return o->write_stop < o->write_kill ? o->write_stop : o->write_kill;
+    return o->write_stop < o->write_kill / 2 ? o->write_stop : o->write_kill / 2;
 }
 
 /* ======= what a peer pins ======= */
@@ -307,6 +307,7 @@ static void flush(struct stream *s)
 
 struct buffer *stream_out(struct stream *s)
 {
+    s->out.limit = s->all->options->write_kill + s->frame_max + OUT_ROOM;
     return &s->out;
 }
 
@@ -611,7 +612,6 @@ void *stream_user(const struct stream *s)
 void stream_set_frame_max(struct stream *s, size_t frame_max)
 {
     s->frame_max = frame_max;
-    s->out.limit = s->all->options->write_kill + frame_max + OUT_ROOM;
 }
 
 struct streams *streams_create(struct loop *loop, const struct net_options *options)

@@ -50,8 +50,11 @@ static const char *why_not(const struct session *s, const struct wire_hello *m)
 static void add_segment(struct session *s, struct gift *g)
 {
     int fd;
-    if (s->space->ops->segment(s->space, &fd, &g->incarnation, &g->why) < 0)
+    const char *why = NULL;
+    if (s->space->ops->segment(s->space, &fd, &g->incarnation, &why) < 0) {
+        g->why = why;
         return;
+    }
     int copy =
         fcntl(fd, F_DUPFD_CLOEXEC, 0); /* stays valid until it is sent, whatever becomes of the original */
     if (copy < 0)
