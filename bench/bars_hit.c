@@ -32,6 +32,8 @@ static void against_baseline(struct bars *b, const struct race *r, const char *w
     snprintf(text, sizeof(text), "%s: %.0f ns beside %.0f ns in process", what, race_mean_ns(shm),
              race_mean_ns(own));
     bar_figure(b, text, AT_MOST, 1.15, race_mean_ns(shm) / race_mean_ns(own), "x");
+    bar_beside(b, "the same by p50 of batches, which a busy machine disturbs less",
+               race_p50_ns(shm) / race_p50_ns(own), "x");
 }
 
 static void against_rival(struct bars *b, const struct race *r, const char *name, enum race_state s)
