@@ -49,8 +49,11 @@ static uint64_t jittered(uint64_t ns, uint64_t seed)
     return ns - ns / 4 + (x >> 32) % (ns / 2);
 }
 
-static void backoff_longer(struct pool *pool)
+/* Calls that fail at once say why the last attempt did, except that they themselves waited for nothing. */
+static void backoff_longer(struct pool *pool, int why)
 {
+    atomic_store_explicit(&pool->why, why == LARDER_E_TIMEOUT ? LARDER_E_UNREACHABLE : why,
+                          memory_order_relaxed);
     uint64_t now = now_ns();
     uint64_t ns = atomic_load_explicit(&pool->backoff_ns, memory_order_relaxed);
     ns = ns == 0 ? BACKOFF_MIN_NS : ns * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : ns * 2;
@@ -70,7 +73,7 @@ int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_
     char message[SEAT_MESSAGE_BYTES];
     struct pool *pool = &c->pool;
     if (now_ns() < atomic_load(&pool->retry_at_ns))
-        return LARDER_E_UNREACHABLE;
+        return atomic_load_explicit(&pool->why, memory_order_relaxed);
     int r = channel_dial(ch, &c->dialing, want, deadline_ns, ret, message, sizeof(message));
     struct seat *seat = seat_mine(c, &c->seats);
     if (seat)
@@ -78,7 +81,7 @@ int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_
     if (r == 0)
         backoff_over(pool);
     else if (r != LARDER_E_SYSTEM && r != LARDER_E_MEMORY) /* those are ours, not the daemon's */
-        backoff_longer(pool);
+        backoff_longer(pool, r);
     return r;
 }
 

@@ -30,6 +30,7 @@ struct pool {
     bool busy[POOL_CHANNELS];
     _Atomic uint64_t retry_at_ns; /* back-off: nobody dials before */
     _Atomic uint64_t backoff_ns;
+    _Atomic int why; /* nobody can be reached */
 };
 
 int pool_init(struct pool *pool);
