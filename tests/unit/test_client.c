@@ -511,10 +511,10 @@ static void a_limit_is_named_in_the_message(void **state)
 enum { BATCH = 200 };
 static char batch_texts[BATCH][16];
 
-static void batch_keys(larder_slice *keys, const char *form)
+static void batch_keys(larder_slice *keys, const char *prefix)
 {
     for (int i = 0; i < BATCH; i++) {
-        snprintf(batch_texts[i], sizeof(batch_texts[i]), form, i);
+        snprintf(batch_texts[i], sizeof(batch_texts[i]), "%s:%d", prefix, i);
         keys[i] = T(batch_texts[i]);
     }
 }
@@ -525,7 +525,7 @@ static void a_batch_mixes_near_and_far_and_misses(void **state)
     larder_slice keys[BATCH];
     static larder_value values[BATCH];
     static char large[100000];
-    batch_keys(keys, "batch:%d");
+    batch_keys(keys, "batch");
     assert_int_equal(larder_ping(c), LARDER_OK); /* attaches */
     for (int i = 0; i < BATCH; i++)
         if (i % 4 == 0) /* near */
@@ -551,7 +551,7 @@ static void values_that_do_not_fit_into_one_reply_come_one_by_one(void **state)
     static char large[SIZE];
     larder_slice keys[BATCH];
     larder_value values[COUNT] = {LARDER_VALUE_INIT};
-    batch_keys(keys, "alone:%d");
+    batch_keys(keys, "alone");
     for (int i = 0; i < COUNT; i++) {
         memset(large, 'a' + i, SIZE);
         assert_int_equal(larder_set(c, keys[i], larder_bytes(large, SIZE), NULL), LARDER_OK);
@@ -572,7 +572,7 @@ static void a_batch_of_sets_larger_than_a_frame_is_split(void **state)
     static char large[SIZE];
     larder_slice keys[BATCH];
     larder_item items[COUNT] = {{.result = 99}};
-    batch_keys(keys, "mset:%d");
+    batch_keys(keys, "mset");
     memset(large, 'm', SIZE);
     for (int i = 0; i < COUNT; i++)
         items[i] = (larder_item){.key = keys[i], .value = larder_bytes(large, SIZE)};
@@ -682,7 +682,7 @@ static void keys_are_listed_page_by_page(void **state)
     larder_item items[BATCH];
     larder_token cursor = {.size = 0};
     int count = 0, pages = 0;
-    batch_keys(keys, "list:%d");
+    batch_keys(keys, "list");
     for (int i = 0; i < BATCH; i++)
         items[i] = (larder_item){.key = keys[i], .value = T("v")};
     assert_int_equal(larder_mset(c, items, BATCH, NULL), BATCH);

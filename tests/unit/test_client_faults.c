@@ -22,13 +22,13 @@
 
 struct peer;
 /* Serves one connection and returns when it has had enough. */
-typedef void script(struct peer *p, int fd);
+typedef void script_fn(struct peer *p, int fd);
 
 struct peer {
     char path[64];
     int listener, stop[2];
     pthread_t thread;
-    script *script;
+    script_fn *script;
     int connections;
 };
 
@@ -125,7 +125,7 @@ static void *serve(void *user)
     }
 }
 
-static void peer_start(struct peer *p, script *script)
+static void peer_start(struct peer *p, script_fn *script)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     *p = (struct peer){.script = script};
@@ -343,7 +343,7 @@ static void breaks_once(struct peer *p, int fd)
 
 /* ======= hellos that go wrong ======= */
 
-static int ping_of(script *script)
+static int ping_of(script_fn *script)
 {
     struct peer p;
     peer_start(&p, script);
