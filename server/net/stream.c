@@ -11,6 +11,7 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -435,16 +436,26 @@ static void take_held(struct stream *s)
     time_frame(s);
 }
 
+/* An end of file is half a close, or a whole one: then nobody will read our replies. */
+static void meet_end(struct stream *s)
+{
+    struct pollfd p = {.fd = s->fd};
+    s->at_end = true;
+    s->why = STREAM_GONE;
+    s->frame_by = 0; /* a frame that will never end keeps nobody waiting */
+    if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+        doom(s, STREAM_GONE);
+    else
+        s->ops->half_closed(s);
+}
+
 static bool read_once(struct stream *s)
 {
     ssize_t n = recv(s->fd, s->all->shared, READ_BYTES, MSG_DONTWAIT);
     if (n > 0) {
         take_bytes(s, slice_of(s->all->shared, (size_t)n));
     } else if (n == 0) {
-        s->at_end = true;
-        s->why = STREAM_GONE;
-        s->frame_by = 0; /* a frame that will never end keeps nobody waiting */
-        s->ops->half_closed(s);
+        meet_end(s);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         doom(s, STREAM_GONE);
     }

@@ -33,7 +33,7 @@ struct fixture {
     struct sessions *sessions;
     int segment_fd;
     unsigned touch_pages;
-    bool drained;
+    bool draining, drained;
     int fd; /* the client's end */
     struct buffer in;
     int fds[4];
@@ -155,6 +155,12 @@ static void on_drained(void *user)
     ((struct fixture *)user)->drained = true;
 }
 
+static void drain(struct fixture *f, uint64_t timeout_ns)
+{
+    f->draining = true;
+    sessions_drain(f->sessions, loop_now_ns(f->loop) + timeout_ns, on_drained, f);
+}
+
 static int end(void **state)
 {
     struct fixture *f = *state;
@@ -165,8 +171,8 @@ static int end(void **state)
     f->l1.slow = f->warm.slow = f->warm.unsafe = false;
     table_tier_land(&f->warm);
     table_tier_commit(&f->warm);
-    if (!f->drained)
-        sessions_drain(f->sessions, loop_now_ns(f->loop), on_drained, f);
+    if (!f->draining)
+        drain(f, 0);
     while (!f->drained)
         loop_run_once(f->loop);
     assert_int_equal(f->touch_pages, 0);
@@ -1040,7 +1046,7 @@ static void a_drain_finishes_what_is_under_way(void **state)
     ask(f, "k");
     while (!f->warm.waiting_count)
         loop_run_once(f->loop);
-    sessions_drain(f->sessions, loop_now_ns(f->loop) + 3600 * NS_PER_S, on_drained, f);
+    drain(f, 3600 * NS_PER_S);
     ask(f, "late");
     expect_status(f, STATUS_DRAINING);
     table_tier_land(&f->warm);
@@ -1057,7 +1063,7 @@ static void a_drain_cuts_at_its_deadline(void **state)
     ask(f, "k");
     while (!f->warm.waiting_count)
         loop_run_once(f->loop);
-    sessions_drain(f->sessions, loop_now_ns(f->loop), on_drained, f);
+    drain(f, 0);
     expect_hang_up(f);
     assert_false(f->drained); /* the cache still holds the request */
     table_tier_land(&f->warm);
@@ -1068,7 +1074,7 @@ static void a_drain_cuts_at_its_deadline(void **state)
 static void nobody_is_taken_while_draining(void **state)
 {
     struct fixture *f = *state;
-    sessions_drain(f->sessions, loop_now_ns(f->loop) + NS_PER_S, on_drained, f);
+    drain(f, NS_PER_S);
     close(f->fd);
     f->fd = connect_session(f);
     expect_status(f, STATUS_BUSY);
