@@ -160,13 +160,17 @@ void value_make(uint8_t *out, size_t size, uint32_t number, uint64_t version)
 bool value_right(struct slice value, uint32_t number, uint64_t *ret_version)
 {
     const uint8_t *p = value.data;
-    uint64_t version = 0;
+    uint64_t version = 0, word, have;
+    size_t at = 8;
     memcpy(&version, p, least(value.size, 8));
-    for (size_t at = 8; at < value.size; at += 8) {
-        uint64_t word = value_word(number, version, at);
-        if (memcmp(p + at, &word, least(value.size - at, 8)) != 0)
+    for (; at + 8 <= value.size; at += 8) {
+        memcpy(&have, p + at, 8);
+        if (have != value_word(number, version, at))
             return false;
     }
+    word = value_word(number, version, at);
+    if (at < value.size && memcmp(p + at, &word, value.size - at) != 0)
+        return false;
     if (ret_version)
         *ret_version = version;
     return true;
