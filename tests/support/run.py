@@ -149,12 +149,18 @@ def judge(program, out, code, timed_out):
     if not cases and not timed_out and wrong is None:
         if code == EXIT_SKIPPED:
             return [tap.Case("", True, out.strip() or "the program says so")]
-        return [tap.Case(f"exit code {code}" if code else "", code == 0)]
+        return [tap.Case(end_of(code) if code else "", code == 0)]
     if timed_out:
         wrong = f"did not end within {program.seconds} s"
+    elif wrong is not None:
+        wrong = f"{wrong} ({end_of(code)})"
     elif code != 0 and all(case.passed for case in cases):
-        wrong = wrong or f"exit code {code} with no failed case"
+        wrong = f"{end_of(code)} with no failed case"
     return cases + ([tap.Case(wrong, False)] if wrong else [])
+
+
+def end_of(code):
+    return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
 
 
 def run_all(programs):
