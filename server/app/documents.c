@@ -323,13 +323,17 @@ static json_t *stats(const struct documents *d)
 struct findings {
     json_t *issues, *recommendations;
     int score;
-    bool failing;
+    bool degraded, failing;
 };
+
+/* From this weight on an issue is one of now and not of some time ago. */
+enum { DEGRADES = 10 };
 
 static void find(struct findings *f, int weight, const char *where, const char *issue,
                  const char *recommendation)
 {
     f->score = f->score > weight ? f->score - weight : 0;
+    f->degraded |= weight >= DEGRADES;
     json_array_append_new(f->issues, where ? json_sprintf("%s: %s", where, issue) : json_string(issue));
     if (recommendation)
         json_array_append_new(f->recommendations, json_string(recommendation));
@@ -395,7 +399,7 @@ static json_t *health(const struct documents *d)
     for (unsigned i = 0; i < d->spaces_count; i++)
         look_at_space(&f, &d->spaces[i]);
     look_at_whole(&f, d);
-    put_text(o, "status", f.failing ? "failing" : json_array_size(f.issues) ? "degraded" : "ok");
+    put_text(o, "status", f.failing ? "failing" : f.degraded ? "degraded" : "ok");
     put_number(o, "score", (uint64_t)f.score);
     put_text(o, "state", "STANDALONE");
     put_head(o, d);

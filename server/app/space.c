@@ -259,9 +259,12 @@ static bool take_restored(void *user, const struct entry *e)
 static void restored(void *user, uint64_t taken)
 {
     struct space *s = user;
+    struct l1_figures l1;
     s->restoring = false;
-    s->restored = taken;
-    log_info("hot set restored", L_TEXT("namespace", s->config->name), L_U64("entries", taken),
+    if (s->stopped)
+        return;
+    l1_measure(s->l1, &l1);
+    log_info("entries are back in L1", L_TEXT("namespace", s->config->name), L_U64("entries", l1.l1_entries),
              L_U64("ms", (loop_now_fresh(s->loop) - s->restore_began_ns) / NS_PER_MS));
 }
 
@@ -311,11 +314,15 @@ void space_keep(struct space *s)
 
 /* ---- stopping ------------------------------------------------------------------------------------------ */
 
-static void warm_closed(void *user)
+static void tell_stopped(void *user)
 {
     struct space *s = user;
-
     s->stopped(s->stopped_user);
+}
+
+static void stopped_at_once(struct later *w)
+{
+    tell_stopped(CONTAINER_OF(w, struct space, no_warm_to_stop));
 }
 
 void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user)
@@ -328,10 +335,11 @@ void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *use
 
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
+    later_init(&s->no_warm_to_stop, stopped_at_once);
     if (s->warm)
-        warm_stop(s->warm, deadline_ns, warm_closed, s);
+        warm_stop(s->warm, deadline_ns, tell_stopped, s);
     else
-        stopped(user);
+        later_ask(s->loop, &s->no_warm_to_stop);
 }
 
 void space_close(struct space *s)

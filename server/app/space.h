@@ -20,9 +20,9 @@ struct space {
     uint64_t gate_until_ns;
     bool restoring;
     uint64_t restore_began_ns;
-    uint64_t restored;
     void (*stopped)(void *user);
     void *stopped_user;
+    struct later no_warm_to_stop;
     struct hot_round {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
         uint32_t slices, at, keys_a_slice;
