@@ -115,7 +115,7 @@ int larder_set(larder_client *client, larder_slice key, larder_slice value, cons
 {
     larder_set_options how = set_defaults;
     struct slice few[WIRE_TAGS_MAX], *tags = few;
-    uint32_t flags;
+    uint32_t flags = 0;
     struct call call;
     client_enter(client);
     int r = options_copy(&how, sizeof(how), options) ? item_check(key, value, &how) : LARDER_E_INVALID;
