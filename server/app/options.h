@@ -9,21 +9,20 @@
 #include "net/limits.h"
 #include "warm/warm.h"
 
-#define SERVER_OPTIONS(OPTION)                                                                                 \
-    OPTION(TEXT, socket, "", 0, 0, START, "LARDER_SOCKET",                                                     \
-           "where clients connect; empty: /run/larder/larder.sock, or under XDG_RUNTIME_DIR for a user")       \
-    OPTION(TEXT, socket_mode, "0660", 0, 0, START, "", "permissions of the socket, octal")                     \
-    OPTION(TEXT, state, "", 0, 0, START, "",                                                                   \
-           "directory of the warm tier; empty: /var/lib/larder, or under XDG_STATE_HOME for a user")           \
-    OPTION(TEXT, runtime, "", 0, 0, START, "",                                                                 \
-           "directory on tmpfs for what must survive a kill but no reboot; empty: beside the socket if that "  \
-           "is tmpfs, else under /dev/shm")                                                                    \
-    OPTION(TEXT, log_level, "info", 0, 0, LIVE, "LARDER_LOG_LEVEL", "debug, info, warn or error")              \
-    OPTION(TEXT, log_format, "auto", 0, 0, START, "LARDER_LOG_FORMAT",                                         \
-           "logfmt, json, or auto: logfmt on a terminal, JSON lines otherwise")                                \
-    OPTION(DURATION, drain_timeout, "5s", 0, 60ull * 1000000000ull, LIVE, "",                                  \
-           "how long SIGTERM waits for requests under way; a second one stops at once")                        \
-    OPTION(SWITCH, core_dumps, "off", 0, 1, START, "",                                                         \
+#define SERVER_OPTIONS(OPTION)                                                                             \
+    OPTION(TEXT, socket, "", 0, 0, START, "LARDER_SOCKET",                                                 \
+           "where clients connect; empty: /run/larder/larder.sock, or under XDG_RUNTIME_DIR for a user")   \
+    OPTION(TEXT, socket_mode, "0660", 0, 0, START, "", "permissions of the socket, octal")                 \
+    OPTION(TEXT, state, "", 0, 0, START, "",                                                               \
+           "directory of the warm tier; empty: /var/lib/larder, or under XDG_STATE_HOME for a user")       \
+    OPTION(TEXT, runtime, "", 0, 0, START, "",                                                             \
+           "directory on tmpfs, for what must survive a kill; empty: the socket's, or one under /dev/shm") \
+    OPTION(TEXT, log_level, "info", 0, 0, LIVE, "LARDER_LOG_LEVEL", "debug, info, warn or error")          \
+    OPTION(TEXT, log_format, "auto", 0, 0, START, "LARDER_LOG_FORMAT",                                     \
+           "logfmt, json, or auto: logfmt on a terminal, JSON lines otherwise")                            \
+    OPTION(DURATION, drain_timeout, "5s", 0, 60ull * 1000000000ull, LIVE, "",                              \
+           "how long SIGTERM waits for requests under way; a second one stops at once")                    \
+    OPTION(SWITCH, core_dumps, "off", 0, 1, START, "",                                                     \
            "a core dump would hold cached values; on also lets a debugger of the same user attach")
 
 struct server_options {
@@ -35,57 +34,57 @@ struct server_options {
 
 /* Options that are understood and have no effect yet.  LATER(section, key, aliases): accepted from every source so that
  * today's files and environments work, checked when their feature comes. */
-#define LATER_OPTIONS(LATER)                                                                                   \
-    LATER(redis, url, "REDIS_URL")                                                                             \
-    LATER(redis, host, "REDIS_HOST")                                                                           \
-    LATER(redis, port, "REDIS_PORT")                                                                           \
-    LATER(redis, password, "REDIS_PASSWORD")                                                                   \
-    LATER(redis, password_file, "")                                                                            \
-    LATER(redis, database, "REDIS_CACHE_DB")                                                                   \
-    LATER(redis, key_prefix, "REDIS_KEY_PREFIX")                                                               \
-    LATER(admin, listen, "")                                                                                   \
-    LATER(admin, token, "")                                                                                    \
-    LATER(admin, token_file, "")                                                                               \
-    LATER(admin, metrics, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED")                                     \
-    LATER(namespace, l2, "CACHE_L2_ENABLED")                                                                   \
-    LATER(namespace, l2_ttl, "CACHE_L2_TTL_SECONDS:S")                                                         \
-    LATER(namespace, compress_min, "CACHE_COMPRESSION_THRESHOLD:B")                                            \
-    LATER(namespace, warming, "CACHE_WARMING_ENABLED")                                                         \
-    LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS")                                            \
-    LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")                                                     \
-    LATER(namespace, write_through, "CACHE_WRITE_THROUGH")                                                     \
-    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")                                                \
-    LATER(namespace, key_shape, "")                                                                            \
-    LATER(namespace, secret, "")                                                                               \
-    LATER(namespace, jitter, "")                                                                               \
-    LATER(namespace, negative_ttl, "")                                                                         \
-    LATER(namespace, on_detached, "")                                                                          \
-    LATER(namespace, detached_max, "")                                                                         \
-    LATER(policy, pattern, "")                                                                                 \
-    LATER(policy, description, "")                                                                             \
-    LATER(policy, ttl, "")                                                                                     \
-    LATER(policy, stale, "")                                                                                   \
-    LATER(policy, negative_ttl, "")                                                                            \
-    LATER(policy, max_ttl, "")                                                                                 \
-    LATER(policy, jitter, "")                                                                                  \
-    LATER(policy, l1, "")                                                                                      \
-    LATER(policy, l1_ttl, "")                                                                                  \
-    LATER(policy, warm, "")                                                                                    \
-    LATER(policy, l2, "")                                                                                      \
-    LATER(policy, l2_ttl, "")                                                                                  \
-    LATER(policy, tags, "")                                                                                    \
-    LATER(policy, cascade, "")                                                                                 \
-    LATER(policy, compress_min, "")                                                                            \
-    LATER(policy, encrypt, "")                                                                                 \
-    LATER(policy, max_value, "")                                                                               \
-    LATER(policy, refresh_at, "")                                                                              \
-    LATER(policy, lease_scope, "")                                                                             \
-    LATER(policy, on_detached, "")                                                                             \
-    LATER(policy, store, "")                                                                                   \
-    LATER(policy, dump, "")                                                                                    \
-    LATER(policy, write_through, "")                                                                           \
-    LATER(policy, expect_hit_ratio, "")                                                                        \
-    LATER(policy, warming, "")                                                                                 \
+#define LATER_OPTIONS(LATER)                                               \
+    LATER(redis, url, "REDIS_URL")                                         \
+    LATER(redis, host, "REDIS_HOST")                                       \
+    LATER(redis, port, "REDIS_PORT")                                       \
+    LATER(redis, password, "REDIS_PASSWORD")                               \
+    LATER(redis, password_file, "")                                        \
+    LATER(redis, database, "REDIS_CACHE_DB")                               \
+    LATER(redis, key_prefix, "REDIS_KEY_PREFIX")                           \
+    LATER(admin, listen, "")                                               \
+    LATER(admin, token, "")                                                \
+    LATER(admin, token_file, "")                                           \
+    LATER(admin, metrics, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED") \
+    LATER(namespace, l2, "CACHE_L2_ENABLED")                               \
+    LATER(namespace, l2_ttl, "CACHE_L2_TTL_SECONDS:S")                     \
+    LATER(namespace, compress_min, "CACHE_COMPRESSION_THRESHOLD:B")        \
+    LATER(namespace, warming, "CACHE_WARMING_ENABLED")                     \
+    LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS")        \
+    LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")                 \
+    LATER(namespace, write_through, "CACHE_WRITE_THROUGH")                 \
+    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")            \
+    LATER(namespace, key_shape, "")                                        \
+    LATER(namespace, secret, "")                                           \
+    LATER(namespace, jitter, "")                                           \
+    LATER(namespace, negative_ttl, "")                                     \
+    LATER(namespace, on_detached, "")                                      \
+    LATER(namespace, detached_max, "")                                     \
+    LATER(policy, pattern, "")                                             \
+    LATER(policy, description, "")                                         \
+    LATER(policy, ttl, "")                                                 \
+    LATER(policy, stale, "")                                               \
+    LATER(policy, negative_ttl, "")                                        \
+    LATER(policy, max_ttl, "")                                             \
+    LATER(policy, jitter, "")                                              \
+    LATER(policy, l1, "")                                                  \
+    LATER(policy, l1_ttl, "")                                              \
+    LATER(policy, warm, "")                                                \
+    LATER(policy, l2, "")                                                  \
+    LATER(policy, l2_ttl, "")                                              \
+    LATER(policy, tags, "")                                                \
+    LATER(policy, cascade, "")                                             \
+    LATER(policy, compress_min, "")                                        \
+    LATER(policy, encrypt, "")                                             \
+    LATER(policy, max_value, "")                                           \
+    LATER(policy, refresh_at, "")                                          \
+    LATER(policy, lease_scope, "")                                         \
+    LATER(policy, on_detached, "")                                         \
+    LATER(policy, store, "")                                               \
+    LATER(policy, dump, "")                                                \
+    LATER(policy, write_through, "")                                       \
+    LATER(policy, expect_hit_ratio, "")                                    \
+    LATER(policy, warming, "")                                             \
     LATER(event, invalidate, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */
@@ -104,8 +103,8 @@ enum section {
 
 struct section_kind {
     const char *name;
-    bool named;    /* [namespace NAME] */
-    bool any_key;  /* [durations]: the keys are names themselves */
+    bool named;   /* [namespace NAME] */
+    bool any_key; /* [durations]: the keys are names themselves */
 };
 extern const struct section_kind section_kinds[SECTIONS];
 

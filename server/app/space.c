@@ -264,6 +264,8 @@ static void restored(void *user, uint64_t taken)
     if (s->stopped)
         return;
     l1_measure(s->l1, &l1);
+    if (l1.l1_entries == 0)
+        return;
     log_info("entries are back in L1", L_TEXT("namespace", s->config->name), L_U64("entries", l1.l1_entries),
              L_U64("ms", (loop_now_fresh(s->loop) - s->restore_began_ns) / NS_PER_MS));
 }
