@@ -1,6 +1,8 @@
 /* How people write sizes, durations and switches, and how we write them back. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <cmocka.h>
 #include "app/units.h"
 #include "base/check.h"
