@@ -63,6 +63,7 @@ static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct
             return rc;
         state->applied = op->sequence;
     }
+    state->applied = higher(state->applied, state->dead_below); /* the floor is a change itself */
     return env_save(t, state);
 }
 

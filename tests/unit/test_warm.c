@@ -1,56 +1,473 @@
-/* The warm tier as cache/ sees it: what was stored is found, what was changed is not, over restarts too. */
-#include "test_warm_rig.h"
+/* The warm tier as cache/ sees it, in one run: what was stored is found, what was changed is not. */
+#include "support/warm_rig.h"
 
 static struct rig rig;
 
-static int make_rig(void **state)
+static int open_rig(void **state)
 {
     rig_make(&rig);
+    rig_open(&rig);
     return 0;
 }
 
-static int drop_rig(void **state)
+/* Nothing is committed before somebody asks for it: for tests of what waits. */
+static int open_patient_rig(void **state)
 {
+    rig_make(&rig);
+    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    rig.options.warm_queue_bytes = 64 << 10;
+    rig_open(&rig);
+    return 0;
+}
+
+static int close_rig(void **state)
+{
+    rig_close(&rig);
     rig_remove(&rig);
     return 0;
 }
 
+static struct entry fetch(const char *key)
+{
+    struct rig_read r;
+    rig_get(&rig, key, &r);
+    assert_int_equal(r.outcome, TIER_FOUND);
+    return r.read.entry;
+}
+
+/* ======= entries ======= */
+
 static void an_entry_is_found_before_its_commit(void **state)
 {
-    rig_open(&rig);
     assert_int_equal(rig_put(&rig, "a", "1"), TIER_DONE);
     rig_expect(&rig, "a", "1");
-    rig_close(&rig);
 }
 
 static void an_entry_is_found_after_its_commit(void **state)
 {
-    rig_open(&rig);
     rig_put(&rig, "a", "1");
     rig_settle(&rig);
     assert_int_equal(rig_figures(&rig).warm_overlay, 0);
     assert_int_equal(rig_figures(&rig).warm_entries, 1);
     rig_expect(&rig, "a", "1");
-    rig_close(&rig);
 }
 
-static void an_entry_survives_a_restart(void **state)
+static void every_field_comes_back(void **state)
 {
-    rig_open(&rig);
-    rig_put(&rig, "a", "1");
-    rig_close(&rig);
-    rig_open(&rig);
-    assert_false(rig.memory.empty);
-    rig_expect(&rig, "a", "1");
-    rig_close(&rig);
+    struct entry e = rig_entry(&rig, "key", slice_of("v\0w", 3));
+    e.user_flags = 0xdeadbeef;
+    e.schema = 42;
+    e.policy = 63;
+    e.absent = true;
+    e.tags_count = SHM_TAGS_MAX;
+    for (unsigned n = 0; n < SHM_TAGS_MAX; n++)
+        e.tags[n] = 1000 + n;
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_DONE);
+    rig_settle(&rig);
+    struct entry found = fetch("key");
+    assert_true(slice_equal(found.value, e.value));
+    assert_true(found.epoch == e.epoch && found.v == e.v && found.id == e.id);
+    assert_true(found.hard_ns == e.hard_ns && found.soft_ns == e.soft_ns);
+    assert_true(found.user_flags == e.user_flags && found.schema == e.schema && found.policy == e.policy);
+    assert_true(found.absent && !found.stale && !found.local);
+    assert_memory_equal(found.tags, e.tags, sizeof(e.tags));
 }
+
+static void a_second_value_replaces_the_first(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    rig_put(&rig, "a", "2");
+    rig_expect(&rig, "a", "2");
+    rig_settle(&rig);
+    rig_expect(&rig, "a", "2");
+    assert_int_equal(rig_figures(&rig).warm_entries, 1);
+}
+
+static void another_key_with_the_same_hash_is_a_miss(void **state)
+{
+    struct rig_read r = {.read = {.key = slice_text("b"), .now_ns = loop_now_ns(rig.loop)}};
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    r.read.key_hash = rig_hash(&rig, "a");
+    assert_int_equal(rig.tier->ops->get(rig.tier, &r.read), TIER_MISSED);
+}
+
+static void an_entry_past_its_end_is_a_miss(void **state)
+{
+    struct rig_read r;
+    rig_put(&rig, "a", "1");
+    uint64_t end = fetch("a").hard_ns;
+    rig_get_at(&rig, "a", end - 1, &r);
+    assert_int_equal(r.outcome, TIER_FOUND);
+    rig_get_at(&rig, "a", end, &r);
+    assert_int_equal(r.outcome, TIER_MISSED);
+    assert_int_equal(r.read.reason, MISS_EXPIRED);
+}
+
+static void a_value_over_a_quarter_of_the_map_is_refused_and_the_old_one_gone(void **state)
+{
+    size_t size = rig.options.warm_bytes / 4 + 1;
+    char *big = must_alloc(size);
+    rig_put(&rig, "a", "1");
+    struct entry e = rig_entry(&rig, "a", slice_of(big, size));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_TOO_BIG);
+    rig_expect_none(&rig, "a");
+    free(big);
+}
+
+static void a_large_value_comes_back_whole(void **state)
+{
+    size_t size = 3 << 20;
+    char *big = must_alloc(size);
+    for (size_t n = 0; n < size; n++)
+        big[n] = (char)(n * 31 >> 3);
+    struct entry e = rig_entry(&rig, "a", slice_of(big, size));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_DONE);
+    rig_settle(&rig);
+    assert_true(slice_equal(fetch("a").value, slice_of(big, size)));
+    free(big);
+}
+
+/* ======= changes ======= */
+
+static void a_dropped_key_is_not_found_before_or_after_the_commit(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    assert_int_equal(rig_drop(&rig, "a"), TIER_DONE);
+    rig_expect_none(&rig, "a");
+    rig_settle(&rig);
+    rig_expect_none(&rig, "a");
+    assert_int_equal(rig_figures(&rig).warm_entries, 0);
+}
+
+static void a_drop_spares_what_is_newer_than_it(void **state)
+{
+    rig_put(&rig, "a", "1");
+    uint64_t v = rig.v;
+    rig.tier->ops->drop(rig.tier, slice_text("a"), rig_hash(&rig, "a"), v);
+    rig_expect(&rig, "a", "1");
+    rig_settle(&rig);
+    rig.tier->ops->drop(rig.tier, slice_text("a"), rig_hash(&rig, "a"), v);
+    rig_settle(&rig);
+    rig_expect(&rig, "a", "1");
+    rig.tier->ops->drop(rig.tier, slice_text("a"), rig_hash(&rig, "a"), v + 1);
+    rig_expect_none(&rig, "a");
+}
+
+static void a_softened_key_is_stale_before_and_after_the_commit(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    assert_int_equal(rig_soften(&rig, "a"), TIER_DONE);
+    assert_true(fetch("a").stale);
+    rig_settle(&rig);
+    assert_true(fetch("a").stale);
+    assert_true(fetch("a").soft_ns <= loop_now_ns(rig.loop));
+}
+
+static void softening_a_queued_entry_keeps_its_value(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_soften(&rig, "a");
+    rig_expect(&rig, "a", "1");
+    assert_true(fetch("a").stale);
+}
+
+static void a_touch_prolongs_and_never_shortens(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    struct entry before = fetch("a");
+    uint64_t hash = rig_hash(&rig, "a");
+    rig.tier->ops->touch(rig.tier, slice_text("a"), hash, before.soft_ns + 5, before.hard_ns + 9);
+    rig.tier->ops->touch(rig.tier, slice_text("a"), hash, 1, 1);
+    assert_true(fetch("a").hard_ns == before.hard_ns + 9 && fetch("a").soft_ns == before.soft_ns + 5);
+    rig_settle(&rig);
+    assert_true(fetch("a").hard_ns == before.hard_ns + 9 && fetch("a").soft_ns == before.soft_ns + 5);
+}
+
+static void a_touch_of_nothing_says_so(void **state)
+{
+    assert_int_equal(rig.tier->ops->touch(rig.tier, slice_text("a"), rig_hash(&rig, "a"), 1, 1),
+                     TIER_NOT_THERE);
+}
+
+static void a_touch_after_softening_leaves_it_stale(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    rig_soften(&rig, "a");
+    uint64_t now = loop_now_ns(rig.loop);
+    rig.tier->ops->touch(rig.tier, slice_text("a"), rig_hash(&rig, "a"), now + 1, now + 2);
+    rig_settle(&rig);
+    assert_true(fetch("a").stale);
+}
+
+static void a_killed_tag_hides_its_members_and_no_others(void **state)
+{
+    rig_put_tagged(&rig, "a", "1", "red");
+    rig_put_tagged(&rig, "b", "2", "blue");
+    rig_settle(&rig);
+    assert_int_equal(rig_kill_tag(&rig, "red"), TIER_DONE);
+    rig_expect_none(&rig, "a");
+    rig_expect(&rig, "b", "2");
+    rig_put_tagged(&rig, "a", "3", "red");
+    rig_expect(&rig, "a", "3");
+}
+
+static void a_floor_hides_everything_below_it(void **state)
+{
+    rig_put(&rig, "a", "1");
+    kills_raise_floor(rig.kills, ++rig.v, false);
+    assert_int_equal(rig.tier->ops->floor(rig.tier, rig.v, false), TIER_DONE);
+    rig_expect_none(&rig, "a");
+    rig_put(&rig, "b", "2");
+    rig_expect(&rig, "b", "2");
+}
+
+static void changes_of_one_key_coalesce_while_they_wait(void **state)
+{
+    for (unsigned n = 0; n < 500; n++)
+        rig_put(&rig, "a", "1");
+    assert_int_equal(rig_figures(&rig).warm_overlay, 1);
+    rig_settle(&rig);
+    assert_int_equal(rig_figures(&rig).warm_puts, 1);
+}
+
+/* ======= reads on the pool ======= */
+
+static void a_read_on_the_pool_does_not_miss_a_change_made_meanwhile(void **state)
+{
+    struct rig_read r = {0};
+    rig_put(&rig, "a", "old");
+    rig_settle(&rig);
+    rig.warm->reader = env_reader_destroy(rig.warm->reader); /* without one, every read goes to the pool */
+    r.read = (struct tier_read){.key = slice_text("a"),
+                                .key_hash = rig_hash(&rig, "a"),
+                                .now_ns = loop_now_ns(rig.loop),
+                                .done = rig_read_done};
+    assert_int_equal(rig.tier->ops->get(rig.tier, &r.read), TIER_PENDING);
+    rig_drop(&rig, "a");
+    while (!r.done)
+        loop_run_once(rig.loop);
+    assert_int_equal(r.outcome, TIER_MISSED);
+    assert_int_equal(rig_figures(&rig).warm_reads_offloaded, 1);
+}
+
+static void a_committed_change_lingers_until_older_reads_are_over(void **state)
+{
+    struct warm_read under_way;
+    rig_put(&rig, "a", "old");
+    rig_settle(&rig);
+    warm_read_begin(rig.warm, &under_way);
+    rig_drop(&rig, "a");
+    rig_settle(&rig);
+    assert_int_equal(rig_figures(&rig).warm_overlay, 1);
+    warm_read_end(rig.warm, &under_way);
+    assert_int_equal(rig_figures(&rig).warm_overlay, 0);
+}
+
+static void a_read_on_the_pool_finds_what_is_there(void **state)
+{
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    rig.warm->reader = env_reader_destroy(rig.warm->reader);
+    rig_expect(&rig, "a", "1");
+    rig_expect_none(&rig, "b");
+}
+
+/* ======= bounds ======= */
+
+static void a_full_queue_drops_puts_but_never_removals(void **state)
+{
+    char value[16 << 10] = {0};
+    rig_put(&rig, "old", "1");
+    rig_settle(&rig);
+    for (unsigned n = 0; n < 3; n++) {
+        struct entry e = rig_entry(&rig, (const char *[]){"a", "b", "c"}[n], slice_of(value, sizeof(value)));
+        assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_DONE);
+    }
+    struct entry e = rig_entry(&rig, "old", slice_of(value, sizeof(value)));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_UNSTORED);
+    assert_int_equal(rig_figures(&rig).warm_puts_dropped, 1);
+    rig_expect_none(&rig, "old");
+    rig_settle(&rig);
+    rig_expect_none(&rig, "old");
+}
+
+static bool some_are_evicted(struct rig *r)
+{
+    return rig_figures(r).warm_evictions > 0;
+}
+
+static void a_full_map_evicts_from_the_front(void **state)
+{
+    static char value[60 << 10];
+    char key[16];
+    unsigned n = 0;
+    while (!some_are_evicted(&rig)) {
+        snprintf(key, sizeof(key), "k%u", n++);
+        struct entry e = rig_entry(&rig, key, slice_of(value, sizeof(value)));
+        rig.tier->ops->put(rig.tier, &e);
+        if (n % 64 == 0)
+            rig_settle(&rig);
+    }
+    rig_settle(&rig);
+    rig_expect_none(&rig, "k0");
+    struct rig_read r;
+    rig_get(&rig, key, &r);
+    assert_int_equal(r.outcome, TIER_FOUND);
+    assert_true(rig_figures(&rig).warm_bytes_used <= rig.options.warm_bytes);
+    assert_int_equal(rig_figures(&rig).warm_commits_failed, 0);
+}
+
+/* ======= listing ======= */
+
+static unsigned listed[100], listed_count, listed_stop;
+
+static bool note_listed(void *user, const struct tier_listed *l)
+{
+    if (listed_count == listed_stop)
+        return false;
+    listed[atoi((const char *)l->key.data + 1)]++;
+    listed_count++;
+    return true;
+}
+
+static void list_all(uint32_t limit)
+{
+    uint64_t cursor = 0;
+    memset(listed, 0, sizeof(listed));
+    listed_count = 0;
+    listed_stop = UINT32_MAX;
+    do
+        rig.tier->ops->list(rig.tier, &cursor, limit, loop_now_ns(rig.loop), note_listed, NULL);
+    while (cursor);
+}
+
+static void a_listing_shows_each_key_once(void **state)
+{
+    char key[16];
+    for (unsigned n = 0; n < 100; n++) {
+        snprintf(key, sizeof(key), "k%u", n);
+        rig_put(&rig, key, "x");
+        if (n == 79)
+            rig_settle(&rig);
+    }
+    rig_drop(&rig, "k3");
+    list_all(7);
+    for (unsigned n = 0; n < 100; n++)
+        assert_int_equal(listed[n], n != 3);
+}
+
+static void a_listing_goes_on_with_the_entry_that_was_refused(void **state)
+{
+    uint64_t cursor = 0;
+    rig_put(&rig, "k1", "x");
+    rig_put(&rig, "k2", "x");
+    rig_settle(&rig);
+    memset(listed, 0, sizeof(listed));
+    listed_count = 0;
+    listed_stop = 1;
+    rig.tier->ops->list(rig.tier, &cursor, 10, loop_now_ns(rig.loop), note_listed, NULL);
+    listed_stop = 2;
+    rig.tier->ops->list(rig.tier, &cursor, 10, loop_now_ns(rig.loop), note_listed, NULL);
+    assert_true(listed[1] == 1 && listed[2] == 1 && cursor == 0);
+}
+
+/* ======= upkeep ======= */
+
+static bool is_swept(struct rig *r)
+{
+    return rig_figures(r).warm_entries == 1;
+}
+
+static void nudge(struct timer *t)
+{
+}
+
+static void wait_with_timer(bool (*until)(struct rig *))
+{
+    struct timer t;
+    timer_init(&t, rig.loop, nudge);
+    timer_start(&t, NS_PER_MS, NS_PER_MS);
+    rig_wait(&rig, until);
+    timer_finish(&t, NULL);
+    loop_run_once(rig.loop);
+}
+
+static void the_sweep_removes_what_is_over_or_killed(void **state)
+{
+    struct entry e = rig_entry(&rig, "short", slice_text("1"));
+    e.hard_ns = e.soft_ns = loop_now_ns(rig.loop) + 1;
+    rig.tier->ops->put(rig.tier, &e);
+    rig_put_tagged(&rig, "red", "1", "red");
+    rig_put(&rig, "stays", "1");
+    rig_kill_tag(&rig, "red");
+    rig_settle(&rig);
+    rig_close(&rig);
+    rig_open(&rig); /* a pass begins with a run */
+    wait_with_timer(is_swept);
+    rig_expect(&rig, "stays", "1");
+}
+
+static bool oldest_is_known(struct rig *r)
+{
+    return warm_oldest_v(r->warm) != 0;
+}
+
+static void the_oldest_position_counts_queued_and_stored_entries(void **state)
+{
+    rig_put(&rig, "a", "1");
+    uint64_t v = rig.v;
+    rig_put(&rig, "b", "1");
+    rig_close(&rig);
+    rig_open(&rig);
+    wait_with_timer(oldest_is_known);
+    assert_true(warm_oldest_v(rig.warm) == v);
+    struct entry e = rig_entry(&rig, "c", slice_text("1"));
+    e.v = v - 1;
+    rig.tier->ops->put(rig.tier, &e);
+    assert_true(warm_oldest_v(rig.warm) == v - 1);
+    rig_settle(&rig);
+    assert_true(warm_oldest_v(rig.warm) == v - 1);
+}
+
+#define TEST(name)         cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST_PATIENT(name) cmocka_unit_test_setup_teardown(name, open_patient_rig, close_rig)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_entry_is_found_before_its_commit, make_rig, drop_rig),
-        cmocka_unit_test_setup_teardown(an_entry_is_found_after_its_commit, make_rig, drop_rig),
-        cmocka_unit_test_setup_teardown(an_entry_survives_a_restart, make_rig, drop_rig),
+        TEST(an_entry_is_found_before_its_commit),
+        TEST(an_entry_is_found_after_its_commit),
+        TEST(every_field_comes_back),
+        TEST(a_second_value_replaces_the_first),
+        TEST(another_key_with_the_same_hash_is_a_miss),
+        TEST(an_entry_past_its_end_is_a_miss),
+        TEST(a_value_over_a_quarter_of_the_map_is_refused_and_the_old_one_gone),
+        TEST(a_large_value_comes_back_whole),
+        TEST(a_dropped_key_is_not_found_before_or_after_the_commit),
+        TEST(a_drop_spares_what_is_newer_than_it),
+        TEST(a_softened_key_is_stale_before_and_after_the_commit),
+        TEST(softening_a_queued_entry_keeps_its_value),
+        TEST(a_touch_prolongs_and_never_shortens),
+        TEST(a_touch_of_nothing_says_so),
+        TEST(a_touch_after_softening_leaves_it_stale),
+        TEST(a_killed_tag_hides_its_members_and_no_others),
+        TEST(a_floor_hides_everything_below_it),
+        TEST_PATIENT(changes_of_one_key_coalesce_while_they_wait),
+        TEST(a_read_on_the_pool_does_not_miss_a_change_made_meanwhile),
+        TEST(a_committed_change_lingers_until_older_reads_are_over),
+        TEST(a_read_on_the_pool_finds_what_is_there),
+        TEST_PATIENT(a_full_queue_drops_puts_but_never_removals),
+        TEST(a_full_map_evicts_from_the_front),
+        TEST(a_listing_shows_each_key_once),
+        TEST(a_listing_goes_on_with_the_entry_that_was_refused),
+        TEST(the_sweep_removes_what_is_over_or_killed),
+        TEST(the_oldest_position_counts_queued_and_stored_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
