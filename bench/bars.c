@@ -134,16 +134,18 @@ static const char *verdict_text(const struct bar_row *r)
     return r->verdict == BAR_REACHED && isnan(r->goal) ? "beside" : texts[r->verdict];
 }
 
+static int digits(double n)
+{
+    double size = fabs(n);
+    return size >= 1000 ? 0 : size >= 10 ? 1 : size >= 0.1 || size == 0 ? 2 : 4;
+}
+
 static void number_cell(struct table *t, const char *front, double n, const char *unit)
 {
     if (isnan(n))
         table_cell(t, " ");
     else
-        table_cell(t, "%s%.*f%s%s", front,
-                   fabs(n) >= 1000 ? 0
-                   : fabs(n) >= 10 ? 1
-                                   : 2,
-                   n, unit[0] ? " " : "", unit);
+        table_cell(t, "%s%.*f%s%s", front, digits(n), n, unit[0] ? " " : "", unit);
 }
 
 static void print_row(struct table *t, const struct bar_row *r)

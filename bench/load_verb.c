@@ -142,26 +142,34 @@ static void print_people(const struct load_job *job, const struct load_result *r
     printf("\n");
 }
 
+static int run_job(struct load_job *job, struct server *server)
+{
+    static struct load_result result;
+    if (prepare_server(job, server) < 0 || fill_target(job) < 0)
+        return 1;
+    if (load_run(job, &result) < 0) {
+        fprintf(stderr, "larder-bench: %s\n", result.why);
+        return 1;
+    }
+    (job->options->json ? print_json : print_people)(job, &result);
+    if (result.wrong > 0)
+        fprintf(stderr, "larder-bench: %llu values were not their keys'\n", (unsigned long long)result.wrong);
+    return result.wrong > 0;
+}
+
 int verb_load(struct options *o)
 {
     struct load_job job = {.options = o, .kind = peer_kind_of(o->target)};
     struct server server = {.pid = 0};
-    static struct load_result result;
     const char *wrong = impossible(o, job.kind);
     if (wrong) {
         fprintf(stderr, "larder-bench: %s\n", wrong);
         return 2;
     }
-    job.keys = make_keys(&job);
-    if (!job.keys || job.keys_count == 0 || prepare_server(&job, &server) < 0)
-        return 1;
-    int r = fill_target(&job);
-    if (r == 0 && (r = load_run(&job, &result)) < 0)
-        fprintf(stderr, "larder-bench: %s\n", result.why);
-    if (r == 0 && result.wrong > 0)
-        fprintf(stderr, "larder-bench: %llu values were not their keys'\n", (unsigned long long)result.wrong);
-    if (r == 0)
-        (o->json ? print_json : print_people)(&job, &result);
+    uint32_t *keys = make_keys(&job);
+    job.keys = keys;
+    int r = keys && job.keys_count > 0 ? run_job(&job, &server) : 1;
     server_stop(&server);
-    return r < 0 || result.wrong > 0;
+    free(keys);
+    return r;
 }

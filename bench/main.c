@@ -1,6 +1,8 @@
 /* larder-bench: measures Larder, and others beside it, on this machine.  METHOD.md says what the figures mean. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "bench/spawn.h"
 #include "bench/verbs.h"
 
@@ -26,11 +28,28 @@ static int help(void)
     return 0;
 }
 
+/* What this shell says to apps and daemons must not change a measurement; with a running server it may be meant. */
+static void forget_settings(void)
+{
+    static const char *const beginnings[] = {"LARDER_", "CACHE_", "REDIS_"};
+    for (unsigned i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        for (char **e = environ; *e;) {
+            char name[128];
+            bool ours = strncmp(*e, beginnings[i], strlen(beginnings[i])) == 0;
+            snprintf(name, sizeof(name), "%.*s", (int)strcspn(*e, "="), *e);
+            if (!ours || unsetenv(name) < 0)
+                e++; /* else the next one moved here */
+        }
+    }
+}
+
 static int run(const char *name, struct options *o)
 {
     for (unsigned i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, name) != 0)
             continue;
+        if (!o->socket)
+            forget_settings();
         spawn_guarded();
         return verbs[i].run(o);
     }
