@@ -138,6 +138,7 @@ static const struct {
     uint8_t width; /* 0: not a head of this shape */
 } wide_heads[0xe0 - 0xc4] = {
     [0xc4 - 0xc4] = {KIND_BYTES, 1}, [0xc5 - 0xc4] = {KIND_BYTES, 2}, [0xc6 - 0xc4] = {KIND_BYTES, 4},
+    [0xc7 - 0xc4] = {KIND_OTHER, 1}, [0xc8 - 0xc4] = {KIND_OTHER, 2}, [0xc9 - 0xc4] = {KIND_OTHER, 4},
     [0xcc - 0xc4] = {KIND_UINT, 1},  [0xcd - 0xc4] = {KIND_UINT, 2},  [0xce - 0xc4] = {KIND_UINT, 4},
     [0xcf - 0xc4] = {KIND_UINT, 8},  [0xd9 - 0xc4] = {KIND_TEXT, 1},  [0xda - 0xc4] = {KIND_TEXT, 2},
     [0xdb - 0xc4] = {KIND_TEXT, 4},  [0xdc - 0xc4] = {KIND_ARRAY, 2}, [0xdd - 0xc4] = {KIND_ARRAY, 4},
@@ -202,6 +203,8 @@ static int read_head(const struct reader *r, struct head *ret)
         if ((size_t)(r->end - body) < width)
             return PACK_E_SHORT;
         *ret = (struct head){wide_heads[first - 0xc4].kind, big_endian(body, width), body + width};
+        if (ret->kind == KIND_OTHER)
+            ret->number++; /* an extension's length does not count its type byte */
         return 0;
     }
     size_t other = other_bytes(first);
