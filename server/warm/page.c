@@ -143,10 +143,19 @@ int page_open(const char *path, struct page **ret, struct page_found *ret_found)
     return page_open_in(path, boot_id, ret, ret_found);
 }
 
+/* Nothing is waiting for a commit: the memory goes back until the next daemon.  The header stays. */
+static void give_back_ring(struct page *p)
+{
+    if (atomic_load(&p->header->head) == atomic_load(&p->header->tail))
+        (void)fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, HEADER_BYTES, JOURNAL_BYTES);
+}
+
 struct page *page_close(struct page *p, bool clean)
 {
     if (!p)
         return NULL;
+    if (clean)
+        give_back_ring(p);
     p->header->clean = clean;
     munmap(p->header, FILE_BYTES);
     close(p->fd);
