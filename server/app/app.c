@@ -31,6 +31,7 @@ struct app {
     struct config_sources sources;
     enum phase phase;
     int state_lock_fd;
+    char runtime[PLACE_BYTES]; /* where the pages lie */
     struct loop *loop;
     struct space *spaces;
     unsigned spaces_count, spaces_stopping;
@@ -283,14 +284,14 @@ static const char *find_runtime(const struct app *a, char room[PLACE_BYTES])
 
 static int open_spaces(struct app *a)
 {
-    char state[PLACE_BYTES], runtime_room[PLACE_BYTES];
+    char state[PLACE_BYTES];
     bool usable;
     if (take_state(a, &usable) < 0)
         return EXIT_USAGE;
     if (!realpath(a->config->server.state, state)) /* the same state under another name is the same state */
         snprintf(state, sizeof(state), "%s", a->config->server.state);
     struct space_setup setup = {
-        .loop = a->loop, .state = state, .state_usable = usable, .runtime = find_runtime(a, runtime_room)};
+        .loop = a->loop, .state = state, .state_usable = usable, .runtime = find_runtime(a, a->runtime)};
     a->spaces = must_alloc(a->config->namespaces_count * sizeof(*a->spaces));
     for (unsigned i = 0; i < a->config->namespaces_count; i++) {
         setup.config = &a->config->namespaces[i];
@@ -327,8 +328,8 @@ static void say_ready(const struct app *a)
     char status[PLACE_BYTES + 64];
     snprintf(status, sizeof(status), "READY=1\nSTATUS=answering at %s", a->config->server.socket);
     log_info("answering", L_TEXT("socket", a->config->server.socket),
-             L_TEXT("state", a->config->server.state), L_U64("namespaces", a->spaces_count),
-             L_TEXT("mode", "STANDALONE"));
+             L_TEXT("state", a->config->server.state), L_TEXT("runtime", a->runtime),
+             L_U64("namespaces", a->spaces_count), L_TEXT("mode", "STANDALONE"));
     notify_send(status);
 }
 

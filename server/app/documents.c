@@ -420,7 +420,7 @@ static uint64_t left_ms(uint64_t until_ns, uint64_t now_ns)
 /* 64-bit numbers as text: a reader in JavaScript would round them. */
 static json_t *version_of(const struct entry *e)
 {
-    return json_sprintf("%016llx-%llx-%x", (unsigned long long)e->epoch, (unsigned long long)e->v,
+    return json_sprintf("%llx.%llx.%x", (unsigned long long)e->epoch, (unsigned long long)e->v,
                         (unsigned)e->id);
 }
 
