@@ -316,7 +316,7 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_SOCKET: cli->socket = optarg; break;
     case OPT_NAMESPACE: cli->namespace_ = optarg; break;
     case OPT_TENANT: cli->tenant = optarg; break;
-    case OPT_JSON: out_init(&cli->out, true); break;
+    case OPT_JSON: out_use_json(&cli->out); break;
     case OPT_TIMEOUT: return timeout_option(cli);
     case OPT_STDIN: cli->from_stdin = true; break;
     case OPT_RAW: cli->raw = true; break;
@@ -428,6 +428,7 @@ static int run(struct cli *cli, const struct verb *verb)
         return cli_fail(cli, exit_code_of(r), "%s", larder_strerror(r));
     int code = verb->run(cli);
     larder_close(cli->client);
+    out_finish(&cli->out);
     if (fflush(stdout) != 0 && code == EXIT_DONE)
         code = cli_fail(cli, EXIT_DAEMON, "standard output: %s", strerror(errno));
     return code;
@@ -462,7 +463,7 @@ int main(int argc, char **argv)
     static struct cli cli = {
         .ttl_ms = LARDER_TTL_DEFAULT, .stale_ms = LARDER_TTL_DEFAULT, .timeout_ms = 1000};
     uint64_t given = 0;
-    out_init(&cli.out, false);
+    out_init(&cli.out);
     int code = parse_options(&cli, argc, argv, &given);
     if (code != EXIT_DONE)
         return code;

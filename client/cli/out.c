@@ -5,17 +5,27 @@
 #include <unistd.h>
 #include "client/cli/text.h"
 
-void out_init(struct out *out, bool json)
+void out_init(struct out *out)
 {
     const char *no_colour = getenv("NO_COLOR");
     bool terminal = isatty(STDOUT_FILENO);
     *out = (struct out){
-        .shape = json       ? OUT_JSON
-                 : terminal ? OUT_ALIGNED
-                            : OUT_TABS,
-        .colour = terminal && !json && !(no_colour && *no_colour),
+        .shape = terminal ? OUT_ALIGNED : OUT_TABS,
+        .colour = terminal && !(no_colour && *no_colour),
         .rows = json_array(),
     };
+}
+
+void out_use_json(struct out *out)
+{
+    out->shape = OUT_JSON;
+    out->colour = false;
+}
+
+void out_finish(struct out *out)
+{
+    json_decref(out->rows);
+    out->rows = NULL;
 }
 
 void out_columns(struct out *out, const char *const *names)

@@ -23,7 +23,9 @@ struct out {
     bool head_printed;
 };
 
-void out_init(struct out *out, bool json);
+void out_init(struct out *out);
+void out_use_json(struct out *out);
+void out_finish(struct out *out);
 /* Names of the text columns, NULL at the end. */
 void out_columns(struct out *out, const char *const *names);
 
