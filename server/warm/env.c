@@ -13,7 +13,7 @@
 
 enum {
     DATABASES = 5,
-    READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
+    ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
     STATE_FORMAT = 1,
 };
 
@@ -30,6 +30,7 @@ int env_answer(int rc)
     case MDB_CURSOR_FULL:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case EIO: /* LMDB's word for a short write, which is what a disk does while it becomes full */
         return ENV_FULL;
     case EACCES:
@@ -78,7 +79,7 @@ static int open_mdb(struct env *env, const char *path)
     if (rc == 0)
         rc = mdb_env_set_maxdbs(env->mdb, DATABASES);
     if (rc == 0)
-        rc = mdb_env_set_maxreaders(env->mdb, READERS_MAX);
+        rc = mdb_env_set_maxreaders(env->mdb, ENV_READERS_MAX);
     if (rc == 0)
         rc = mdb_env_open(env->mdb, path, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NORDAHEAD | MDB_NOTLS, 0600);
     return rc ? rc : open_databases(env);

@@ -29,7 +29,12 @@ extern const struct tier_ops warm_ops;
 static const char corrupt[] = "the file was corrupt: it was moved aside, and the tier starts empty";
 static const char full[] = "no room to begin on the disk: the file was removed, and the tier starts empty";
 
-enum { FLOOR_FILE_BYTES = 4096, BEGIN_EVICTIONS = 256, BEGIN_TRIES = 64 };
+enum {
+    FLOOR_FILE_BYTES = 4096,
+    LOCK_FILE_BYTES = 5 * 4096, /* 64 bytes a reader, ENV_READERS_MAX of them, and a head */
+    BEGIN_EVICTIONS = 256,
+    BEGIN_TRIES = 64,
+};
 
 /* ======= the directory ======= */
 
@@ -183,6 +188,19 @@ static void save_kill(void *warm, uint64_t name, uint64_t hard_v, uint64_t soft_
     warm_save_kill(warm, name, hard_v, soft_v);
 }
 
+/* LMDB's table of readers, which it maps: allocated whole, or storing into it on a full disk would be a SIGBUS.  Anew
+ * at each start: what a dead process left in it is of no use, and might be corrupt. */
+static int make_lock_file(const char *path)
+{
+    unlink(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno == ENOSPC || errno == EDQUOT ? ENV_FULL : ENV_ACCESS;
+    int rc = posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    close(fd);
+    return rc == 0 ? 0 : ENV_FULL;
+}
+
 /* 0: usable, with w->state; otherwise the environment is to be discarded. */
 static int load(struct warm *w, const struct page_found *found, const char **ret_why, bool *ret_aside)
 {
@@ -193,8 +211,9 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
         log_error("warm tier: the file is damaged", L_TEXT("path", w->data_path), L_TEXT("why", damage));
         return ENV_BROKEN;
     }
-    unlink(w->lock_path); /* what a dead process left in it is of no use, and might be corrupt */
-    int rc = env_open(w->directory, w->options.warm_bytes, &w->env);
+    int rc = make_lock_file(w->lock_path);
+    if (rc == 0)
+        rc = env_open(w->directory, w->options.warm_bytes, &w->env);
     if (rc == 0)
         rc = env_load(w->env, &w->state);
     if (rc == ENV_NONE) {
@@ -209,8 +228,6 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
         *ret_aside = false;
         rc = ENV_BROKEN;
     }
-    if (rc == ENV_FULL)
-        *ret_why = full, *ret_aside = false;
     return rc;
 }
 
@@ -278,10 +295,14 @@ static int open_environment(struct warm *w, const struct page_found *found)
     int rc = 0;
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         rc = load(w, found, &why, &aside);
-        if (rc == 0 && (rc = begin_run(w)) == ENV_FULL)
-            why = full, aside = false;
+        if (rc == 0)
+            rc = begin_run(w);
         if (rc == 0)
             return 0;
+        if (rc == ENV_FULL) {
+            why = full;
+            aside = false;
+        }
         if (rc == ENV_ACCESS || rc == ENV_SYSTEM)
             break;
         discard(w, why, aside);

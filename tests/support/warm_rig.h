@@ -27,7 +27,7 @@
 #define BOOT_B "22222222-2222-4222-8222-222222222222"
 
 struct rig {
-    char root[64], directory[96], page_path[96];
+    char root[64], directory[128], page_path[96];
     const char *boot_id;
     bool with_page;
     struct warm_options options;
