@@ -178,7 +178,6 @@ static const char *distrust(const struct warm *w, const struct page_found *found
         page_owner(w->page, &owner);
     return trust_judge(&(struct trust){.state = &w->state,
                                        .boot_id = w->boot_id,
-                                       .page_here = w->page,
                                        .page_same_boot = w->page && found && found->same_boot,
                                        .owner = owner});
 }

@@ -27,7 +27,7 @@ struct head {
 };
 static_assert(sizeof(struct head) == RECORD_HEAD_BYTES, "contract: record.h");
 
-uint32_t record_boot(const char boot_id[37])
+uint32_t record_boot(const char *boot_id)
 {
     if (boot_id[0] == '\0')
         return 0;

@@ -27,7 +27,7 @@ struct record_clock {
     uint64_t boot_ns, wall_ns;
 };
 
-uint32_t record_boot(const char boot_id[37]);
+uint32_t record_boot(const char *boot_id);
 
 size_t record_bytes(const struct entry *e);
 /* Writes record_bytes(e) bytes. */

@@ -13,8 +13,7 @@
 struct trust {
     const struct env_state *state; /* as the last run left it */
     const char *boot_id;           /* of now; "": unknown */
-    bool page_here;                /* there is a runtime page */
-    bool page_same_boot;           /* and it was there already in this boot */
+    bool page_same_boot;           /* there is a runtime page, and was already in this boot */
     struct page_owner owner;       /* what it says */
 };
 /* NULL: yes.  Otherwise a sentence. */
