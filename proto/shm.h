@@ -21,7 +21,8 @@
  * cleared before W2, so a slot word of an older life cannot be taken for one of the present generation.
  * A live key never changes its slot: an update or a move stores a new word into the same slot, so a lookup
  * cannot pass a key in motion.  R4's second half (slot unchanged) makes a get that overlaps an update or a
- * removal of its key come back empty-handed instead of with the old value.
+ * removal of its key come back empty-handed instead of with the old value; nothing else depends on that half
+ * (the model finds no schedule that needs it).
  *
  * WHY A HIT IS CURRENT.  Besides the bytes, a hit depends on words of the header.  Their order matters on
  * every machine, because it is program order that is wrong when it is wrong (tests/model/reader_order.c walks

@@ -19,12 +19,18 @@ struct shm_words {
     uint64_t low;
 };
 
+static inline uint64_t shm_words_load(struct shm_words *w)
+{
+    const au64 *at = w->at++;
+    return SHM_RELAXED(at);
+}
+
 static inline struct shm_words shm_words_begin(const uint8_t *from)
 {
     uintptr_t address = (uintptr_t)from;
     struct shm_words w = {(const au64 *)(address & ~(uintptr_t)7), (unsigned)(address & 7) * 8, 0};
     if (w.shift)
-        w.low = SHM_RELAXED(w.at++);
+        w.low = shm_words_load(&w);
     return w;
 }
 
@@ -32,9 +38,9 @@ static inline struct shm_words shm_words_begin(const uint8_t *from)
 static inline uint64_t shm_words_next(struct shm_words *w, size_t left)
 {
     if (!w->shift)
-        return SHM_RELAXED(w->at++);
+        return shm_words_load(w);
     bool more = left > 8 - w->shift / 8;
-    uint64_t high = more ? SHM_RELAXED(w->at++) : 0;
+    uint64_t high = more ? shm_words_load(w) : 0;
     uint64_t word = w->low >> w->shift | high << (64 - w->shift);
     w->low = high;
     return word;

@@ -10,12 +10,13 @@
 #include <time.h>
 
 #ifndef SHM_STEP
-#define SHM_STEP()            ((void)0)
+#define SHM_STEP(at)          ((void)0)
 #define SHM_CLOCK(id, ret_ts) clock_gettime(id, ret_ts)
 #endif
 
-#define SHM_RELAXED(at) (SHM_STEP(), atomic_load_explicit(at, memory_order_relaxed))
-#define SHM_ACQUIRE(at) (SHM_STEP(), atomic_load_explicit(at, memory_order_acquire))
+/* `at` is evaluated twice: no side effects. */
+#define SHM_RELAXED(at) (SHM_STEP(at), atomic_load_explicit(at, memory_order_relaxed))
+#define SHM_ACQUIRE(at) (SHM_STEP(at), atomic_load_explicit(at, memory_order_acquire))
 #define SHM_FENCE()     atomic_thread_fence(memory_order_acquire)
 
 #endif

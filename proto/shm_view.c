@@ -141,6 +141,14 @@ static inline void take_promises(const struct shm_view *v, struct shm_peek *p)
     p->sweeps = SHM_ACQUIRE(&h->sweeps);
 }
 
+/* ---- R3, R4: was the copy whole -------------------------------------------------------------------------- */
+
+static inline bool unchanged(const struct shm_peek *p)
+{
+    SHM_FENCE();                                                                   /* R3 */
+    return SHM_RELAXED(p->gen_at) == p->gen && SHM_RELAXED(p->slot_at) == p->slot; /* R4 */
+}
+
 /* ---- R1, R2: find the item ------------------------------------------------------------------------------- */
 
 enum look { LOOK_NO, LOOK_YES, LOOK_RACE };
@@ -207,7 +215,9 @@ static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, 
     if ((uint16_t)p->gen != shm_slot_gen(slot))
         return LOOK_NO;
     uint64_t room = ((segment + 1) << s->segment_shift) - offset;
-    return look_item(p, f, v->base + s->segments_offset + offset, room);
+    enum look found = look_item(p, f, v->base + s->segments_offset + offset, room);
+    return found == LOOK_YES || unchanged(p) ? found
+                                             : LOOK_RACE; /* not this key, or it moved on under the reader */
 }
 
 static inline enum look look_bucket(const struct shm_view *v, struct shm_peek *p, struct shm_found *f,
@@ -235,14 +245,6 @@ static inline enum look look(const struct shm_view *v, struct shm_peek *p, struc
     __builtin_prefetch(v->buckets + (uint64_t)buckets[1] * SHM_SLOTS);
     enum look found = look_bucket(v, p, f, buckets[0], shm_tag(hash));
     return found != LOOK_NO ? found : look_bucket(v, p, f, buckets[1], shm_tag(hash));
-}
-
-/* ---- R3, R4: was the copy whole -------------------------------------------------------------------------- */
-
-static inline bool unchanged(const struct shm_peek *p)
-{
-    SHM_FENCE();                                                                   /* R3 */
-    return SHM_RELAXED(p->gen_at) == p->gen && SHM_RELAXED(p->slot_at) == p->slot; /* R4 */
 }
 
 /* ---- R5: was it invalidated ------------------------------------------------------------------------------ */
@@ -295,7 +297,6 @@ static inline uint64_t now_ns(const struct shm_view *v)
     bool boottime = v->shape.boottime_clock;
     uint64_t shift = boottime ? 0 : SHM_ACQUIRE(&v->header->boot_minus_mono);
     struct timespec t;
-    SHM_STEP();
     SHM_CLOCK(boottime ? CLOCK_BOOTTIME : CLOCK_MONOTONIC_COARSE, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec + shift + v->clock_lag_ns;
 }
