@@ -169,13 +169,19 @@ void near_finish(struct near *near)
     pthread_mutex_destroy(&near->lock);
 }
 
+/* A thread of the parent may have been in the middle of a change: then the lock is held for ever in here, and what it
+ * guards is left alone (lost, once a fork) but for our copy of the anchor's descriptor. */
 void near_reborn(struct near *near)
 {
-    attachment_destroy(atomic_exchange(&near->current, NULL));
-    attachment_destroy(near->retired);
-    channel_finish(&near->anchor);
+    bool whole = pthread_mutex_trylock(&near->lock) == 0;
     uint64_t serials = near->serials;
     bool wanted = near->wanted;
+    attachment_destroy(atomic_exchange(&near->current, NULL));
+    channel_close(&near->anchor);
+    if (whole) {
+        attachment_destroy(near->retired);
+        channel_finish(&near->anchor);
+    }
     near_init(near, wanted);
     near->serials = serials;
 }
@@ -216,6 +222,7 @@ static int attach(struct larder_client *c, uint64_t deadline_ns)
         return 0;
     }
     a->serial = ++near->serials;
+    atomic_store_explicit(&near->unborn, !shm_alive(&a->view), memory_order_relaxed);
     change_current(c, a);
     atomic_fetch_add_explicit(&near->attaches, 1, memory_order_relaxed);
     atomic_store(&near->look_again_ns, now_ns() + ANCHOR_EVERY_NS);
@@ -235,21 +242,26 @@ static int mend_locked(struct larder_client *c, struct seat *seat, bool alive, u
     return current_lives(c, seat) && anchor_holds(near) ? 0 : attach(c, deadline_ns);
 }
 
-/* A segment that died is worth an attempt at once (the back-off of pool_dial bounds how many), one that was refused or
- * lives is looked at again only when its time has come. */
+/* A segment that died is worth an attempt at once (the back-off of pool_dial bounds how many).  One that lives, was
+ * refused, or has not been opened by its daemon yet is looked at again only when its time has come. */
+static bool mend_is_due(struct near *near, bool alive)
+{
+    if (alive)
+        atomic_store_explicit(&near->unborn, false, memory_order_relaxed);
+    bool unborn = atomic_load_explicit(&near->unborn, memory_order_relaxed);
+    bool died = !alive && !unborn && atomic_load(&near->current);
+    return died || atomic_load_explicit(&near->has_retired, memory_order_relaxed) ||
+           now_ns() >= atomic_load_explicit(&near->look_again_ns, memory_order_relaxed);
+}
+
 int near_mend(struct larder_client *c, struct seat *seat, uint64_t deadline_ns)
 {
     struct near *near = &c->near;
     if (!near->wanted)
         return 0;
     bool alive = current_lives(c, seat);
-    bool died = !alive && atomic_load(&near->current);
-    bool due = now_ns() >= atomic_load_explicit(&near->look_again_ns, memory_order_relaxed);
-    bool retired = atomic_load_explicit(&near->has_retired, memory_order_relaxed);
-    if (!died && !due && !retired)
-        return 0;
-    if (pthread_mutex_trylock(&near->lock) != 0)
-        return 0; /* somebody is at it; the socket answers meanwhile */
+    if (!mend_is_due(near, alive) || pthread_mutex_trylock(&near->lock) != 0)
+        return 0; /* when somebody else is at it, the socket answers meanwhile */
     int r = mend_locked(c, seat, alive, deadline_ns);
     pthread_mutex_unlock(&near->lock);
     return r;

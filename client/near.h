@@ -36,6 +36,7 @@ struct near {
     pthread_mutex_t lock;
     struct attachment *retired; /* still mapped, because some thread was inside */
     _Atomic bool has_retired;   /* the same, for looking without the lock */
+    _Atomic bool unborn;        /* attached before its daemon opened it, not seen alive since */
     struct channel anchor;      /* the connection that keeps our touch page alive at the daemon */
     uint64_t serials;
     _Atomic uint64_t look_again_ns; /* not before: attach, or ask whether the anchor still holds */

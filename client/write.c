@@ -216,19 +216,23 @@ static int mset_send(struct mset *m, size_t from, size_t count)
     return r;
 }
 
-/* Items that were never sent have not taken effect: UNREACHABLE, whatever became of those before them. */
+/* Items that were never sent have not taken effect, whatever became of those before them. */
+static int not_sent_because(int r)
+{
+    return r == LARDER_E_TIMEOUT || r == LARDER_E_UNKNOWN ? LARDER_E_UNREACHABLE : r;
+}
+
 static int mset_run(struct mset *m)
 {
     struct limits limits;
     size_t from = 0, count;
-    int r = call_limits(&m->call, &limits), not_sent = r;
+    int r = call_limits(&m->call, &limits);
     for (; r == 0 && from < m->count; from += count) {
         count = mset_group(m, from, &limits);
         r = mset_send(m, from, count);
-        not_sent = LARDER_E_UNREACHABLE;
     }
     for (; from < m->count; from++)
-        m->items[from].result = not_sent;
+        m->items[from].result = not_sent_because(r);
     return r;
 }
 
