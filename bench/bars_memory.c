@@ -3,7 +3,8 @@
  * From outside, alike for everybody: what the server's proportional set size grew by, divided by the items it holds.
  * Larder has its index from the start, so its shared segment counts whole, and only the rest is counted as growth,
  * over a daemon with the smallest segment; the warm tier is off, since its pages are the disk's cache.  Room in the
- * segment that holds no live item is no item's cost: it has a bar of its own. */
+ * segment that holds no live item is no item's cost: it has a bar of its own.  Values have 97 to 104 bytes, so that
+ * rounding up is neither lucky nor unlucky. */
 #include "bench/bars.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include "bench/race.h"
 #include "bench/timing.h"
 
-enum { VALUE_BYTES = 100, SMALLEST_MIB = 4 };
+enum { VALUE_BYTES = 97, SMALLEST_MIB = 4 };
 
 struct weigh {
     struct bars *b;
@@ -149,8 +150,12 @@ static void weigh_rival(struct weigh *w, enum server_kind kind, const struct cod
 void bar_memory(struct bars *b)
 {
     struct weigh w = {.b = b, .l1_bytes = b->options->quick ? 32u << 20 : 256u << 20};
-    w.sizes = (struct size_mix){1, {VALUE_BYTES}, {1}};
-    w.keys = (uint32_t)(w.l1_bytes * 13 / 10 / (VALUE_BYTES + 80)); /* more than fit, so that L1 is full */
+    for (unsigned i = 0; i < MIX_MAX; i++) {
+        w.sizes.bytes[i] = VALUE_BYTES + i;
+        w.sizes.share[i] = (i + 1.0) / MIX_MAX;
+    }
+    w.sizes.count = MIX_MAX;
+    w.keys = (uint32_t)(w.l1_bytes * 13 / 10 / (VALUE_BYTES + 83)); /* more than fit, so that L1 is full */
     weigh_larder(&w);
     weigh_rival(&w, SERVER_REDIS, &codec_redis);
     weigh_rival(&w, SERVER_MEMCACHED, &codec_memcached);

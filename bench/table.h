@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { TABLE_COLUMNS = 12, TABLE_ROWS = 64, TABLE_CELL = 72 };
+enum { TABLE_COLUMNS = 12, TABLE_ROWS = 64, TABLE_CELL = 100 };
 
 struct table {
     unsigned columns, rows;
