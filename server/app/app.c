@@ -21,6 +21,8 @@
 #define TICK_EVERY       (20 * NS_PER_MS) /* how late a held-back change is let go */
 #define KEEP_EVERY       (100 * NS_PER_MS)
 #define WARM_STOP_WITHIN (5 * NS_PER_S) /* one commit of a full queue on a slow disk */
+#define LAST_RESORT_AFTER \
+    (WARM_STOP_WITHIN + NS_PER_S) /* on top of drain_timeout: then a read of a dead disk is stuck */
 
 enum signal_bit { SEEN_STOP = 1, SEEN_RELOAD = 2, SEEN_STATS = 4 };
 
@@ -37,7 +39,7 @@ struct app {
     unsigned spaces_count, spaces_stopping;
     struct sessions *sessions;
     struct listener *listener;
-    struct timer tick, keep, watchdog;
+    struct timer tick, keep, watchdog, last_resort;
     struct wakeup signals;
     _Atomic unsigned signals_seen, stops_seen;
     struct documents documents;
@@ -117,6 +119,13 @@ static void space_stopped(void *user)
         loop_stop(a->loop);
 }
 
+/* An unclean stop, which is what everything here is built to survive. */
+static _Noreturn void leave(int code, const char *why)
+{
+    log_warn(why);
+    _exit(code);
+}
+
 static bool all_idle(const struct app *a)
 {
     for (unsigned i = 0; i < a->spaces_count; i++)
@@ -151,6 +160,7 @@ static void begin_stop(struct app *a)
     log_info("stopping");
     notify_send("STOPPING=1\nSTATUS=answering what is under way");
     a->listener = listener_close(a->listener);
+    timer_start(&a->last_resort, clock_after(a->config->server.drain_timeout, LAST_RESORT_AFTER), 0);
     sessions_drain(a->sessions, clock_after(loop_now_fresh(a->loop), a->config->server.drain_timeout),
                    drained, a);
 }
@@ -159,8 +169,12 @@ static void stop_asked(struct app *a)
 {
     if (a->phase == PHASE_RUNNING)
         begin_stop(a);
-    if (atomic_load(&a->stops_seen) > 1 && a->phase == PHASE_DRAINING)
-        sessions_cut(a->sessions);
+    if (atomic_load(&a->stops_seen) < 2)
+        return;
+    if (a->phase == PHASE_DRAINING)
+        sessions_cut(a->sessions); /* the next tick sees whether that was all */
+    else
+        leave(EXIT_DONE, "stopped at once: what was not saved is gone");
 }
 
 static void signals_woken(struct wakeup *w)
@@ -184,8 +198,15 @@ static void tick_fired(struct timer *t)
         stop_spaces(a);
         return;
     }
+    if (a->phase == PHASE_DRAINING && atomic_load(&a->stops_seen) > 1)
+        leave(EXIT_DONE, "stopped at once: changes under way were not answered");
     for (unsigned i = 0; i < a->spaces_count; i++)
         space_tick(&a->spaces[i]);
+}
+
+static void last_resort_fired(struct timer *t)
+{
+    leave(EXIT_RUNTIME, "stopped by force: a tier never answered");
 }
 
 static void keep_fired(struct timer *t)
@@ -207,6 +228,8 @@ static void start_clockwork(struct app *a)
     timer_init(&a->tick, a->loop, tick_fired);
     timer_init(&a->keep, a->loop, keep_fired);
     timer_init(&a->watchdog, a->loop, watchdog_fired);
+    timer_init(&a->last_resort, a->loop, last_resort_fired);
+
     timer_start(&a->tick, TICK_EVERY, TICK_EVERY);
     timer_start(&a->keep, KEEP_EVERY, KEEP_EVERY);
     if (watchdog_ns)
@@ -222,6 +245,8 @@ static void stop_clockwork(struct app *a)
     timer_finish(&a->tick, NULL);
     timer_finish(&a->keep, NULL);
     timer_finish(&a->watchdog, NULL);
+    timer_finish(&a->last_resort, NULL);
+
     wakeup_finish(&a->signals, NULL);
 }
 
