@@ -149,14 +149,14 @@ static const struct {
 static size_t other_bytes(uint8_t first)
 {
     switch (first) {
-    case 0xc0: return 0;            /* nil */
-    case 0xca: return 4;            /* float */
-    case 0xcb: return 8;            /* double */
-    case 0xd0: return 1;            /* signed integers */
+    case 0xc0: return 0; /* nil */
+    case 0xca: return 4; /* float */
+    case 0xcb: return 8; /* double */
+    case 0xd0: return 1; /* signed integers */
     case 0xd1: return 2;
     case 0xd2: return 4;
     case 0xd3: return 8;
-    case 0xd4: return 1 + 1;        /* fixed extensions: type and body */
+    case 0xd4: return 1 + 1; /* fixed extensions: type and body */
     case 0xd5: return 1 + 2;
     case 0xd6: return 1 + 4;
     case 0xd7: return 1 + 8;

@@ -15,10 +15,10 @@ struct loop;
 struct loop *loop_create(void);
 struct loop *loop_destroy(struct loop *l); /* checks that nothing is left on it */
 void loop_run(struct loop *l);             /* until loop_stop, then closes what loop_stop left */
-void loop_run_once(struct loop *l);        /* one turn; waits unless there is work for later. For tests and shutdown */
+void loop_run_once(struct loop *l);        /* one turn, which waits only if there is no work for later */
 void loop_stop(struct loop *l);
 
-/* CLOCK_BOOTTIME, read at most once between two polls, at the first question; loop_now_fresh reads it again and refreshes. */
+/* CLOCK_BOOTTIME, read at most once between two polls, at the first question; loop_now_fresh reads it again. */
 uint64_t loop_now_ns(const struct loop *l);
 uint64_t loop_now_fresh(struct loop *l);
 
@@ -30,7 +30,8 @@ struct timer {
     bool open;
 };
 void timer_init(struct timer *t, struct loop *l, void (*fire)(struct timer *t));
-void timer_start(struct timer *t, uint64_t delay_ns, uint64_t repeat_ns); /* repeat 0: once; whole ms, never early */
+/* Whole milliseconds, never early; repeat 0: once. */
+void timer_start(struct timer *t, uint64_t delay_ns, uint64_t repeat_ns);
 void timer_stop(struct timer *t);
 /* Ends it; `closed` is called later, then the memory may go.  NULL: the loop must still run once more before. */
 void timer_finish(struct timer *t, void (*closed)(struct timer *t));

@@ -18,6 +18,7 @@ static uint64_t number_up_to(uint64_t limit)
 #define RECORD(name, sentence) static void sample_##name(struct wire_##name *ret);
 #include "proto/wire.def"
 
+/* clang-format off */
 #define MESSAGE(code, NAME, name, who, since, sentence) void sample_##name(struct wire_##name *ret) { counter = code;
 #define RECORD(name, sentence)                          static void sample_##name(struct wire_##name *ret) {
 #define FIELD(TYPE, name, limit, since, sentence)       SAMPLE_##TYPE(name, limit);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "proto/wire.h"
 #include "support/wire_samples.h"
+#include "wire_golden.h"
 
 enum { ID = 0x1234, ROOM = 1 << 16 };
 
@@ -69,12 +70,6 @@ static struct slice payload_of(struct slice frame)
 
 /* ======= for every message ======= */
 
-static const struct {
-    const char *name, *hex;
-} golden[] = {
-#include "wire_golden.h"
-};
-
 static void print_golden(const char *name, struct slice frame)
 {
     print_message("    {\"%s\", \"", name);
@@ -86,7 +81,7 @@ static void print_golden(const char *name, struct slice frame)
 static void the_bytes_of_every_message_are_what_they_were(void **state)
 {
     struct buffer b = {.limit = ROOM};
-    bool all_known = sizeof(golden) / sizeof(golden[0]) == KINDS;
+    bool all_known = sizeof(wire_golden) / sizeof(wire_golden[0]) == KINDS;
     for (unsigned i = 0; i < KINDS; i++) {
         struct slice frame = sample_frame(&kinds[i], &b);
         char hex[4096] = "";
@@ -95,7 +90,7 @@ static void the_bytes_of_every_message_are_what_they_were(void **state)
         if (!all_known)
             print_golden(kinds[i].name, frame);
         else
-            assert_string_equal(hex, golden[i].hex);
+            assert_string_equal(hex, wire_golden[i].hex);
     }
     assert_true(all_known);
     buffer_finish(&b);

@@ -1,4 +1,11 @@
 /* The sample of every message (tests/support/wire_samples.c), framed, in hexadecimal. */
+#ifndef LARDER_TESTS_WIRE_GOLDEN_H
+#define LARDER_TESTS_WIRE_GOLDEN_H
+
+/* clang-format off */
+static const struct {
+    const char *name, *hex;
+} wire_golden[] = {
 {"hello",
  "000000329a01cd12340203a96e616d657370616365a674656e616e74a6636c69656e7404cf0505050505050505cf06060606"
  "06060606"},
@@ -46,3 +53,6 @@
  "000000069311cd1234c2"},
 {"document",
  "0000000a9312cd1234a46a736f6e"},
+};
+
+#endif
