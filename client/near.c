@@ -181,6 +181,7 @@ void near_reborn(struct near *near)
     if (whole) {
         attachment_destroy(near->retired);
         channel_finish(&near->anchor);
+        pthread_mutex_unlock(&near->lock);
     }
     near_init(near, wanted);
     near->serials = serials;
