@@ -204,7 +204,7 @@ static void ask(struct writer *w, uint64_t key)
 static void write_once(struct writer *w)
 {
     uint64_t random = next_random(&w->x), key = (random >> 20) % KEYS;
-    switch (random % 256) {
+    switch (random % 1024) {
     case 0: kill_tag(w); break;
     case 1: random >> 40 & 7 ? (void)0 : kill_prefix(w); break;
     case 2: l1_sweep_slice(w->f->l1); break;
@@ -212,7 +212,7 @@ static void write_once(struct writer *w)
         w->f->l1->test_now_ns = clock_boot_ns();
         l1_tick(w->f->l1);
         break;
-    default: random % 8 == 7 ? drop(w, key) : random % 8 > 4 ? ask(w, key) : set(w, key);
+    default: random % 16 == 7 ? drop(w, key) : random % 16 > 12 ? ask(w, key) : set(w, key);
     }
 }
 
