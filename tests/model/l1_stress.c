@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include "support/l1_fixture.h"
 
-enum { KEYS = 16384, TAGS = 64, READERS = 2, VALUE_MAX = 3000 };
+enum { KEYS = 16384, TAGS = 1024, READERS = 2, VALUE_MAX = 3000 };
 
 /* Shared by writer and readers, in its own mapping. */
 struct board {
@@ -206,7 +206,7 @@ static void write_once(struct writer *w)
     uint64_t random = next_random(&w->x), key = (random >> 20) % KEYS;
     switch (random % 1024) {
     case 0: kill_tag(w); break;
-    case 1: random >> 40 & 7 ? (void)0 : kill_prefix(w); break;
+    case 1: random >> 40 & 63 ? (void)0 : kill_prefix(w); break;
     case 2: l1_sweep_slice(w->f->l1); break;
     case 3:
         w->f->l1->test_now_ns = clock_boot_ns();
