@@ -450,6 +450,39 @@ static void threads_that_end_leave_their_stripe_to_others(void **state)
     assert_true(counted(f->c).near_hits >= before + 200);
 }
 
+enum { CROWD = 80 }; /* more than there are stripes */
+
+struct crowd {
+    struct fixture *f;
+    pthread_barrier_t all_in;
+};
+
+static void *hit_together(void *user)
+{
+    struct crowd *crowd = user;
+    for (int i = 0; i < 100; i++) {
+        assert_true(near_hit(crowd->f->c, "k"));
+        pthread_barrier_wait(&crowd->all_in);
+    }
+    return NULL;
+}
+
+static void more_threads_than_stripes_hit_all_the_same(void **state)
+{
+    struct crowd crowd = {.f = *state};
+    pthread_t threads[CROWD];
+    UNTIL(stored(crowd.f->c, "k"));
+    UNTIL(near_hit(crowd.f->c, "k"));
+    uint64_t before = counted(crowd.f->c).near_hits;
+    assert_int_equal(pthread_barrier_init(&crowd.all_in, NULL, CROWD), 0);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hit_together, &crowd), 0);
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(counted(crowd.f->c).near_hits - before, CROWD * 100);
+    pthread_barrier_destroy(&crowd.all_in);
+}
+
 #define ALONE(test)   cmocka_unit_test_setup_teardown(test, prepare, finish)
 #define RUNNING(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
@@ -477,6 +510,7 @@ int main(void)
         RUNNING(many_threads_share_a_client),
         RUNNING(threads_go_on_while_daemons_come_and_go),
         RUNNING(threads_that_end_leave_their_stripe_to_others),
+        RUNNING(more_threads_than_stripes_hit_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
