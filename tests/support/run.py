@@ -65,14 +65,14 @@ def python_programs(group, pattern, *arguments, seconds=120, alone=False, build=
 
 
 def sanitized(group, build, env):
-    return meson_programs(group, build, ["unit", "model"], slower=5, env=env)
+    return meson_programs(group, build, ["unit", "model", "fuzz"], slower=5, env=env)
 
 
 def tsan(options):
     # Without this the kernel may place memory where ThreadSanitizer has its shadow.
     fixed = ["setarch", platform.machine(), "-R"] if shutil.which("setarch") else []
     env = {"TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tests/support/tsan.supp"}
-    return meson_programs("tsan", "build-tsan", ["unit", "model"], slower=10, prefix=fixed, env=env)
+    return meson_programs("tsan", "build-tsan", ["unit", "model", "fuzz"], slower=10, prefix=fixed, env=env)
 
 
 def fuzz(seconds):
@@ -99,7 +99,8 @@ ASAN = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1:
 
 GROUPS = {
     "lint": lambda o: python_programs("lint", "tests/lint/[a-z]*.py"),
-    "unit": lambda o: meson_programs("unit", "build", ["unit"]),
+    # Built without libFuzzer the fuzz targets are tests that run generated inputs.
+    "unit": lambda o: meson_programs("unit", "build", ["unit", "fuzz"]),
     "model": lambda o: meson_programs("model", "build", ["model"], slower=3),
     "asan": lambda o: sanitized("asan", "build-asan", ASAN),
     "ubsan": lambda o: sanitized("ubsan", "build-ubsan", ASAN),
@@ -110,7 +111,9 @@ GROUPS = {
                         *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True)],
     "fault-long": lambda o: python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 200,
                                             seconds=3000, alone=True),
-    "reads": lambda o: python_programs("reads", "tests/fault/reads.py", 100_000_000, seconds=2000, alone=True),
+    "reads": lambda o: [*python_programs("reads", "tests/fault/reads.py", 100_000_000, seconds=2000, alone=True),
+                        Program("reads/l1_stress", [f"{ROOT}/build/tests/model/l1_stress", "processes", "5000000"], 900,
+                                alone=True)],
     "leaks": lambda o: python_programs("leaks", "tests/fault/leaks.py", seconds=900, alone=True),
     "fuzz": lambda o: fuzz(o.seconds or 5),
     "fuzz-long": lambda o: fuzz(o.seconds or 120),
@@ -195,9 +198,9 @@ def tell_failure(result):
 
 
 def tell_figures(result):
-    """Lines a program marks as figures are worth seeing when all is well too."""
+    """Lines a program marks as figures, and how much libFuzzer ran, are worth seeing when all is well too."""
     for line in result.output.splitlines():
-        if line.startswith("# figure: "):
+        if line.startswith(("# figure: ", "stat::number_of_executed_units")):
             print("       " + line.removeprefix("# figure: "), flush=True)
 
 
