@@ -231,7 +231,8 @@ typedef struct larder_get_options {
     bool no_stale;                           /* stale counts as a miss */
     bool no_value;                           /* only what is known of it */
     uint8_t tiers;                           /* LARDER_ONLY_… bits; 0: all */
-    const larder_entry_version *if_version;  /* not NULL: NOT_MODIFIED when this is the current one */
+    const larder_entry_version *if_version;  /* not NULL: NOT_MODIFIED when this is the current one; in a batch for one
+                                                key only */
 } larder_get_options;
 #define LARDER_GET_OPTIONS_INIT {.struct_size = sizeof(larder_get_options)}
 
@@ -247,7 +248,8 @@ LARDER_API int larder_mget(larder_client *client, const larder_slice *keys, size
 /* Zero copy, for parsers that survive any bytes: larder_peek says where the value lies in shared memory right now (HIT)
  * or that it does not (MISS; use larder_get).  The bytes may change while they are read, so nothing read may be believed
  * before larder_validate returns HIT; MISS means: forget it all, use larder_get.  Never blocks, never touches the socket.
- * Every successful peek must be followed by exactly one larder_validate by the same thread. */
+ * Every successful peek must be followed by exactly one larder_validate by the same thread; until then the segment stays
+ * mapped, even when its daemon is gone and another one has been attached to.  A view does not survive a fork. */
 typedef struct larder_view {
     const void *data;
     size_t size;
