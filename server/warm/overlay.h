@@ -29,10 +29,10 @@ struct op {
     uint64_t hash;
     uint64_t sequence;    /* order of changes, place of the record in v */
     uint64_t journal_end; /* position behind its record in the page; 0: none */
-    enum op_kind kind : 8;
-    enum op_class class : 8;
-    enum op_place place : 8;
-    enum op_cover need : 8, cover : 8;
+    enum op_kind kind;
+    enum op_class class;
+    enum op_cover need, cover;
+    enum op_place place; /* no bit field: its neighbours belong to another thread */
     bool in_table;
     uint64_t v;                  /* DROP: spares records at v or newer */
     uint64_t hard_v, soft_v;     /* KILL, FLOOR */
