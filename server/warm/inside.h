@@ -76,13 +76,19 @@ static inline struct warm *warm_of(struct tier *t)
     return (struct warm *)t;
 }
 
-/* warm.c */
+/* queue.c */
 void warm_queue(struct warm *w, struct op *op); /* from the journal, before the writer runs */
 int warm_submit(struct warm *w, struct op *op);
 void warm_release_lingering(struct warm *w);
-void warm_save_kill(struct warm *w, uint64_t name, uint64_t hard_v, uint64_t soft_v);
+void warm_make_room(struct warm *w); /* before a change looks at what it changes */
+void warm_barrier(struct tier *t, struct tier_barrier *b);
+void warm_news(struct wakeup *news);
+void warm_free_changes(struct warm *w, struct list *ops);
 /* As the tier's barrier, but waits for the commit even when the page holds the changes. */
 void warm_settle(struct warm *w, struct tier_barrier *barrier);
+
+/* warm.c */
+void warm_save_kill(struct warm *w, uint64_t name, uint64_t hard_v, uint64_t soft_v);
 void warm_maybe_closed(struct warm *w);
 
 /* get.c */

@@ -1,3 +1,6 @@
+/* What must stay true: whatever is shared with the loop is touched under the lock, and the lock is held for a few
+ * stores, never over LMDB; a batch is handed back only after its commit succeeded; after `exited` nothing of the
+ * loop is touched any more. */
 #include "warm/writer_inside.h"
 
 #include <errno.h>

@@ -1,0 +1,276 @@
+/* The way of a change from the call to the commit: overlay, page, queue, barrier, and what happens when there is no
+ * more room.
+ *
+ * What must stay true: a change is in the overlay before its call returns; it is in the page, or the call said
+ * TIER_UNSAFE and a barrier waits for its commit; when neither page nor disk takes any more, everything below a floor
+ * is given up, so that nobody waits for ever. */
+#include "warm/inside.h"
+
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/log.h"
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void op_free(struct warm *w, struct op *op)
+{
+    CHECK(!op->in_table);
+    w->queue_bytes -= sizeof(*op) + op->size;
+    free(op);
+}
+
+void warm_free_changes(struct warm *w, struct list *ops)
+{
+    struct list *node;
+    while ((node = list_first(ops))) {
+        list_remove(node);
+        op_free(w, CONTAINER_OF(node, struct op, node));
+    }
+}
+
+/* ======= barriers ======= */
+
+static struct list *node_of(struct tier_barrier *b)
+{
+    return (struct list *)(void *)b->tier_private;
+}
+
+static uint64_t wants(const struct tier_barrier *b)
+{
+    return (uint64_t)(uintptr_t)b->tier_private[2];
+}
+
+static void wait_for(struct warm *w, struct list *waiting, struct tier_barrier *b, uint64_t sequence)
+{
+    b->tier_private[2] = (void *)(uintptr_t)sequence;
+    list_append(waiting, node_of(b));
+    writer_hurry(w->writer);
+}
+
+static void release(struct list *waiting, uint64_t reached)
+{
+    struct list *node;
+    while ((node = list_first(waiting))) {
+        struct tier_barrier *b =
+            (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
+        if (wants(b) > reached)
+            return;
+        list_remove(node);
+        b->done(b);
+    }
+}
+
+void warm_barrier(struct tier *t, struct tier_barrier *b)
+{
+    struct warm *w = warm_of(t);
+    if (w->unsafe <= w->safe)
+        b->done(b);
+    else
+        wait_for(w, &w->barriers, b, w->unsafe);
+}
+
+void warm_settle(struct warm *w, struct tier_barrier *b)
+{
+    if (w->sequence <= w->last_news.committed)
+        b->done(b);
+    else
+        wait_for(w, &w->settlers, b, w->sequence);
+}
+
+/* ======= collapse ======= */
+
+static void became_safe(struct warm *w, uint64_t sequence)
+{
+    if (sequence > w->safe)
+        w->safe = sequence;
+    release(&w->barriers, w->safe);
+}
+
+/* Everything stored so far is given up: then all changes waiting for a commit are about nothing (F10).  Kills too:
+ * what is stored from here on was judged against them. */
+static void collapse(struct warm *w)
+{
+    struct list waiting;
+    list_init(&waiting);
+    w->collapses++;
+    w->dead_below = ++w->sequence;
+    writer_collapse(w->writer, w->dead_below, &waiting);
+    overlay_clear(w->overlay);
+    warm_free_changes(w, &waiting);
+    warm_free_changes(w, &w->lingering);
+    log_warn("warm tier: too many changes without a commit, all entries are given up");
+    if (!w->page)
+        return; /* the writer puts the floor into its file, and says so */
+    page_set_floor(w->page, w->dead_below);
+    page_forget_all(w->page);
+    became_safe(w, w->dead_below);
+}
+
+/* ======= the way of a change ======= */
+
+static enum page_kind kind_in_page(const struct op *op, bool hard)
+{
+    switch (op->class) {
+    case OP_OF_KEY: return hard ? PAGE_KEY : PAGE_SOFT_KEY;
+    case OP_OF_NAME: return hard ? PAGE_NAME : PAGE_SOFT_NAME;
+    default: return hard ? PAGE_FLOOR : PAGE_SOFT_FLOOR;
+    }
+}
+
+/* Position behind its record, or 0. */
+static uint64_t write_journal(struct warm *w, const struct op *op)
+{
+    uint64_t end = 0;
+    if (!w->page || op->need == COVER_NONE)
+        return 0;
+    if (op->class == OP_OF_KEY)
+        return page_append(w->page, kind_in_page(op, op->need == COVER_HARD), op->hash, op->sequence);
+    if (op->hard_v)
+        end = page_append(w->page, kind_in_page(op, true), op->hash, op->hard_v);
+    if (op->soft_v && (end || !op->hard_v))
+        end = page_append(w->page, kind_in_page(op, false), op->hash, op->soft_v);
+    return end;
+}
+
+/* Behind all others.  With a full journal it rather takes the place of the old one, which then waits for a commit. */
+static bool place_last(struct warm *w, struct op *old, struct op *op)
+{
+    op->sequence = w->sequence + 1;
+    op->journal_end = write_journal(w, op);
+    if (op->journal_end)
+        op->cover = op->need;
+    else if (old && writer_replace(w->writer, old, op, true))
+        return true;
+    w->sequence++;
+    bool mine = old && writer_take_back(w->writer, old);
+    writer_append(w->writer, op);
+    return mine;
+}
+
+static void forget_replaced(struct warm *w, struct op *old, bool mine)
+{
+    if (mine)
+        op_free(w, old);
+    else if (old->place == OP_LINGERING) {
+        list_remove(&old->node);
+        op_free(w, old);
+    } /* else the writer has it and hands it back */
+}
+
+static void note_put(struct warm *w, uint64_t v)
+{
+    if (v < w->queued_min_v)
+        w->queued_min_v = v;
+    if (v < w->queued_before_min_v)
+        w->queued_before_min_v = v;
+}
+
+int warm_submit(struct warm *w, struct op *op)
+{
+    w->queue_bytes += sizeof(*op) + op->size;
+    if (op->kind == OP_PUT)
+        note_put(w, op->v);
+    struct op *old = overlay_find(w->overlay, op->class, op->hash);
+    bool mine = old && writer_replace(w->writer, old, op, false);
+    if (!mine)
+        mine = place_last(w, old, op);
+    overlay_insert(w->overlay, op);
+    if (old)
+        forget_replaced(w, old, mine);
+    if (!op_unsafe(op))
+        return TIER_DONE;
+    if (op->sequence > w->unsafe)
+        w->unsafe = op->sequence;
+    return TIER_UNSAFE;
+}
+
+/* A floor on its way into its file is enough for all who wait. */
+static bool collapse_is_under_way(const struct warm *w)
+{
+    return !w->page && w->dead_below > w->last_news.floor_written;
+}
+
+/* Before a change looks at what it changes. */
+void warm_make_room(struct warm *w)
+{
+    bool stuck = w->failing && w->page && page_full(w->page);
+    if (stuck || overlay_count(w->overlay) >= OVERLAY_MAX)
+        collapse(w);
+}
+
+void warm_queue(struct warm *w, struct op *op)
+{
+    w->queue_bytes += sizeof(*op) + op->size;
+    op->sequence = ++w->sequence;
+    op->cover = op->need;
+    overlay_insert(w->overlay, op);
+    list_append(&w->replayed, &op->node);
+}
+
+/* ======= news of the writer ======= */
+
+static bool linger_is_over(const struct warm *w, const struct op *op)
+{
+    const struct list *oldest = list_first(&w->reads);
+    return !oldest || CONTAINER_OF(oldest, struct warm_read, node)->ticket >= op->linger;
+}
+
+void warm_release_lingering(struct warm *w)
+{
+    struct list *node;
+    while ((node = list_first(&w->lingering))) {
+        struct op *op = CONTAINER_OF(node, struct op, node);
+        if (!linger_is_over(w, op))
+            return;
+        overlay_remove(w->overlay, op);
+        list_remove(node);
+        op_free(w, op);
+    }
+}
+
+static void retire(struct warm *w, struct list *finished)
+{
+    struct list *node;
+    while ((node = list_first(finished))) {
+        struct op *op = CONTAINER_OF(node, struct op, node);
+        list_remove(node);
+        if (!op->in_table) {
+            op_free(w, op);
+            continue;
+        }
+        op->place = OP_LINGERING;
+        op->linger = w->tickets;
+        list_append(&w->lingering, node);
+    }
+    warm_release_lingering(w);
+}
+
+/* Puts queued before the mark are all in commits: the younger half takes their place. */
+static void rotate_queued_min(struct warm *w, uint64_t committed)
+{
+    if (committed < w->queued_mark)
+        return;
+    w->queued_before_min_v = w->queued_min_v;
+    w->queued_min_v = UINT64_MAX;
+    w->queued_mark = w->sequence;
+}
+
+void warm_news(struct wakeup *news)
+{
+    struct warm *w = CONTAINER_OF(news, struct warm, news);
+    struct list finished;
+    list_init(&finished);
+    writer_collect(w->writer, &finished, &w->last_news);
+    retire(w, &finished);
+    rotate_queued_min(w, w->last_news.committed);
+    w->failing = w->last_news.failing;
+    became_safe(w, higher(w->last_news.committed, w->page ? 0 : w->last_news.floor_written));
+    release(&w->settlers, w->last_news.committed);
+    if (w->failing && !list_empty(&w->barriers) && !collapse_is_under_way(w))
+        collapse(w);
+    w->exited = w->last_news.exited;
+    warm_maybe_closed(w);
+}
