@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 #include "bench/race.h"
 #include "bench/spin.h"
 #include "bench/table.h"
@@ -75,9 +77,27 @@ static void print_state(const struct race *r, enum race_state s)
     table_print(&t);
 }
 
+/* Which machine this was; figures without it mean nothing. */
+static void print_machine(void)
+{
+    struct utsname u;
+    char line[160], model[96] = "unknown processor";
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "model name : %95[^\n]", model) == 1)
+            break;
+    }
+    if (f)
+        fclose(f);
+    uname(&u);
+    printf("%s, %ld cores, %s %s, pages of %ld bytes\n", model, sysconf(_SC_NPROCESSORS_ONLN), u.sysname,
+           u.release, sysconf(_SC_PAGESIZE));
+}
+
 static void print_people(const struct race *r)
 {
     const struct options *o = r->options;
+    print_machine();
     printf("%u keys, %s, values of %llu bytes; one client process, %d interleaved rounds%s%s\n", r->key_count,
            o->keys, (unsigned long long)r->value_bytes, RACE_ROUNDS,
            o->pin ? ", client and servers on a core each" : "",
