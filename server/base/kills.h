@@ -42,7 +42,7 @@ void kills_prune(struct kills *k, uint64_t v);
 
 uint64_t kills_count(const struct kills *k);
 /* Walks all names in no order; for saving them.  The callback must not change the map. */
-void kills_each(const struct kills *k, void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v),
-                void *user);
+void kills_each(const struct kills *k,
+                void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v), void *user);
 
 #endif

@@ -42,8 +42,8 @@ static inline struct list *list_first(const struct list *l)
 
 #define LIST_FOR(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The current node may be removed. */
-#define LIST_FOR_SAFE(node, head)                                                                              \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                          \
+#define LIST_FOR_SAFE(node, head)                                                     \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
          node = node##_next, node##_next = node->next)
 
 #endif
