@@ -101,7 +101,7 @@ bool cache_remove_key(struct cache *c, struct slice key, uint64_t key_hash, uint
 }
 
 struct stored {
-    bool somewhere, unsafe, too_big;
+    bool somewhere, unsafe, no_room;
 };
 
 static struct stored store(struct cache *c, const struct cache_set *set, const struct entry *e)
@@ -115,7 +115,7 @@ static struct stored store(struct cache *c, const struct cache_set *set, const s
         int r = wanted ? t->ops->put(t, e) : t->ops->drop(t, e->key, e->key_hash, e->v);
         s.unsafe |= r == TIER_UNSAFE;
         s.somewhere |= wanted && (r == TIER_DONE || r == TIER_UNSAFE);
-        s.too_big |= r == TIER_TOO_BIG;
+        s.no_room |= wanted && r == TIER_UNSTORED;
     }
     return s;
 }
@@ -158,7 +158,7 @@ static int apply(struct cache *c, struct cache_set *set)
         return finish(c, set, STATUS_SKIPPED, cache_remove_key(c, e.key, e.key_hash, e.v));
     struct stored s = store(c, set, &e);
     set->ttl_left_ms = policy_left_ms(e.hard_ns, cache_now(c));
-    enum status otherwise = s.too_big ? STATUS_TOO_BIG : STATUS_BUSY;
+    enum status otherwise = s.no_room ? STATUS_BUSY : STATUS_TOO_BIG; /* room comes back, a limit stays */
     return finish(c, set, s.somewhere ? STATUS_OK : otherwise, s.unsafe);
 }
 

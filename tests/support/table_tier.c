@@ -86,7 +86,7 @@ static int table_put(struct tier *tier, const struct entry *e)
     struct table_tier *t = self(tier);
     t->puts++;
     forget(t, e->key);
-    if (e->key.size + e->value.size > TABLE_BYTES)
+    if (!t->boundless && e->key.size + e->value.size > TABLE_BYTES)
         return TIER_TOO_BIG;
     if (t->refuse)
         return TIER_UNSTORED;

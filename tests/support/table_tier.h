@@ -19,7 +19,7 @@ struct table_tier {
     struct tier_ops ops;
     const struct kills *kills;
     struct table_row rows[TABLE_ROWS];
-    bool slow, unsafe, refuse;
+    bool slow, unsafe, refuse, boundless; /* refuse: no room for any put; boundless: no value is too big */
     struct tier_read *waiting[TABLE_WAITING];
     unsigned waiting_count;
     struct tier_barrier *barriers[TABLE_WAITING];
