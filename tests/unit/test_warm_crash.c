@@ -14,7 +14,7 @@ enum { KEYS = 48, LIVES = 20, CHANGES_MAX = 4000 };
 /* Values count up per key; 0 is "gone". */
 struct line {
     uint64_t acknowledged, begun;
-    bool softened; /* acknowledged */
+    bool softened;  /* acknowledged */
     bool softening; /* begun, perhaps done */
 };
 
@@ -112,8 +112,9 @@ static void check(unsigned k)
     bool right = value == 0 || value == l->acknowledged || value == l->begun;
     bool stale_enough = value == 0 || value != l->acknowledged || !l->softened || r.read.entry.stale;
     if (!right || !stale_enough)
-        snprintf(ledger->failure, sizeof(ledger->failure), "key %u: %llu found, %llu acknowledged, %llu begun, %s", k,
-                 (unsigned long long)value, (unsigned long long)l->acknowledged, (unsigned long long)l->begun,
+        snprintf(ledger->failure, sizeof(ledger->failure),
+                 "key %u: %llu found, %llu acknowledged, %llu begun, %s", k, (unsigned long long)value,
+                 (unsigned long long)l->acknowledged, (unsigned long long)l->begun,
                  stale_enough ? "right age" : "should be stale");
     ledger->found += value != 0;
     ledger->stale += value != 0 && r.read.entry.stale;
