@@ -1,10 +1,18 @@
 /* L1, the writer's side of the shared segment (proto/shm.h): hot entries that every process of the host reads
  * without a system call.  One per namespace; a struct tier for cache/, plus what session/ and app/ need.
  *
+ * As a tier it differs from the others in what the shared format can hold:
+ *   - an entry handed out by get carries its tags as fingerprints (the low 32 bits of their hashes): enough to put
+ *     it back here, too little for any other tier;
+ *   - get of an entry past soft returns it once as it is and marks it STALE for a second (ADR 8);
+ *   - touch prolongs the hard end of a stale entry but does not make it fresh: only a new value does;
+ *   - kill and floor make readers ask at once; what is really dead says the exact map, when somebody asks, when
+ *     eviction comes by, or in the sweep that follows.
+ *
  * All work is bounded per call: an insertion that finds no room evicts at most L1_EVICT_ITEMS items or
  * L1_EVICT_NS and gives up the insertion otherwise (TIER_UNSTORED).
  *
- * Thread rule: loop thread only. */
+ * Thread rule: loop thread only, creation and end included: the death mark belongs to the thread that took it. */
 #ifndef LARDER_L1_L1_H
 #define LARDER_L1_L1_H
 
