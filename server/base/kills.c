@@ -136,8 +136,8 @@ void kills_prune(struct kills *k, uint64_t v)
         rebuild(k, rows_count, v);
 }
 
-void kills_each(const struct kills *k, void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v),
-                void *user)
+void kills_each(const struct kills *k,
+                void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v), void *user)
 {
     for (uint64_t i = 0; i <= k->mask; i++)
         if (k->rows[i].name)
@@ -192,7 +192,8 @@ static enum verdict judge_prefixes(const struct kills *k, struct slice key, uint
     return verdict;
 }
 
-enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count, uint64_t v)
+enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
+                         uint64_t v)
 {
     if (v >= k->newest_v)
         return ALIVE;
@@ -204,8 +205,8 @@ enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t
     return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, key, v));
 }
 
-enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints, unsigned prints_count,
-                                uint64_t v)
+enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints,
+                                unsigned prints_count, uint64_t v)
 {
     if (v >= k->newest_v)
         return ALIVE;
