@@ -9,7 +9,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { KEYS = 48, LIVES = 20, CHANGES_MAX = 4000 };
+/* More keys than changes between two commits, and few tag kills: or whatever a commit held is changed again before the
+ * kill, and nothing is left to be found. */
+enum { KEYS = 512, LIVES = 20, CHANGES_MAX = 4000, COMMIT_ONE_IN = 200 };
 
 /* Values count up per key; 0 is "gone". */
 struct line {
@@ -89,15 +91,17 @@ static void kill_tag(unsigned group)
 
 static void change(void)
 {
-    unsigned k = (unsigned)(random_number() % KEYS), what = (unsigned)(random_number() % 100);
-    if (what < 60)
+    unsigned k = (unsigned)(random_number() % KEYS), what = (unsigned)(random_number() % 1000);
+    if (what < 600)
         set(k, &ledger->lines[k]);
-    else if (what < 80)
+    else if (what < 800)
         drop(k, &ledger->lines[k]);
-    else if (what < 98)
+    else if (what < 998)
         soften(k, &ledger->lines[k]);
     else
         kill_tag(k % 4);
+    if (random_number() % COMMIT_ONE_IN == 0)
+        rig_barrier(&rig);
     atomic_fetch_add(&ledger->changes, 1);
 }
 
