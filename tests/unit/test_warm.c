@@ -331,7 +331,10 @@ static bool note_listed(void *user, const struct tier_listed *l)
 {
     if (listed_count == listed_stop)
         return false;
-    listed[atoi((const char *)l->key.data + 1)]++;
+    char number[8] = ""; /* a slice does not end with a zero */
+    assert_in_range(l->key.size, 2, sizeof(number));
+    memcpy(number, (const char *)l->key.data + 1, l->key.size - 1);
+    listed[atoi(number)]++;
     listed_count++;
     return true;
 }
