@@ -30,23 +30,30 @@ struct entry {
     uint32_t user_flags, schema;
     uint8_t policy;
     bool absent, stale, local;
+    bool suspect; /* below the floor: only after the fleet said that the version is still the same */
     uint8_t tags_count;
     uint64_t tags[SHM_TAGS_MAX]; /* shm_hash_name(TAG) */
 };
 
 /* Answers of get. */
-enum { TIER_MISSED = 0, TIER_FOUND = 1, TIER_PENDING = 2 };
+enum { TIER_MISSED = 0, TIER_FOUND = 1, TIER_PENDING = 2, TIER_SAME = 3 /* L2: as read->known says */ };
 
 /* One read under way.  The caller owns it, fills the first part and keeps it until the answer. */
 struct tier_read {
     struct slice key; /* the caller keeps its bytes alive until the answer */
     uint64_t key_hash;
     uint64_t now_ns;
+    struct {
+        bool given;
+        uint64_t epoch, v;
+        uint32_t id;
+    } known; /* for L2: the version the caller holds, see base/fleet.h */
     /* Called exactly once if and only if get returned TIER_PENDING, never from inside get, with TIER_FOUND or
      * TIER_MISSED.  `entry` is valid until it returns. */
     void (*done)(struct tier_read *read, int outcome);
     struct entry entry;      /* with TIER_FOUND */
     enum miss_reason reason; /* with TIER_MISSED */
+    uint64_t at_v;           /* of L2: the answer is no older than this position */
     void *tier_private[4];
 };
 

@@ -1,0 +1,164 @@
+/* The contract of the fleet: what cache/ asks of the store that all hosts share, what it learns from it, and all it
+ * knows of it.  l2/ implements it on Redis; tests/model implements it in memory.
+ *
+ * A namespace has 1 to 64 partitions (hash of the key).  A partition has an epoch E, random and compared for equality
+ * only, and a counter V that grows by one with each committed change.  Everything below is per partition.
+ *
+ * WHO IS RIGHT.  A change is committed when the fleet answered its position.  Then, before anybody is told, the same
+ * loop turn applies it here like a record of the journal (I7): what was read before it can be inserted no more, and what
+ * was inserted meanwhile is older and goes.  The journal tells the other hosts, and us again, which changes nothing
+ * (I1: strictly older).
+ *
+ * WHAT A READER MAY BELIEVE.  Everything in the journal up to `applied` has been done here.  A fence, sent at t and
+ * answered with V, vouches until t + FLEET_FRESH once `applied` reached V (I8: counted from the sending).  Past that an
+ * entry is served only after the fleet said "same version", or, when the fleet is away, flagged.
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_BASE_FLEET_H
+#define LARDER_BASE_FLEET_H
+
+#include "base/tier.h"
+
+enum { FLEET_PARTITIONS_MAX = SHM_PARTITIONS };
+#define FLEET_FRESH_NS (250ull * 1000 * 1000)
+
+/* ---- what is shown ------------------------------------------------------------------------------------- */
+
+struct fleet_partition {
+    uint64_t epoch;          /* 0: never met */
+    uint64_t applied;        /* A: the journal is done up to here */
+    uint64_t seen;           /* newest V that any reply showed; at least applied */
+    uint64_t floor;          /* entries below: only after a comparison (I2) */
+    uint64_t fresh_until_ns; /* CLOCK_BOOTTIME; 0: nobody vouches */
+};
+
+/* Written by the fleet, read by whoever has it. */
+struct fleet_view {
+    enum shm_mode
+        mode; /* FRESH: the link is up; SUSPECT: it is being set up or caught up; DETACHED: it is down */
+    uint64_t serve_until_ns; /* while DETACHED: last fence + detached_max; 0: nothing may be served */
+    unsigned partitions;
+    uint64_t session; /* counts connections made: what was asked in an older one is never believed (I9) */
+    struct fleet_partition of[FLEET_PARTITIONS_MAX];
+};
+
+/* ---- changes ------------------------------------------------------------------------------------------- */
+
+enum fleet_verb { FLEET_SET, FLEET_FILL, FLEET_TOUCH, FLEET_INVALIDATE };
+
+enum fleet_condition { FLEET_ALWAYS, FLEET_IF_ABSENT, FLEET_IF_PRESENT, FLEET_IF_VERSION };
+
+enum fleet_outcome {
+    FLEET_COMMITTED = 0, /* position and id are set */
+    FLEET_EXISTS,        /* conditions not met; nothing happened */
+    FLEET_NOT_FOUND,
+    FLEET_CONFLICT,
+    FLEET_REFUSED, /* a fill that came too late; nothing happened */
+    FLEET_FAILED,  /* the store said no (full, misconfigured): nothing happened there */
+    FLEET_UNKNOWN, /* sent, no answer: it may have happened, and may yet (C9) */
+    FLEET_AWAY,    /* not sent: nothing happened */
+};
+
+/* One change in one partition.  The caller owns it and keeps it until the answer; what its pointers point to must last
+ * until commit returns. */
+struct fleet_change {
+    enum fleet_verb verb;
+    unsigned partition;
+    /* SET, FILL, TOUCH: key, value, life, flags; `id` is the version's third part.  Position and epoch are not read. */
+    const struct entry *entry;
+    bool remove; /* SET that stores nothing anywhere else: the key is removed there, and told to all */
+    enum fleet_condition condition;
+    uint64_t expected_epoch, expected_v;
+    uint32_t expected_id;
+    uint64_t since_v; /* FILL: the source was read after this position, in the present epoch */
+    /* INVALIDATE: keys, tags, prefixes; SET and FILL: tags */
+    const struct slice *keys, *tags, *prefixes;
+    unsigned keys_count, tags_count, prefixes_count;
+    bool all, soft;
+    void (*done)(struct fleet_change *change);
+    /* the answer */
+    enum fleet_outcome outcome;
+    const char *why; /* of FAILED: static sentence, else NULL */
+    uint64_t epoch,
+        v; /* a fill of an absent key has the position of the newest change, not one of its own (F4) */
+    uint64_t hard_ns, soft_ns; /* of TOUCH: the life it has now */
+    void *fleet_private[4];
+};
+
+/* Answers of commit. */
+enum { FLEET_DONE = 0, FLEET_PENDING = 1 };
+
+/* ---- reads --------------------------------------------------------------------------------------------- */
+
+/* The tier_read of the shared store; beyond base/tier.h:
+ *   read->known   the version held here, if any: TIER_SAME answers that it is still the current one
+ *   read->at_v    the newest position known to be in the answer (the token of a miss)
+ * An answer of an older session, below the floor, or of another epoch is TIER_MISSED with MISS_SUSPECT. */
+
+/* ---- the journal, as cache/ applies it ------------------------------------------------------------------ */
+
+struct fleet_record {
+    uint64_t v;
+    const struct slice *keys, *tags, *prefixes;
+    unsigned keys_count, tags_count, prefixes_count;
+    bool all, soft;
+};
+
+/* How the fleet tells what must be done here.  Each call finishes its work before it returns: when `record` of V is
+ * back, the effects of V hold for every reader of this host. */
+struct fleet_listener {
+    void (*record)(void *user, unsigned partition, const struct fleet_record *record);
+    /* Records between applied and floor are lost: what is older than floor is suspect.  view is set already. */
+    void (*gap)(void *user, unsigned partition, uint64_t floor);
+    /* Another epoch: nothing that is here belongs to it.  view is set already. */
+    void (*epoch)(void *user, unsigned partition);
+    /* The effects up to view.of[partition].applied are queued: the position may be kept with them (I6). */
+    void (*applied)(void *user, unsigned partition, uint64_t last_fence_ns);
+    /* mode, serve_until or a fresh_until changed: readers of the shared segment are told (order: proto/shm.h). */
+    void (*shown)(void *user);
+};
+
+/* What the warm tier remembers of a partition over a restart. */
+struct fleet_memory {
+    uint64_t epoch, applied, floor;
+    uint64_t last_fence_ns; /* CLOCK_BOOTTIME of this boot; 0: unknown or another boot */
+};
+
+/* ---- the outbox ---------------------------------------------------------------------------------------- */
+
+/* Invalidations that could not be sent, kept until they are (C8).  `bytes` mean something to the fleet only. */
+struct outbox;
+struct outbox_ops {
+    /* TIER_DONE, TIER_UNSAFE (durable after the tier's barrier), TIER_UNSTORED (kept in memory only). */
+    int (*keep)(struct outbox *o, uint64_t number, struct slice bytes);
+    void (*drop_up_to)(struct outbox *o, uint64_t number);
+    /* At start, before anything else: what an earlier run left, in order. */
+    void (*each)(struct outbox *o, void (*each)(void *user, uint64_t number, struct slice bytes), void *user);
+};
+struct outbox {
+    const struct outbox_ops *ops;
+};
+
+/* ---- the fleet ------------------------------------------------------------------------------------------ */
+
+struct fleet_figures {
+    bool connected;
+    uint64_t reads, hits, changes, unknown, records, gaps, epochs, fences, outbox, sessions;
+    uint64_t redis_memory_used, redis_memory_max;
+    const char *trouble; /* static sentence, else NULL */
+};
+
+struct fleet {
+    const struct fleet_ops *ops;
+    const struct fleet_view *view;
+    struct tier *tier; /* only get and measure: changes go by commit */
+};
+
+struct fleet_ops {
+    int (*commit)(struct fleet *f, struct fleet_change *change);
+    /* An INVALIDATE for later: sent before anything else when the fleet is back.  Answers as outbox_ops.keep. */
+    int (*queue)(struct fleet *f, const struct fleet_change *change);
+    void (*measure)(struct fleet *f, struct fleet_figures *ret);
+};
+
+#endif
