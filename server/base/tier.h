@@ -57,10 +57,11 @@ struct tier_read {
     void *tier_private[4];
 };
 
-/* Answers of put, drop, soften, touch, kill and floor. */
+/* Answers of put, drop, soften, touch, kill and floor.  After UNSTORED and TOO_BIG that the old is gone may be unsafe:
+ * ask for a barrier. */
 enum {
     TIER_DONE = 0,      /* done, and done for good as far as this tier ever is */
-    TIER_UNSTORED = 1,  /* put: not kept (too large, switched off, no room); what was there before is gone */
+    TIER_UNSTORED = 1,  /* put: not kept (switched off, no room); what was there before is gone */
     TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it: reply only after a barrier */
     TIER_NOT_THERE = 3, /* touch: no such entry */
     TIER_TOO_BIG = 4,   /* put: as UNSTORED, and it never will be: larger than this tier takes */

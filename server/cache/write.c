@@ -104,6 +104,13 @@ struct stored {
     bool somewhere, unsafe, no_room;
 };
 
+/* A refused put is a removal, of which the answer does not say whether kill -9 could undo it. */
+static bool may_be_unsafe(const struct cache *c, const struct tier *t, int answer)
+{
+    return answer == TIER_UNSAFE ||
+           (t == c->setup.warm && (answer == TIER_UNSTORED || answer == TIER_TOO_BIG));
+}
+
 static struct stored store(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     struct stored s = {0};
@@ -113,7 +120,7 @@ static struct stored store(struct cache *c, const struct cache_set *set, const s
             continue;
         bool wanted = cache_may_use(set->tiers, t);
         int r = wanted ? t->ops->put(t, e) : t->ops->drop(t, e->key, e->key_hash, e->v);
-        s.unsafe |= r == TIER_UNSAFE;
+        s.unsafe |= may_be_unsafe(c, t, r);
         s.somewhere |= wanted && (r == TIER_DONE || r == TIER_UNSAFE);
         s.no_room |= wanted && r == TIER_UNSTORED;
     }

@@ -24,7 +24,15 @@ static int drop_key(struct warm *w, uint64_t hash, uint64_t v)
 static int refuse_put(struct warm *w, const struct entry *e, int why)
 {
     w->puts_dropped += why == TIER_UNSTORED;
-    return drop_key(w, e->key_hash, UINT64_MAX) == TIER_UNSAFE ? TIER_UNSAFE : why;
+    drop_key(w, e->key_hash, UINT64_MAX);
+    return why;
+}
+
+/* However long one waits. */
+static bool never_fits(const struct warm *w, uint64_t record_size, const struct entry *e)
+{
+    return record_size > w->options.warm_bytes / VALUE_SHARE ||
+           sizeof(struct op) + record_size > w->options.warm_queue_bytes || e->value.size > RECORD_VALUE_MAX;
 }
 
 static struct op *op_put(struct warm *w, const struct entry *e, uint64_t now_ns)
@@ -42,9 +50,10 @@ static int warm_put(struct tier *t, const struct entry *e)
     struct warm *w = warm_of(t);
     warm_make_room(w);
     uint64_t now = loop_now_ns(w->loop), size = record_bytes(e);
-    if (size > w->options.warm_bytes / VALUE_SHARE || e->value.size > RECORD_VALUE_MAX)
+    if (never_fits(w, size, e))
         return refuse_put(w, e, TIER_TOO_BIG);
-    if (w->queue_bytes + size > w->options.warm_queue_bytes || writer_refuses_puts(w->writer, now))
+    if (w->queue_bytes + sizeof(struct op) + size > w->options.warm_queue_bytes ||
+        writer_refuses_puts(w->writer, now))
         return refuse_put(w, e, TIER_UNSTORED);
     return warm_submit(w, op_put(w, e, now));
 }

@@ -297,6 +297,37 @@ static void a_full_queue_drops_puts_but_never_removals(void **state)
     rig_expect_none(&rig, "old");
 }
 
+static void a_value_the_empty_queue_cannot_hold_is_too_big(void **state)
+{
+    char value[64 << 10] = {0};
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    struct entry e = rig_entry(&rig, "a", slice_of(value, sizeof(value)));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_TOO_BIG);
+    rig_expect_none(&rig, "a");
+    e = rig_entry(&rig, "a", slice_of(value, sizeof(value) - 1024));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_DONE);
+}
+
+static int open_pageless_rig(void **state)
+{
+    rig_make(&rig);
+    rig.with_page = false;
+    rig_open(&rig);
+    return 0;
+}
+
+static void too_big_is_the_answer_without_a_page_too_and_the_removal_waits_for_its_commit(void **state)
+{
+    static char value[17 << 20];
+    rig_put(&rig, "a", "1");
+    rig_settle(&rig);
+    struct entry e = rig_entry(&rig, "a", slice_of(value, sizeof(value)));
+    assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_TOO_BIG);
+    rig_barrier(&rig);
+    assert_true(rig.warm->safe >= rig.warm->sequence);
+}
+
 static bool some_are_evicted(struct rig *r)
 {
     return rig_figures(r).warm_evictions > 0;
@@ -466,6 +497,10 @@ int main(void)
         TEST(a_committed_change_lingers_until_older_reads_are_over),
         TEST(a_read_on_the_pool_finds_what_is_there),
         TEST_PATIENT(a_full_queue_drops_puts_but_never_removals),
+        TEST_PATIENT(a_value_the_empty_queue_cannot_hold_is_too_big),
+        cmocka_unit_test_setup_teardown(
+            too_big_is_the_answer_without_a_page_too_and_the_removal_waits_for_its_commit, open_pageless_rig,
+            close_rig),
         TEST(a_full_map_evicts_from_the_front),
         TEST(a_listing_shows_each_key_once),
         TEST(a_listing_goes_on_with_the_entry_that_was_refused),
