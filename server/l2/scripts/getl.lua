@@ -1,0 +1,26 @@
+--! use check time keys alive
+local entry, lease, now = KEYS[5], KEYS[6], time_ms()
+local nonce, lease_ms = ARGV[4], tonumber(ARGV[5])
+
+-- The token, nil when somebody else has it, or an error.
+local function take()
+  local token = nonce .. ARGV[1] .. struct.pack('<I8', now_v)
+  local took = redis.pcall('SET', lease, token .. '-', 'NX', 'PX', lease_ms)
+  if not took then return nil end
+  return took.err and took or token
+end
+
+local state, head = look(entry, now)
+if state == FRESH or state == STALE then
+  local token = state == STALE and lease_ms > 0 and take()
+  if type(token) ~= 'string' then token = '' end
+  local whole = #head < 1024 and head or redis.call('GET', entry)
+  return {'HIT', now_v, now, state == STALE and 1 or 0, whole, token}
+end
+if lease_ms == 0 then return {'MISS', now_v, now} end
+local token = take()
+if type(token) == 'table' then return token end
+if token then return {'LEASE', now_v, now, token} end
+-- The holder's fill or failure will leave a note for us.
+if redis.call('GETRANGE', lease, 24, 24) == '-' then redis.call('SETRANGE', lease, 24, 'w') end
+return {'BUSY', now_v, now, redis.call('PTTL', lease)}
