@@ -106,6 +106,7 @@ GROUPS = {
     "ubsan": lambda o: sanitized("ubsan", "build-ubsan", ASAN),
     "tsan": tsan,
     "scenario": lambda o: python_programs("scenario", "tests/scenario/[0-9]*.py", seconds=90),
+    "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=90),
     "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
                         *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
                         *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True)],

@@ -1,0 +1,133 @@
+"""A throw-away redis-server on a Unix socket, and a client small enough to be seen through."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import tap
+
+SECONDS = 20
+POLL_SECONDS = 0.01
+
+
+class RedisError(Exception):
+    """An error reply.  Returned, not raised: tests want to look at it."""
+
+    def __eq__(self, other):
+        return isinstance(other, RedisError) and str(self) == str(other)
+
+    def word(self):
+        return str(self).split(" ", 1)[0]
+
+
+class Closed(Exception):
+    """The server closed the connection, or never answered."""
+
+
+def encode(*words):
+    parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+class Client:
+    """RESP2.  `call` sends and waits; `send` and `receive` apart make a pipeline, or a request that is late."""
+
+    def __init__(self, path, seconds=SECONDS):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(seconds)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, *words):
+        self.socket.sendall(encode(*words))
+
+    def receive(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise Closed("the connection ended")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            return RedisError(rest.decode(errors="replace"))
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return None if rest == b"-1" else [self.receive() for _ in range(int(rest))]
+        raise Closed(f"not RESP: {line!r}")
+
+    def call(self, *words):
+        self.send(*words)
+        return self.receive()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def die_with_parent():
+    """A test that is shot takes its server along."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Redis:
+    """One server in a directory of its own, which it keeps over restarts."""
+
+    def __init__(self):
+        if not shutil.which("redis-server"):
+            raise tap.Skip("no redis-server here")
+        shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.home = tempfile.mkdtemp(prefix="larder-redis.", dir=shm)
+        self.path = os.path.join(self.home, "s")
+        self.child, self.clients = None, []
+
+    def start(self, **options):
+        options = {"save": "", "appendonly": "no", **options}
+        words = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), str(value))]
+        log = open(os.path.join(self.home, "log"), "ab")
+        self.child = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.home, *words],
+                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
+        log.close()
+        self.wait_until_it_answers()
+        return self
+
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                client = Client(self.path, seconds=1)
+                pong = client.call("PING")
+                client.close()
+                if pong == b"PONG":
+                    return
+            except (OSError, Closed):
+                pass
+            assert self.child.poll() is None and time.monotonic() < deadline, f"redis-server does not answer:\n{self.log()}"
+            time.sleep(POLL_SECONDS)
+
+    def client(self):
+        self.clients.append(Client(self.path))
+        return self.clients[-1]
+
+    def kill9(self):
+        self.child.kill()
+        self.child.wait()
+
+    def log(self):
+        with open(os.path.join(self.home, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def finish(self):
+        for client in self.clients:
+            client.close()
+        if self.child and self.child.poll() is None:
+            self.kill9()
+        shutil.rmtree(self.home, ignore_errors=True)
