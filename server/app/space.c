@@ -13,10 +13,11 @@
 
 enum {
     HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
-    HOT_SLOTS_A_SLICE = 16384,            /* about 50 µs; 256 MiB are gone round in some 10 s */
-    KILLS_WORTH_PRUNING = KILLS_MAX / 10, /* pruning makes old tokens useless, so not before it is needed */
+    HOT_SLOTS_A_SLICE = 16384,  /* about 50 µs; 256 MiB are gone round in some 10 s */
+    KILLS_WORTH_PRUNING = 1000, /* 48 KB; pruning makes old tokens useless, so not before it is of use */
 };
-#define PRUNE_EVERY (60 * NS_PER_S) /* far longer than any read of a lower tier takes */
+#define PRUNE_EVERY \
+    (60 * NS_PER_S) /* a fill may come this long after its miss, whatever was killed meanwhile */
 
 /* ---- what the session asks ----------------------------------------------------------------------------- */
 
@@ -286,32 +287,35 @@ void space_tick(struct space *s)
         cache_tick(s->cache);
 }
 
-/* Kills at a position below every entry of the warm tier mask nothing there; L1 has dropped what they killed once a
- * whole sweep began after them.  Two more sweeps than at the mark: one of them did. */
-static void prune_kills(struct space *s)
+/* One whole sweep began after the mark; the one under way then may have begun before the newest kills. */
+static bool l1_is_swept(const struct space *s, uint64_t sweeps)
+{
+    return !s->l1 || l1_settled(s->l1) || sweeps >= s->mark.sweeps + 2;
+}
+
+/* A kill may be forgotten when no tier holds what it hides, and nobody comes with a token from before it. */
+void space_prune_kills(struct space *s, uint64_t now_ns)
 {
     struct l1_figures l1 = {0};
     struct prune_mark *m = &s->mark;
-    uint64_t now_ns = loop_now_ns(s->loop);
     if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;
     if (s->l1)
         l1_measure(s->l1, &l1);
-    if (m->at_ns && s->l1 && l1.l1_sweeps < m->sweeps + 2)
+    if (m->at_ns && !l1_is_swept(s, l1.l1_sweeps))
         return;
-    if (m->at_ns)
-        cache_prune_kills(s->cache, m->position < m->warm_oldest ? m->position : m->warm_oldest);
-    *m = (struct prune_mark){.at_ns = now_ns,
-                             .position = cache_position(s->cache),
-                             .warm_oldest = s->warm ? warm_oldest_v(s->warm) : UINT64_MAX,
-                             .sweeps = l1.l1_sweeps};
+    uint64_t swept_v = s->warm ? warm_swept_v(s->warm) : UINT64_MAX;
+    uint64_t v = swept_v < m->position ? swept_v : m->position;
+    if (v > s->pruned_v)
+        cache_prune_kills(s->cache, s->pruned_v = v);
+    *m = (struct prune_mark){.at_ns = now_ns, .position = cache_position(s->cache), .sweeps = l1.l1_sweeps};
 }
 
 void space_keep(struct space *s)
 {
     if (may_keep_hot(s))
         keep_hot_slice(s);
-    prune_kills(s);
+    space_prune_kills(s, loop_now_ns(s->loop));
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------------ */

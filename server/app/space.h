@@ -28,8 +28,9 @@ struct space {
         uint32_t slices, at, keys_a_slice;
     } hot;
     struct prune_mark {
-        uint64_t at_ns, position, warm_oldest, sweeps;
-    } mark;
+        uint64_t at_ns, position, sweeps;
+    } mark; /* kills up to that position are old enough a while after it */
+    uint64_t pruned_v;
 };
 
 struct space_setup {
@@ -48,6 +49,8 @@ void space_restore(struct space *s);
 void space_tick(struct space *s); /* every 20 ms: lets go what waits for the gate */
 void space_keep(
     struct space *s); /* every 100 ms: a slice of the hot set, kills nobody needs any more; bounded */
+/* A part of keeping; by a clock of the caller. */
+void space_prune_kills(struct space *s, uint64_t now_ns);
 /* Nothing may ask the cache any more: saves the hot set, closes L1, lets the warm tier finish; `stopped` is called later,
  * on the loop, always. */
 void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user);

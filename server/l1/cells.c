@@ -97,6 +97,11 @@ bool cells_to_sweep(const struct l1 *l1)
            order_own(&l1->header->local_floor) > l1->swept_seq;
 }
 
+bool l1_settled(const struct l1 *l1)
+{
+    return !cells_to_sweep(l1);
+}
+
 static void sweep_item(struct l1 *l1, uint64_t offset, const struct item_view *i)
 {
     if ((uint32_t)i->born >= l1->sweep.start_seq || !cells_hit(l1, i))

@@ -112,6 +112,9 @@ struct l1_explain {
 };
 void l1_explain(struct l1 *l1, struct slice key, uint64_t key_hash, struct l1_explain *ret);
 
+/* No kill up to now hides anything in here any more: all items are removed, marked or known to live. */
+bool l1_settled(const struct l1 *l1);
+
 void l1_measure(struct l1 *l1, struct l1_figures *ret);
 /* Hits of clients per policy, summed over all pages ever. */
 void l1_policy_hits(struct l1 *l1, uint64_t ret_hits[SHM_POLICIES]);

@@ -67,16 +67,6 @@ static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct
     return env_save(t, state);
 }
 
-static void notice_puts(struct writer *w)
-{
-    LIST_FOR(node, &w->taken)
-    {
-        const struct op *op = CONTAINER_OF(node, struct op, node);
-        if (op->kind == OP_PUT)
-            tend_noticed_put(w, op->v);
-    }
-}
-
 int apply_taken(struct writer *w, bool with_puts, struct tally *ret)
 {
     struct env_state next = w->state;
@@ -94,9 +84,7 @@ int apply_taken(struct writer *w, bool with_puts, struct tally *ret)
         return rc;
     }
     rc = env_commit(&t);
-    if (rc == 0) {
+    if (rc == 0)
         w->state = next;
-        notice_puts(w);
-    }
     return rc;
 }

@@ -95,15 +95,16 @@ int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count);
 /* Removes up to `count` records from the front, all of them below `below`. */
 int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_evicted);
 
-/* Looks at up to `count` records from *sequence on without changing them; 0 in *sequence: the end was reached. */
+/* Asks about up to `count` records from *sequence on, then does as told; 0 in *sequence: the end was reached. */
 struct env_seen {
     uint64_t sequence;
     struct record record;
     bool bad;
 };
-int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count,
-                bool (*unwanted)(void *user, struct env_txn *t, const struct env_seen *seen), void *user,
-                uint32_t *ret_removed);
+enum env_wish { ENV_KEEP, ENV_SOFTEN, ENV_REMOVE };
+int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count, const struct record_clock *now,
+                enum env_wish (*judge)(void *user, struct env_txn *t, const struct env_seen *seen),
+                void *user, uint32_t *ret_changed);
 /* Hard and soft position of the kill of a name, 0 when there is none. */
 int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64_t *ret_soft_v);
 /* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends. */

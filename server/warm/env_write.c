@@ -156,25 +156,38 @@ int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_e
 
 /* ======= inspection ======= */
 
-enum { INSPECT_MAX = 1024 }; /* records to remove in one call at most */
-
-struct inspection {
-    uint64_t remove[INSPECT_MAX];
-    uint32_t count;
+enum {
+    INSPECT_MAX = 1024,         /* records to change in one call at most */
+    INSPECT_REWRITES = 4 << 20, /* bytes: a few milliseconds of copying, with one value more than that */
 };
 
+struct inspection {
+    struct finding {
+        uint64_t sequence, hash;
+        enum env_wish wish;
+    } found[INSPECT_MAX];
+    uint32_t count;
+    uint64_t rewrites; /* bytes */
+};
+
+static void note_finding(struct inspection *i, const struct env_seen *seen, enum env_wish wish, size_t size)
+{
+    if (wish != ENV_KEEP)
+        i->found[i->count++] = (struct finding){seen->sequence, seen->record.entry.key_hash, wish};
+    i->rewrites += wish == ENV_SOFTEN ? size : 0;
+}
+
 static int inspect(struct env_txn *t, MDB_cursor *cursor, uint64_t *sequence, uint32_t count,
-                   bool (*unwanted)(void *user, struct env_txn *t, const struct env_seen *seen), void *user,
-                   struct inspection *found)
+                   enum env_wish (*judge)(void *user, struct env_txn *t, const struct env_seen *seen),
+                   void *user, struct inspection *i)
 {
     uint64_t place = htobe64(*sequence);
     MDB_val key = val(&place, sizeof(place)), data;
     int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    for (; rc == 0 && count > 0; count--) {
+    for (; rc == 0 && count > 0 && i->rewrites < INSPECT_REWRITES; count--) {
         struct env_seen seen = {.sequence = env_sequence_of(&key)};
         seen.bad = !record_decode_unchecked(slice_of(data.mv_data, data.mv_size), &seen.record);
-        if (unwanted(user, t, &seen))
-            found->remove[found->count++] = seen.sequence;
+        note_finding(i, &seen, judge(user, t, &seen), data.mv_size);
         *sequence = seen.sequence + 1;
         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
@@ -183,22 +196,28 @@ static int inspect(struct env_txn *t, MDB_cursor *cursor, uint64_t *sequence, ui
     return none_is_fine(rc);
 }
 
-int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count,
-                bool (*unwanted)(void *user, struct env_txn *t, const struct env_seen *seen), void *user,
-                uint32_t *ret_removed)
+static int do_as_told(struct env_txn *t, const struct finding *f, const struct record_clock *now)
 {
-    struct inspection *found = must_alloc(sizeof(*found));
+    return f->wish == ENV_REMOVE ? env_erase(t, f->sequence)
+                                 : env_relife(t, f->hash, record_soften(now->boot_ns), now);
+}
+
+int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count, const struct record_clock *now,
+                enum env_wish (*judge)(void *user, struct env_txn *t, const struct env_seen *seen),
+                void *user, uint32_t *ret_changed)
+{
+    struct inspection *i = must_alloc(sizeof(*i));
     MDB_cursor *cursor;
     int rc = mdb_cursor_open(t->handle, t->env->v, &cursor);
     if (rc == 0) {
-        rc = inspect(t, cursor, sequence, count < INSPECT_MAX ? count : INSPECT_MAX, unwanted, user, found);
+        rc = inspect(t, cursor, sequence, count < INSPECT_MAX ? count : INSPECT_MAX, judge, user, i);
         mdb_cursor_close(cursor);
     }
     rc = env_answer(rc);
-    for (uint32_t n = 0; n < found->count && rc >= 0; n++)
-        rc = env_erase(t, found->remove[n]);
-    *ret_removed = found->count;
-    free(found);
+    for (uint32_t n = 0; n < i->count && rc >= 0; n++)
+        rc = do_as_told(t, &i->found[n], now);
+    *ret_changed = i->count;
+    free(i);
     return rc < 0 ? rc : 0;
 }
 

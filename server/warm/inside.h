@@ -24,6 +24,7 @@ struct warm {
     struct kills *kills;
     struct env *env;
     struct env_state state; /* as of the start of this run */
+    uint64_t stored_kill_v; /* the newest in the database then */
     uint32_t boot;
     char boot_id[37];
     char *directory, *data_path, *lock_path;
@@ -39,7 +40,6 @@ struct warm {
     uint64_t unsafe;      /* newest change that kill -9 could undo before its commit */
     uint64_t safe;        /* changes up to here it cannot undo */
     uint64_t queue_bytes;
-    uint64_t queued_min_v, queued_before_min_v, queued_mark; /* see warm_oldest_v */
     bool failing;
     struct list barriers; /* by what they wait for */
     struct list settlers;
@@ -48,7 +48,10 @@ struct warm {
     struct env_reader *reader;
     struct env_buffer found;
     uint64_t tickets;
-    struct list reads;     /* under way, oldest first */
+    struct list reads; /* under way, oldest first */
+    struct {
+        uint64_t v, before_v, ticket; /* see warm_swept_v */
+    } swept;
     struct list lingering; /* committed changes that reads under way may have missed */
     struct restore *restore;
 
@@ -80,6 +83,8 @@ static inline struct warm *warm_of(struct tier *t)
 void warm_queue(struct warm *w, struct op *op); /* from the journal, before the writer runs */
 int warm_submit(struct warm *w, struct op *op);
 void warm_release_lingering(struct warm *w);
+/* No read is under way that began before `ticket` was the next one. */
+bool warm_reads_are_over(const struct warm *w, uint64_t ticket);
 void warm_make_room(struct warm *w); /* before a change looks at what it changes */
 void warm_barrier(struct tier *t, struct tier_barrier *b);
 void warm_news(struct wakeup *news);

@@ -414,8 +414,9 @@ static void carry_on(struct warm *w)
     if (w->page)
         replay_page(w);
     w->state.dead_below = w->dead_below;
+    for (size_t n = 0; n < w->saved.count; n++)
+        w->stored_kill_v = higher(w->stored_kill_v, higher(w->saved.list[n].hard_v, w->saved.list[n].soft_v));
     save_queued_kills(w);
-    w->queued_mark = w->sequence;
     w->reader = env_reader_create(w->env);
 }
 
@@ -433,7 +434,6 @@ static struct warm *make(const struct warm_setup *setup)
     w->data_path = path_in(setup->directory, "data.mdb");
     w->lock_path = path_in(setup->directory, "lock.mdb");
     w->overlay = overlay_create();
-    w->queued_min_v = w->queued_before_min_v = UINT64_MAX;
     list_init(&w->replayed);
     list_init(&w->barriers);
     list_init(&w->settlers);

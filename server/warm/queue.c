@@ -160,19 +160,9 @@ static void forget_replaced(struct warm *w, struct op *old, bool mine)
     } /* else the writer has it and hands it back */
 }
 
-static void note_put(struct warm *w, uint64_t v)
-{
-    if (v < w->queued_min_v)
-        w->queued_min_v = v;
-    if (v < w->queued_before_min_v)
-        w->queued_before_min_v = v;
-}
-
 int warm_submit(struct warm *w, struct op *op)
 {
     w->queue_bytes += sizeof(*op) + op->size;
-    if (op->kind == OP_PUT)
-        note_put(w, op->v);
     struct op *old = overlay_find(w->overlay, op->class, op->hash);
     bool mine = old && writer_replace(w->writer, old, op, false);
     if (!mine)
@@ -212,10 +202,10 @@ void warm_queue(struct warm *w, struct op *op)
 
 /* ======= news of the writer ======= */
 
-static bool linger_is_over(const struct warm *w, const struct op *op)
+bool warm_reads_are_over(const struct warm *w, uint64_t ticket)
 {
     const struct list *oldest = list_first(&w->reads);
-    return !oldest || CONTAINER_OF(oldest, struct warm_read, node)->ticket >= op->linger;
+    return !oldest || CONTAINER_OF(oldest, struct warm_read, node)->ticket >= ticket;
 }
 
 void warm_release_lingering(struct warm *w)
@@ -223,7 +213,7 @@ void warm_release_lingering(struct warm *w)
     struct list *node;
     while ((node = list_first(&w->lingering))) {
         struct op *op = CONTAINER_OF(node, struct op, node);
-        if (!linger_is_over(w, op))
+        if (!warm_reads_are_over(w, op->linger))
             return;
         overlay_remove(w->overlay, op);
         list_remove(node);
@@ -248,14 +238,19 @@ static void retire(struct warm *w, struct list *finished)
     warm_release_lingering(w);
 }
 
-/* Puts queued before the mark are all in commits: the younger half takes their place. */
-static void rotate_queued_min(struct warm *w, uint64_t committed)
+/* A read that began before the sweep ended may bring back what the sweep removed, and keeps it in the overlay too. */
+static void note_swept(struct warm *w, uint64_t v)
 {
-    if (committed < w->queued_mark)
+    if (v <= w->swept.v)
         return;
-    w->queued_before_min_v = w->queued_min_v;
-    w->queued_min_v = UINT64_MAX;
-    w->queued_mark = w->sequence;
+    w->swept.before_v = warm_swept_v(w);
+    w->swept.v = v;
+    w->swept.ticket = w->tickets;
+}
+
+uint64_t warm_swept_v(const struct warm *w)
+{
+    return warm_reads_are_over(w, w->swept.ticket) ? w->swept.v : w->swept.before_v;
 }
 
 void warm_news(struct wakeup *news)
@@ -265,7 +260,7 @@ void warm_news(struct wakeup *news)
     list_init(&finished);
     writer_collect(w->writer, &finished, &w->last_news);
     retire(w, &finished);
-    rotate_queued_min(w, w->last_news.committed);
+    note_swept(w, w->last_news.swept_v);
     w->failing = w->last_news.failing;
     became_safe(w, higher(w->last_news.committed, w->page ? 0 : w->last_news.floor_written));
     release(&w->settlers, w->last_news.committed);

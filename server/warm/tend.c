@@ -1,9 +1,18 @@
 /* What the warm thread does besides commits, in small steps: keep room, drop what is dead or over, forget kills that
  * mask nothing any more, watch whether the file fits into memory.
  *
- * What must stay true about oldest_v: a pass looks at every record from the front to the end; new ones are appended
- * behind it.  So the oldest position a whole pass saw, and the oldest put since it began, bound the database; until
- * the next pass ends, every put may only lower the bound. */
+ * What must stay true about swept_v: no kill at or below it masks anything in here, now or later.  Why it does:
+ * a mark notes, in one look at the queue, the newest change S and the newest kill V in it.  A pass for that mark
+ * begins when everything up to S is in a commit, and looks at every record from the front to the end.  Then
+ *   - all kills up to V were queued before the mark, so the pass finds them in the database (or a collapse has taken
+ *     them out of the queue, and with them everything they masked: dead_below);
+ *   - an entry such a kill masks is older than the kill, so it was queued before it (a kill may take the place of an
+ *     earlier one in the queue and overtake entries, never the mark): it is in the database when the pass begins,
+ *     and the pass removes it, or marks it stale when the kill is a soft one;
+ *   - what is queued after the mark is a change newer than all those kills, or a fill or an older entry with a new
+ *     life, and those were judged against the exact map, which still has them, in the turn in which they are queued;
+ *   - reads under way when the pass ends, and changes that linger for them, are counted by the loop (warm_swept_v).
+ * Entries carried up into L1 before the pass ended are L1's: it sweeps for itself. */
 #include "warm/writer_inside.h"
 
 #include <stdio.h>
@@ -12,14 +21,17 @@
 enum {
     STEP_RECORDS = 1024, /* a sweep step: about 100 µs of looking */
     STEP_KILLS = 4096,
-    EVICT_RECORDS = 256, /* a transaction: small, since removing needs free pages too */
-    EVICT_STEPS = 64,    /* transactions a call; the next batch of changes must not wait longer */
-    FULL_PERCENT = 85,   /* of the map: LMDB needs the rest to move pages and to find runs of them */
-    MEMORY_SHARE = 4,    /* a file up to a quarter of the available memory counts as resident */
+    MANY_KILLS = KILLS_MAX / 10, /* steps come faster then, or the map overflows before a pass ends */
+    EVICT_RECORDS = 256,         /* a transaction: small, since removing needs free pages too */
+    EVICT_STEPS = 64,            /* transactions a call; the next batch of changes must not wait longer */
+    FULL_PERCENT = 85,           /* of the map: LMDB needs the rest to move pages and to find runs of them */
+    MEMORY_SHARE = 4,            /* a file up to a quarter of the available memory counts as resident */
 };
 
 #define STEP_EVERY_NS   (100 * NS_PER_MS)
+#define STEP_SOON_NS    (10 * NS_PER_MS)
 #define PASS_EVERY_NS   (10 * NS_PER_S)
+#define PASS_SOON_NS    NS_PER_S /* with kills to settle */
 #define MEMORY_EVERY_NS (5 * NS_PER_S)
 
 /* ======= memory ======= */
@@ -72,14 +84,13 @@ uint32_t tend_evict(struct writer *w, uint32_t count)
     return evicted;
 }
 
-static void measure(struct writer *w)
+void tend_measure(struct writer *w)
 {
     struct env_sizes sizes = w->figures.sizes;
     if (env_measure(w->setup.env, &sizes) != 0)
         return;
     pthread_mutex_lock(&w->lock);
     w->figures.sizes = sizes;
-    w->figures.oldest_v = w->tend.oldest_v;
     w->figures.expired += w->tend.expired;
     w->figures.bad += w->tend.bad;
     pthread_mutex_unlock(&w->lock);
@@ -93,41 +104,51 @@ static bool is_too_full(const struct writer *w)
 
 static void keep_room(struct writer *w)
 {
-    measure(w);
+    tend_measure(w);
     for (unsigned n = 0; n < EVICT_STEPS && is_too_full(w) && tend_evict(w, EVICT_RECORDS) > 0; n++)
-        measure(w);
+        tend_measure(w);
     for (unsigned n = 0; n < EVICT_STEPS && evict_below(w, EVICT_RECORDS, w->state.dead_below) > 0; n++)
         ;
 }
 
 /* ======= sweep ======= */
 
-static bool is_killed_by(struct env_txn *t, uint64_t name, uint64_t v)
+static enum verdict worse(enum verdict a, enum verdict b)
+{
+    return a > b ? a : b;
+}
+
+/* A kill that cannot be read any more kills: its position may have been any. */
+static enum verdict judge_name(struct env_txn *t, uint64_t name, uint64_t v)
 {
     uint64_t hard_v, soft_v;
-    return env_find_kill(t, name, &hard_v, &soft_v) == 0 && hard_v > v;
+    int rc = env_find_kill(t, name, &hard_v, &soft_v);
+    if (rc < 0 || hard_v > v)
+        return DEAD;
+    return soft_v > v ? SOFTENED : ALIVE;
 }
 
-static bool is_killed(const struct writer *w, struct env_txn *t, const struct entry *e)
+static enum verdict judge_names(const struct writer *w, struct env_txn *t, const struct entry *e)
 {
-    if (e->v < w->state.floor_v)
-        return true;
-    if (w->figures.sizes.kills == 0)
-        return false;
+    enum verdict verdict = ALIVE;
     for (unsigned n = 0; n < e->tags_count; n++)
-        if (is_killed_by(t, e->tags[n], e->v))
-            return true;
-    for (unsigned n = 0; n < SHM_PREFIX_LEVELS; n++) {
+        verdict = worse(verdict, judge_name(t, e->tags[n], e->v));
+    for (unsigned n = 0; n < SHM_PREFIX_LEVELS && verdict != DEAD; n++) {
         struct slice prefix = shm_prefix(e->key, n);
         if (prefix.size == 0)
-            return false;
-        if (is_killed_by(t, shm_hash_name(w->state.secret, SHM_NAME_PREFIX, prefix), e->v))
-            return true;
+            break;
+        verdict =
+            worse(verdict, judge_name(t, shm_hash_name(w->state.secret, SHM_NAME_PREFIX, prefix), e->v));
     }
-    return false;
+    return verdict;
 }
 
-static bool is_unwanted(void *writer, struct env_txn *t, const struct env_seen *seen)
+static bool is_stale_already(const struct entry *e, const struct record_clock *now)
+{
+    return e->stale && e->soft_ns <= now->boot_ns;
+}
+
+static enum env_wish judge_record(void *writer, struct env_txn *t, const struct env_seen *seen)
 {
     struct writer *w = writer;
     struct record r = seen->record;
@@ -135,36 +156,58 @@ static bool is_unwanted(void *writer, struct env_txn *t, const struct env_seen *
     if (seen->bad || !record_reckon(&r, &now)) {
         w->tend.bad += seen->bad;
         w->tend.expired += !seen->bad;
-        return true;
+        return ENV_REMOVE;
     }
-    if (seen->sequence < w->state.dead_below || r.entry.epoch != w->state.epoch || is_killed(w, t, &r.entry))
-        return true;
-    if (r.entry.v < w->tend.pass_min_v)
-        w->tend.pass_min_v = r.entry.v;
-    return false;
+    if (seen->sequence < w->state.dead_below || r.entry.epoch != w->state.epoch ||
+        r.entry.v < w->state.floor_v)
+        return ENV_REMOVE;
+    enum verdict verdict = w->figures.sizes.kills ? judge_names(w, t, &r.entry) : ALIVE;
+    if (verdict == DEAD)
+        return ENV_REMOVE;
+    return verdict == SOFTENED && !is_stale_already(&r.entry, &now) ? ENV_SOFTEN : ENV_KEEP;
 }
 
-static void begin_pass(struct tend *d)
+static uint64_t step_every(const struct writer *w)
 {
+    return w->figures.sizes.kills < MANY_KILLS ? STEP_EVERY_NS : STEP_SOON_NS;
+}
+
+/* Without a mark that is ready it is a pass for what is over, and settles no kill. */
+static void begin_pass(struct writer *w)
+{
+    struct tend *d = &w->tend;
     d->cursor = 1;
-    d->pass_min_v = d->put_min_v = UINT64_MAX;
+    d->pass_v = w->state.applied >= d->mark.sequence ? d->mark.kill_v : 0;
 }
 
 static void end_pass(struct writer *w, uint64_t now_ns)
 {
     struct tend *d = &w->tend;
-    d->oldest_v = d->pass_min_v < d->put_min_v ? d->pass_min_v : d->put_min_v;
-    d->pruning = w->figures.sizes.kills > 0;
+    d->next_ns = now_ns + PASS_EVERY_NS;
+    if (d->pass_v <= d->swept_v)
+        return;
+    d->swept_v = d->pass_v;
+    pthread_mutex_lock(&w->lock);
+    w->news.swept_v = d->swept_v;
+    pthread_mutex_unlock(&w->lock);
+    writer_tell(w);
+    d->pruning = true;
     d->prune_name = 0;
-    d->next_ns = now_ns + (d->pruning ? STEP_EVERY_NS : PASS_EVERY_NS);
+    d->next_ns = now_ns + step_every(w);
 }
 
-void tend_noticed_put(struct writer *w, uint64_t v)
+/* The mark of a pass stays until that pass is through. */
+static void note_kills(struct writer *w, uint64_t now_ns)
 {
-    if (v < w->tend.put_min_v)
-        w->tend.put_min_v = v;
-    if (v < w->tend.oldest_v)
-        w->tend.oldest_v = v;
+    struct tend *d = &w->tend;
+    if (d->mark.kill_v <= d->swept_v) {
+        pthread_mutex_lock(&w->lock);
+        d->mark = w->newest;
+        pthread_mutex_unlock(&w->lock);
+    }
+    bool idle = d->cursor == 0 && !d->pruning;
+    if (idle && d->mark.kill_v > d->swept_v && d->next_ns > now_ns + PASS_SOON_NS)
+        d->next_ns = now_ns + PASS_SOON_NS;
 }
 
 /* Without a change the transaction is given up, which costs nothing. */
@@ -176,19 +219,20 @@ static bool end_step(struct env_txn *t, int rc, bool changed)
     return rc == 0;
 }
 
-/* A step whose removals were lost would leave records the pass did not count: it begins again. */
+/* A step whose removals were lost begins the pass again. */
 static void sweep(struct writer *w, uint64_t now_ns)
 {
     struct env_txn t;
-    uint32_t removed = 0;
-    w->tend.next_ns = now_ns + STEP_EVERY_NS;
+    uint32_t changed = 0;
+    struct record_clock now = writer_clock(w);
+    w->tend.next_ns = now_ns + step_every(w);
     if (env_begin(w->setup.env, &t) != 0)
         return;
     if (w->tend.cursor == 0)
-        begin_pass(&w->tend);
-    int rc = env_inspect(&t, &w->tend.cursor, STEP_RECORDS, is_unwanted, w, &removed);
-    if (!end_step(&t, rc, removed > 0))
-        begin_pass(&w->tend);
+        begin_pass(w);
+    int rc = env_inspect(&t, &w->tend.cursor, STEP_RECORDS, &now, judge_record, w, &changed);
+    if (!end_step(&t, rc, changed > 0))
+        w->tend.cursor = 1;
     else if (w->tend.cursor == 0)
         end_pass(w, now_ns);
 }
@@ -196,13 +240,14 @@ static void sweep(struct writer *w, uint64_t now_ns)
 static void prune(struct writer *w, uint64_t now_ns)
 {
     struct env_txn t;
-    w->tend.next_ns = now_ns + STEP_EVERY_NS;
+    struct tend *d = &w->tend;
+    d->next_ns = now_ns + step_every(w);
     if (env_begin(w->setup.env, &t) != 0)
         return;
-    int rc = env_prune_kills(&t, w->tend.oldest_v, &w->tend.prune_name, STEP_KILLS);
-    w->tend.pruning = end_step(&t, rc, true) && w->tend.prune_name != 0;
-    if (!w->tend.pruning)
-        w->tend.next_ns = now_ns + PASS_EVERY_NS;
+    int rc = env_prune_kills(&t, d->swept_v, &d->prune_name, STEP_KILLS);
+    d->pruning = end_step(&t, rc, true) && d->prune_name != 0;
+    if (!d->pruning)
+        d->next_ns = now_ns + PASS_EVERY_NS;
 }
 
 /* ======= all of it ======= */
@@ -218,6 +263,7 @@ void tend_database(struct writer *w)
         else
             sweep(w, now);
     }
+    note_kills(w, now);
 }
 
 uint64_t tend_next_ns(const struct writer *w)

@@ -74,11 +74,17 @@ static int warm_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64
     return drop_key(w, key_hash, old && old->kind == OP_DROP && old->v > v ? old->v : v);
 }
 
+/* Queued again it outlives the kills of now, so it takes with it what they did to it. */
 static int change_put(struct warm *w, const struct op *old, struct record_change change)
 {
     struct record r;
     uint64_t now = loop_now_ns(w->loop);
     CHECK(record_decode_unchecked(slice_of(old->bytes, old->size), &r));
+    enum verdict verdict = kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v);
+    if (verdict == DEAD)
+        return TIER_NOT_THERE;
+    if (verdict == SOFTENED)
+        record_apply(record_soften(now), &r.entry);
     record_apply(change, &r.entry);
     return warm_submit(w, op_put(w, &r.entry, now));
 }
@@ -200,6 +206,7 @@ void warm_start(struct warm *w, struct kills *kills)
                                                      .options = &w->options,
                                                      .page = w->page,
                                                      .state = w->state,
+                                                     .newest_kill_v = w->stored_kill_v,
                                                      .boot = w->boot,
                                                      .floor_file = w->floor_file,
                                                      .data_path = w->data_path,
@@ -265,20 +272,13 @@ void warm_stop(struct warm *w, uint64_t deadline_ns, void (*closed)(void *user),
 
 /* ======= looking in ======= */
 
-uint64_t warm_oldest_v(const struct warm *w)
-{
-    struct writer_figures f;
-    writer_measure(w->writer, &f);
-    uint64_t queued = w->queued_min_v < w->queued_before_min_v ? w->queued_min_v : w->queued_before_min_v;
-    return f.oldest_v < queued ? f.oldest_v : queued;
-}
-
 void warm_measure(struct warm *w, struct warm_figures *ret)
 {
     struct writer_figures f;
     writer_measure(w->writer, &f);
     *ret = (struct warm_figures){
         .warm_entries = f.sizes.entries,
+        .warm_kills = f.sizes.kills,
         .warm_bytes_used = f.sizes.bytes_used,
         .warm_bytes_max = f.sizes.bytes_max,
         .warm_queue_bytes_used = w->queue_bytes,

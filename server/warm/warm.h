@@ -29,6 +29,7 @@ struct warm_options {
 
 #define WARM_FIGURES(FIGURE)                                                                                   \
     FIGURE(GAUGE, warm_entries, "entries in the database")                                                     \
+    FIGURE(GAUGE, warm_kills, "names in the database that were invalidated")                                   \
     FIGURE(GAUGE, warm_bytes_used, "bytes of the LMDB file in use")                                            \
     FIGURE(GAUGE, warm_bytes_max, "bytes it may use")                                                          \
     FIGURE(GAUGE, warm_queue_bytes_used, "bytes waiting for a commit")                                         \
@@ -117,8 +118,9 @@ void warm_restore(struct warm *w, bool (*take)(void *user, const struct entry *e
                   void (*done)(void *user, uint64_t taken), void *user);
 
 void warm_measure(struct warm *w, struct warm_figures *ret);
-/* No entry in here has a position below this (0: not known yet): kills at or below it mask nothing here. */
-uint64_t warm_oldest_v(const struct warm *w);
+/* Kills at or below this position mask nothing in here any more, and never will again: what they killed was removed,
+ * what they softened is marked itself.  0: not known yet. */
+uint64_t warm_swept_v(const struct warm *w);
 /* NULL, or a static sentence: what is wrong ("disk full: entries are not kept", "file was corrupt and moved aside"). */
 const char *warm_trouble(const struct warm *w);
 

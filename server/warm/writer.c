@@ -34,8 +34,16 @@ struct record_clock writer_clock(const struct writer *w)
 
 /* ======= loop thread ======= */
 
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void count_in(struct writer *w, const struct op *op)
 {
+    w->newest.sequence = higher(w->newest.sequence, op->sequence);
+    if (op->kind == OP_KILL)
+        w->newest.kill_v = higher(w->newest.kill_v, higher(op->hard_v, op->soft_v));
     w->waiting_count++;
     w->waiting_bytes += op->size;
 }
@@ -164,7 +172,7 @@ void writer_mute(struct writer *w)
 
 /* ======= warm thread: waiting ======= */
 
-static void tell(struct writer *w)
+void writer_tell(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
     if (!w->muted)
@@ -244,7 +252,7 @@ static void write_floor(struct writer *w)
     w->news.floor_written = ok || gone ? floor : written;
     w->news.trouble = ok ? w->news.trouble : poisoned;
     pthread_mutex_unlock(&w->lock);
-    tell(w);
+    writer_tell(w);
 }
 
 static uint64_t journal_end_of(const struct list *ops)
@@ -263,6 +271,7 @@ static void succeeded(struct writer *w, const struct tally *tally)
 {
     if (w->setup.page)
         page_forget(w->setup.page, journal_end_of(&w->taken), w->state.applied);
+    tend_measure(w); /* so that the figures are not older than the news */
     pthread_mutex_lock(&w->lock);
     move_all(&w->taken, &w->finished);
     w->news.committed = w->state.applied;
@@ -276,7 +285,7 @@ static void succeeded(struct writer *w, const struct tally *tally)
     w->figures.puts_dropped += tally->puts_dropped;
     w->figures.deletes += tally->deletes;
     pthread_mutex_unlock(&w->lock);
-    tell(w);
+    writer_tell(w);
 }
 
 static void failed(struct writer *w)
@@ -288,7 +297,7 @@ static void failed(struct writer *w)
     pthread_mutex_unlock(&w->lock);
     if (first)
         log_error("warm tier: commits fail, changes are held in memory");
-    tell(w);
+    writer_tell(w);
 }
 
 static void count_failure(struct writer *w)
@@ -438,6 +447,7 @@ struct writer *writer_create(const struct writer_setup *setup)
     w->state = setup->state;
     w->floor = w->news.floor_written = setup->state.dead_below;
     w->news.committed = setup->state.applied;
+    w->newest.kill_v = w->tend.mark.kill_v = setup->newest_kill_v;
     list_init(&w->waiting);
     list_init(&w->finished);
     list_init(&w->taken);

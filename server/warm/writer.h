@@ -22,6 +22,7 @@ struct writer_setup {
     const struct warm_options *options;
     struct page *page;      /* NULL: none */
     struct env_state state; /* as committed */
+    uint64_t newest_kill_v; /* in the database; changes still to come count by themselves */
     uint32_t boot;          /* record_boot of this boot */
     int floor_file;         /* where the floor goes when there is no page */
     const char *data_path;  /* removed when not even that works: the next start is empty then */
@@ -50,6 +51,7 @@ void writer_mute(struct writer *w); /* no news any more: the wake-up is about to
 struct writer_news {
     uint64_t committed;     /* changes up to this sequence are in a commit */
     uint64_t floor_written; /* newest floor that reached the floor file */
+    uint64_t swept_v;       /* kills up to here mask no record, and no change that is still to be committed */
     bool failing;           /* the last attempt failed */
     bool exited, clean;
     const char *trouble;
@@ -59,7 +61,6 @@ void writer_collect(struct writer *w, struct list *ret_finished, struct writer_n
 
 struct writer_figures {
     uint64_t puts, puts_dropped, deletes, evictions, expired, bad, commits, commits_failed;
-    uint64_t oldest_v; /* no record holds an older position; 0: not known yet */
     struct env_sizes sizes;
 };
 void writer_measure(struct writer *w, struct writer_figures *ret);

@@ -9,10 +9,14 @@
 struct tend {
     uint64_t next_ns; /* of the sweep */
     uint64_t next_memory_ns;
-    uint64_t cursor;                /* of the pass, 0: none under way */
-    uint64_t prune_name;            /* cursor of pruning, 0: none under way */
-    uint64_t pass_min_v, put_min_v; /* oldest position seen by the pass, and put since it began */
-    uint64_t oldest_v;              /* no record in the database is older; 0: not known */
+    struct sweep_mark {
+        uint64_t sequence; /* of the newest change when it was taken */
+        uint64_t kill_v;   /* position of the newest kill then */
+    } mark;
+    uint64_t cursor;     /* of the pass, 0: none under way */
+    uint64_t pass_v;     /* kills up to here are settled when it ends */
+    uint64_t swept_v;    /* are settled */
+    uint64_t prune_name; /* cursor of pruning */
     bool pruning;
     uint64_t expired, bad; /* of the step under way */
 };
@@ -25,8 +29,9 @@ struct writer {
     /* under the lock */
     struct list waiting, finished;
     uint64_t waiting_count, waiting_bytes;
-    uint64_t due_ns; /* when what waits must be committed */
-    uint64_t floor;  /* everything of a lower sequence is dead */
+    struct sweep_mark newest; /* change ever appended, and kill among them */
+    uint64_t due_ns;          /* when what waits must be committed */
+    uint64_t floor;           /* everything of a lower sequence is dead */
     bool hurry, stopping, muted;
     uint64_t stop_by_ns;
     struct writer_news news;
@@ -42,6 +47,7 @@ struct writer {
 };
 
 struct record_clock writer_clock(const struct writer *w);
+void writer_tell(struct writer *w); /* that there is news */
 
 /* apply.c: one transaction with all that is taken. */
 struct tally {
@@ -54,7 +60,7 @@ uint32_t tend_evict(struct writer *w, uint32_t count);
 void tend_database(struct writer *w);
 /* When it wants to be called again. */
 uint64_t tend_next_ns(const struct writer *w);
-void tend_noticed_put(struct writer *w, uint64_t v);
+void tend_measure(struct writer *w);
 void tend_memory(struct writer *w, uint64_t now_ns);
 
 #endif

@@ -181,6 +181,124 @@ static void a_state_in_use_is_not_shared(void **state)
     stop_cleanly(f);
 }
 
+static void set_and_get(struct fixture *f, const char *key)
+{
+    struct cache_set set = {.key = slice_text(key), .value = slice_text("v"), .ttl_ms = 60000};
+    struct cache_get get = {.key = slice_text(key)};
+    assert_int_equal(cache_set(f->space.cache, &set), CACHE_DONE);
+    assert_int_equal(set.status, STATUS_OK);
+    assert_int_equal(cache_get(f->space.cache, &get), CACHE_DONE);
+    assert_int_equal(get.status, STATUS_HIT);
+}
+
+/* ---- kills nobody needs any more ----------------------------------------------------------------------- */
+
+enum { MANY_TAGS = 2000 };
+
+static void set_tagged(struct fixture *f, unsigned n)
+{
+    char key[16], tag[16];
+    snprintf(key, sizeof(key), "key%u", n);
+    snprintf(tag, sizeof(tag), "tag%u", n);
+    struct slice tags[1] = {slice_text(tag)};
+    struct cache_set set = {
+        .key = slice_text(key), .value = slice_text("v"), .ttl_ms = 3600000, .tags = tags, .tags_count = 1};
+    assert_int_equal(cache_set(f->space.cache, &set), CACHE_DONE);
+    assert_int_equal(set.status, STATUS_OK);
+}
+
+static void kill_tag(struct fixture *f, unsigned n)
+{
+    char tag[16];
+    snprintf(tag, sizeof(tag), "tag%u", n);
+    struct slice tags[1] = {slice_text(tag)};
+    struct cache_invalidate i = {.tags = tags, .tags_count = 1};
+    assert_int_equal(cache_invalidate(f->space.cache, &i), CACHE_DONE);
+}
+
+static enum status look_up(struct fixture *f, const char *key)
+{
+    struct cache_get get = {.key = slice_text(key)};
+    assert_int_equal(cache_get(f->space.cache, &get), CACHE_DONE);
+    return get.status;
+}
+
+static void assert_only_the_ancient_one_lives(struct fixture *f)
+{
+    char key[16];
+    for (unsigned n = 0; n < MANY_TAGS; n++) {
+        snprintf(key, sizeof(key), "key%u", n);
+        assert_int_equal(look_up(f, key), STATUS_MISS);
+    }
+    assert_int_equal(look_up(f, "ancient"), STATUS_HIT);
+}
+
+/* Both tiers sweep in their own time; the minutes that kills must be old go by on a clock of ours. */
+static void keep_until(struct fixture *f, bool (*until)(struct fixture *f), uint64_t step_ns)
+{
+    uint64_t now_ns = loop_now_ns(f->loop);
+    while (!until(f)) {
+        loop_run_once(f->loop);
+        space_prune_kills(&f->space, now_ns += step_ns);
+    }
+}
+
+static bool kills_are_few(struct fixture *f)
+{
+    return kills_count(f->space.kills) <= MANY_TAGS / 2; /* too few to care for the rest */
+}
+
+static bool warm_has_forgotten(struct fixture *f)
+{
+    struct warm_figures figures;
+    warm_measure(f->space.warm, &figures);
+    return figures.warm_kills == 0;
+}
+
+static void begin_with_many_kills(struct fixture *f)
+{
+    start(f);
+    set_and_get(f, "ancient");
+    for (unsigned n = 0; n < MANY_TAGS; n++)
+        set_tagged(f, n);
+    for (unsigned n = 0; n < MANY_TAGS; n++)
+        kill_tag(f, n);
+    assert_int_equal(kills_count(f->space.kills), MANY_TAGS);
+}
+
+static void kills_are_forgotten_after_the_sweeps_and_nothing_dead_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    begin_with_many_kills(f);
+    keep_until(f, kills_are_few, NS_PER_S);
+    assert_only_the_ancient_one_lives(f);
+    keep_until(f, warm_has_forgotten, 0);
+    stop_dirtily(f);
+    start(f);
+    assert_true(kills_count(f->space.kills) < MANY_TAGS);
+    assert_only_the_ancient_one_lives(f);
+    stop_cleanly(f);
+}
+
+static bool both_tiers_are_swept(struct fixture *f)
+{
+    return l1_settled(f->space.l1) && warm_swept_v(f->space.warm) >= cache_position(f->space.cache);
+}
+
+static void kills_younger_than_a_minute_are_kept_though_swept(void **state)
+{
+    struct fixture *f = *state;
+    begin_with_many_kills(f);
+    keep_until(f, both_tiers_are_swept, 0);
+    uint64_t killed_ns = f->space.mark.at_ns;
+    space_prune_kills(&f->space, killed_ns + 60 * NS_PER_S - 1);
+    assert_int_equal(kills_count(f->space.kills), MANY_TAGS);
+    space_prune_kills(&f->space, killed_ns + 60 * NS_PER_S);
+    assert_int_equal(kills_count(f->space.kills), 0);
+    assert_only_the_ancient_one_lives(f);
+    stop_cleanly(f);
+}
+
 /* ---- documents ----------------------------------------------------------------------------------------- */
 
 static json_t *ask(struct fixture *f, const struct session_question *question)
@@ -231,16 +349,6 @@ static void stats_have_the_names_dashboards_rely_on(void **state)
                      (const char *const[]){"hits", "hit_share", "entries", "bytes", "available", NULL});
     json_decref(d);
     stop_cleanly(f);
-}
-
-static void set_and_get(struct fixture *f, const char *key)
-{
-    struct cache_set set = {.key = slice_text(key), .value = slice_text("v"), .ttl_ms = 60000};
-    struct cache_get get = {.key = slice_text(key)};
-    assert_int_equal(cache_set(f->space.cache, &set), CACHE_DONE);
-    assert_int_equal(set.status, STATUS_OK);
-    assert_int_equal(cache_get(f->space.cache, &get), CACHE_DONE);
-    assert_int_equal(get.status, STATUS_HIT);
 }
 
 static json_int_t number_in(const json_t *document, const char *object, const char *name)
@@ -340,6 +448,8 @@ int main(void)
         WITH_HOME(a_stop_within_the_gate_leaves_it_to_the_next),
         WITH_HOME(without_page_and_database_a_whole_lease_is_waited),
         WITH_HOME(a_state_in_use_is_not_shared),
+        WITH_HOME(kills_are_forgotten_after_the_sweeps_and_nothing_dead_comes_back),
+        WITH_HOME(kills_younger_than_a_minute_are_kept_though_swept),
         WITH_HOME(stats_have_the_names_dashboards_rely_on),
         WITH_HOME(a_hit_is_counted_once),
         WITH_HOME(all_well_is_ok_without_issues),
