@@ -1,0 +1,582 @@
+#include "l2/coherence.h"
+
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/list.h"
+#include "l2/backoff.h"
+#include "l2/fence.h"
+#include "l2/rules.h"
+#include "l2/tail.h"
+
+/* How much of the time between two ticks counts as silence of the tail: a host that was stopped must not take its own
+ * pause for somebody else's. */
+#define SILENCE_STEP_NS (5 * COHERENCE_TICK_NS)
+/* How old the last fence in the warm tier's memory may be: less precise, but not a commit per fence. */
+#define MEMORY_EVERY_NS (1 * NS_PER_S)
+
+struct partition {
+    struct fences fences;
+    uint64_t last_fence_ns; /* the newest that vouched; over restarts too, within one boot */
+    uint64_t target;        /* CATCHING_UP ends here */
+    uint64_t believe_from;  /* what was read before our own backlog was through is not believed */
+    uint64_t kills_from;    /* see coherence_kills_known_from */
+    uint64_t silent_ns;     /* for so long nothing came although something is due */
+    bool greeted, sending;  /* of this session; a batch of the backlog is on its way */
+    bool greeted_before;    /* of this process: kills_from holds */
+    bool applied_news;      /* for listener.applied */
+    uint64_t told_fence_ns; /* of the last listener.applied */
+    struct fleet_change batch;
+};
+
+struct coherence {
+    struct coherence_setup setup;
+    struct fleet_view view;
+    enum coherence_state state;
+    uint64_t since_ns; /* of the state, or of the last progress in it */
+    uint64_t tick_ns;  /* of the last tick */
+    uint64_t retry_ns; /* DOWN until then */
+    uint64_t last_read_ns;
+    struct backoff pause;
+    struct backlog *backlog;
+    struct list in_flight; /* changes sent, in order; linked through fleet_private */
+    bool shown_news;
+    struct fleet_figures figures;
+    struct partition of[FLEET_PARTITIONS_MAX];
+};
+
+/* ======= states ======= */
+
+static void enter_hello(struct coherence *c, uint64_t now_ns);
+static void enter_outbox(struct coherence *c, uint64_t now_ns);
+static void enter_catching_up(struct coherence *c, uint64_t now_ns);
+static void enter_live(struct coherence *c, uint64_t now_ns);
+static void enter_connecting(struct coherence *c, uint64_t now_ns);
+
+static const struct {
+    const char *text;
+    enum shm_mode shown;
+    bool linked;       /* changes are sent, reads believed */
+    uint64_t limit_ns; /* without progress; 0: none */
+    const char *late;
+    void (*enter)(struct coherence *c, uint64_t now_ns);
+} states[] = {
+    [COHERENCE_DOWN] = {"down", SHM_DETACHED, false, 0, NULL, NULL},
+    [COHERENCE_CONNECTING] = {"connecting", SHM_DETACHED, false, COHERENCE_CONNECT_NS,
+                              "Redis does not take our connection", enter_connecting},
+    [COHERENCE_HELLO] = {"hello", SHM_DETACHED, false, COHERENCE_HELLO_NS,
+                         "Redis takes connections and does not answer", enter_hello},
+    [COHERENCE_OUTBOX] = {"outbox", SHM_SUSPECT, false, COHERENCE_OUTBOX_NS,
+                          "Redis does not take the invalidations that waited for it", enter_outbox},
+    [COHERENCE_CATCHING_UP] = {"catching up", SHM_SUSPECT, true, 0, NULL, enter_catching_up},
+    [COHERENCE_LIVE] = {"live", SHM_FRESH, true, 0, NULL, enter_live},
+};
+
+const char *coherence_state_text(enum coherence_state state)
+{
+    return (unsigned)state < COUNT_OF(states) ? states[state].text : "unknown";
+}
+
+#define FOR_PARTITIONS(c, p) for (unsigned p = 0; p < (c)->view.partitions; p++)
+
+/* ======= what is shown ======= */
+
+/* The readers of shared memory, whenever something they look at has changed. */
+static void tell_shown(struct coherence *c)
+{
+    if (!c->shown_news)
+        return;
+    c->shown_news = false;
+    c->setup.listener->shown(c->setup.listener_user);
+}
+
+/* One moment for the whole namespace: that of the partition heard of longest ago. */
+static uint64_t serve_until(const struct coherence *c)
+{
+    uint64_t oldest_ns = UINT64_MAX;
+    FOR_PARTITIONS(c, p)
+    oldest_ns = c->of[p].last_fence_ns < oldest_ns ? c->of[p].last_fence_ns : oldest_ns;
+    return oldest_ns ? clock_after(oldest_ns, c->setup.detached_max_ns / 10 * 8) : 0;
+}
+
+static void show(struct coherence *c, enum shm_mode mode)
+{
+    c->view.serve_until_ns = serve_until(c); /* before the mode */
+    c->shown_news |= mode != c->view.mode;
+    c->view.mode = mode;
+    c->figures.connected = mode != SHM_DETACHED;
+}
+
+static void enter(struct coherence *c, enum coherence_state state, uint64_t now_ns)
+{
+    c->state = state;
+    c->since_ns = now_ns;
+    show(c, states[state].shown);
+    if (states[state].enter)
+        states[state].enter(c, now_ns);
+}
+
+bool coherence_linked(const struct coherence *c)
+{
+    return states[c->state].linked;
+}
+
+/* ======= what the journal means ======= */
+
+static void tell(struct coherence *c, unsigned p, enum tail_news news)
+{
+    const struct fleet_listener *listener = c->setup.listener;
+    if (news == TAIL_NOTHING || news == TAIL_RECORD)
+        return;
+    c->of[p].applied_news = true;
+    c->of[p].silent_ns = 0;
+    if (news == TAIL_GAP) {
+        c->figures.gaps++;
+        c->of[p].kills_from = c->view.of[p].floor;
+        listener->gap(c->setup.listener_user, p, c->view.of[p].floor);
+        return;
+    }
+    c->figures.epochs++;
+    c->shown_news = true;
+    c->of[p].last_fence_ns = 0;
+    c->of[p].believe_from = 0;
+    fences_forget(&c->of[p].fences);
+    listener->epoch(c->setup.listener_user, p);
+}
+
+/* Whatever moved `applied` may have made a fence good (F13). */
+static void vouch(struct coherence *c, unsigned p)
+{
+    struct fleet_partition *shown = &c->view.of[p];
+    uint64_t sent_ns = fences_vouch(&c->of[p].fences, shown->applied);
+    if (!sent_ns)
+        return;
+    c->of[p].last_fence_ns = sent_ns;
+    if (clock_after(sent_ns, FLEET_FRESH_NS) <= shown->fresh_until_ns)
+        return;
+    shown->fresh_until_ns = clock_after(sent_ns, FLEET_FRESH_NS); /* I8: from the sending */
+    c->shown_news = true;
+}
+
+/* The position may be kept: its effects are queued before it (I6). */
+static void tell_applied(struct coherence *c, unsigned p)
+{
+    struct partition *part = &c->of[p];
+    bool old_fence = part->last_fence_ns - part->told_fence_ns >= MEMORY_EVERY_NS;
+    if (!part->applied_news && !old_fence)
+        return;
+    part->applied_news = false;
+    part->told_fence_ns = part->last_fence_ns;
+    c->setup.listener->applied(c->setup.listener_user, p, part->last_fence_ns);
+}
+
+static bool caught_up(const struct coherence *c)
+{
+    FOR_PARTITIONS(c, p)
+    if (!RULE(C10_caught_up, c->view.of[p].applied >= c->of[p].target))
+        return false;
+    return true;
+}
+
+/* Nothing new to do here, perhaps much to do elsewhere. */
+static void look_forward(struct coherence *c, uint64_t now_ns)
+{
+    if (c->state == COHERENCE_CATCHING_UP && caught_up(c))
+        enter(c, COHERENCE_LIVE, now_ns);
+}
+
+/* ======= trouble ======= */
+
+static struct list *node_of(struct fleet_change *change)
+{
+    static_assert(sizeof(struct list) <= sizeof(change->fleet_private), "the list fits into what is ours");
+    return (struct list *)(void *)change->fleet_private;
+}
+
+static struct fleet_change *change_of(struct list *node)
+{
+    return (struct fleet_change *)(void *)((char *)node - offsetof(struct fleet_change, fleet_private));
+}
+
+/* Sent and never answered: nobody knows (C9).  Each caller hears of it when everything else is in order. */
+static void abandon_changes(struct coherence *c)
+{
+    struct list *first;
+    while ((first = list_first(&c->in_flight))) {
+        struct fleet_change *change = change_of(first);
+        list_remove(first);
+        change->outcome = FLEET_UNKNOWN;
+        c->figures.unknown++;
+        change->done(change);
+    }
+}
+
+static void abandon_questions(struct coherence *c)
+{
+    FOR_PARTITIONS(c, p)
+    {
+        struct partition *part = &c->of[p];
+        fences_forget(&part->fences);
+        if (part->sending)
+            backlog_returned(c->backlog, p);
+        part->sending = part->greeted = false;
+        part->silent_ns = 0;
+    }
+}
+
+void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
+{
+    if (c->state == COHERENCE_DOWN)
+        return;
+    c->setup.io->close(c->setup.io_user);
+    c->figures.trouble = why;
+    c->retry_ns = clock_after(now_ns, backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
+    abandon_questions(c);
+    enter(c, COHERENCE_DOWN, now_ns);
+    tell_shown(c);
+    abandon_changes(c);
+}
+
+/* ======= connecting and greeting ======= */
+
+static void enter_connecting(struct coherence *c, uint64_t now_ns)
+{
+    c->setup.io->connect(c->setup.io_user);
+}
+
+void coherence_connected(struct coherence *c, uint64_t now_ns)
+{
+    if (c->state != COHERENCE_CONNECTING)
+        return;
+    c->view.session++;
+    c->figures.sessions++;
+    enter(c, COHERENCE_HELLO, now_ns);
+}
+
+static void enter_hello(struct coherence *c, uint64_t now_ns)
+{
+    FOR_PARTITIONS(c, p)
+    c->setup.io->hello(c->setup.io_user, p);
+}
+
+static bool all_greeted(const struct coherence *c)
+{
+    FOR_PARTITIONS(c, p)
+    if (!c->of[p].greeted)
+        return false;
+    return true;
+}
+
+void coherence_greeted(struct coherence *c, unsigned p, const struct coherence_hello *hello, uint64_t now_ns)
+{
+    struct partition *part = &c->of[p];
+    if (c->state != COHERENCE_HELLO)
+        return;
+    if (part->greeted || hello->epoch == 0 || hello->first > hello->v + 1) {
+        coherence_lost(c, "Redis greeted us in a way it cannot", now_ns);
+        return;
+    }
+    enum tail_news news = tail_greeted(&c->view.of[p], hello->epoch, hello->v, hello->first);
+    tell(c, p, news);
+    if (news == TAIL_EPOCH || !part->greeted_before)
+        part->kills_from =
+            hello->killed > part->kills_from || news == TAIL_EPOCH ? hello->killed : part->kills_from;
+    part->greeted = part->greeted_before = true;
+    if (all_greeted(c))
+        enter(c, COHERENCE_OUTBOX, now_ns);
+    tell_shown(c);
+}
+
+/* ======= the outbox ======= */
+
+/* Sends what waits; one call of a partition at a time, all partitions at once. */
+static void pump_partition(struct coherence *c, unsigned p)
+{
+    struct partition *part = &c->of[p];
+    struct backlog_batch batch;
+    if (part->sending || backlog_empty(c->backlog, p))
+        return;
+    CHECK(backlog_next(c->backlog, p, &batch));
+    part->batch = batch.change;
+    part->sending = c->setup.io->send(c->setup.io_user, &part->batch);
+    if (!part->sending) /* no room: the next tick tries again */
+        backlog_returned(c->backlog, p);
+}
+
+static bool nothing_waits(const struct coherence *c)
+{
+    FOR_PARTITIONS(c, p)
+    if (!RULE(C10_outbox, backlog_empty(c->backlog, p)))
+        return false;
+    return true;
+}
+
+static void pump(struct coherence *c, uint64_t now_ns)
+{
+    if (c->state < COHERENCE_OUTBOX)
+        return;
+    FOR_PARTITIONS(c, p)
+    pump_partition(c, p);
+    if (c->state == COHERENCE_OUTBOX && nothing_waits(c))
+        enter(c, COHERENCE_CATCHING_UP, now_ns);
+}
+
+static void enter_outbox(struct coherence *c, uint64_t now_ns)
+{
+    pump(c, now_ns);
+}
+
+static void batch_answered(struct coherence *c, unsigned p, uint64_t now_ns)
+{
+    struct partition *part = &c->of[p];
+    if (part->batch.outcome != FLEET_COMMITTED) {
+        coherence_lost(c,
+                       part->batch.why ? part->batch.why : "Redis refused an invalidation that waited for it",
+                       now_ns);
+        return;
+    }
+    part->sending = false;
+    part->believe_from = part->batch.v;
+    c->since_ns = now_ns;
+    backlog_answered(c->backlog, p);
+    tail_saw(&c->view.of[p], part->batch.v);
+    pump(c, now_ns);
+    tell_shown(c);
+}
+
+int coherence_queue(struct coherence *c, const struct fleet_change *change)
+{
+    int kept = backlog_add(c->backlog, change);
+    pump(c, c->tick_ns);
+    return kept;
+}
+
+/* ======= the journal ======= */
+
+static void enter_catching_up(struct coherence *c, uint64_t now_ns)
+{
+    FOR_PARTITIONS(c, p)
+    {
+        c->of[p].target = c->view.of[p].seen;
+        c->setup.io->tail(c->setup.io_user, p, c->view.of[p].applied);
+    }
+    look_forward(c, now_ns);
+}
+
+void coherence_record(struct coherence *c, unsigned p, uint64_t note, const struct fleet_record *record,
+                      uint64_t now_ns)
+{
+    struct fleet_partition *shown = &c->view.of[p];
+    if (!coherence_linked(c) || note > 0)
+        return;
+    c->of[p].silent_ns = 0;
+    enum tail_news news = tail_record(shown, record->v);
+    if (news == TAIL_NOTHING)
+        return;
+    tell(c, p, news);
+    c->setup.listener->record(c->setup.listener_user, p, record);
+    tail_applied(shown, record->v); /* after its effects */
+    c->figures.records++;
+    c->of[p].applied_news = true;
+    vouch(c, p);
+    look_forward(c, now_ns);
+    tell_shown(c);
+}
+
+/* A position was shown, and its record does not come (I2). */
+static void watch_tail(struct coherence *c, unsigned p, uint64_t passed_ns)
+{
+    struct partition *part = &c->of[p];
+    bool due = c->view.of[p].seen > c->view.of[p].applied;
+    part->silent_ns = due ? part->silent_ns + passed_ns : 0;
+    if (RULE(I2_silence, part->silent_ns <= FLEET_FRESH_NS))
+        return;
+    tell(c, p, tail_lost(&c->view.of[p]));
+    vouch(c, p);
+}
+
+void coherence_saw(struct coherence *c, unsigned p, uint64_t v)
+{
+    if (coherence_linked(c))
+        tail_saw(&c->view.of[p], v);
+}
+
+/* ======= fences ======= */
+
+static void send_fence(struct coherence *c, unsigned p, uint64_t now_ns)
+{
+    fences_sent(&c->of[p].fences, now_ns, c->view.of[p].seen);
+    c->setup.io->fence(c->setup.io_user, p);
+    c->figures.fences++;
+}
+
+static void fence_if_due(struct coherence *c, unsigned p, uint64_t now_ns)
+{
+    fences_expire(&c->of[p].fences, now_ns);
+    if (fences_due(&c->of[p].fences, now_ns, c->last_read_ns))
+        send_fence(c, p, now_ns);
+}
+
+/* One at once, read or not: it is what the next DETACHED counts from. */
+static void enter_live(struct coherence *c, uint64_t now_ns)
+{
+    FOR_PARTITIONS(c, p)
+    send_fence(c, p, now_ns);
+}
+
+/* In one epoch positions never go back, so this is none of ours; the next HELLO says what it is. */
+static void went_back(struct coherence *c, unsigned p, uint64_t v, uint64_t now_ns)
+{
+    tell(c, p, tail_restarted(&c->view.of[p], v));
+    coherence_lost(c, "the positions in Redis went back", now_ns);
+}
+
+void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_ns)
+{
+    if (c->state != COHERENCE_LIVE)
+        return;
+    switch (fences_answered(&c->of[p].fences, v)) {
+    case FENCE_UNASKED: coherence_lost(c, "Redis answered a fence that nobody sent", now_ns); return;
+    case FENCE_WENT_BACK: went_back(c, p, v, now_ns); return;
+    case FENCE_GOOD: break;
+    }
+    tail_saw(&c->view.of[p], v);
+    backoff_reset(&c->pause);
+    c->figures.trouble = NULL;
+    vouch(c, p);
+    tell_shown(c);
+}
+
+void coherence_read_noticed(struct coherence *c, uint64_t now_ns)
+{
+    c->last_read_ns = now_ns;
+}
+
+/* ======= time ======= */
+
+static void tick_linked(struct coherence *c, unsigned p, uint64_t now_ns, uint64_t passed_ns)
+{
+    watch_tail(c, p, passed_ns < SILENCE_STEP_NS ? passed_ns : SILENCE_STEP_NS);
+    if (c->state == COHERENCE_LIVE)
+        fence_if_due(c, p, now_ns);
+    tell_applied(c, p);
+}
+
+void coherence_tick(struct coherence *c, uint64_t now_ns)
+{
+    uint64_t passed_ns = now_ns - c->tick_ns, limit_ns = states[c->state].limit_ns;
+    c->tick_ns = now_ns;
+    if (c->state == COHERENCE_DOWN && now_ns >= c->retry_ns) {
+        enter(c, COHERENCE_CONNECTING, now_ns);
+    } else if (limit_ns && now_ns - c->since_ns > limit_ns) {
+        coherence_lost(c, states[c->state].late, now_ns);
+    } else if (coherence_linked(c)) {
+        FOR_PARTITIONS(c, p)
+        tick_linked(c, p, now_ns, passed_ns);
+        look_forward(c, now_ns);
+    }
+    pump(c, now_ns);
+    tell_shown(c);
+}
+
+/* ======= changes ======= */
+
+int coherence_commit(struct coherence *c, struct fleet_change *change)
+{
+    CHECK(change->partition < c->view.partitions);
+    list_init(node_of(change));
+    if (!coherence_linked(c) || !c->setup.io->send(c->setup.io_user, change)) {
+        change->outcome = FLEET_AWAY;
+        return FLEET_DONE;
+    }
+    c->figures.changes++;
+    list_append(&c->in_flight, node_of(change));
+    return FLEET_PENDING;
+}
+
+static bool shows_position(enum fleet_outcome outcome)
+{
+    return outcome != FLEET_UNKNOWN && outcome != FLEET_AWAY && outcome != FLEET_FAILED;
+}
+
+void coherence_answered(struct coherence *c, struct fleet_change *change, uint64_t now_ns)
+{
+    unsigned p = change->partition;
+    if (change == &c->of[p].batch) {
+        batch_answered(c, p, now_ns);
+        return;
+    }
+    list_remove(node_of(change));
+    if (shows_position(change->outcome))
+        tail_saw(&c->view.of[p], change->v);
+    c->figures.unknown += change->outcome == FLEET_UNKNOWN;
+    change->done(change);
+}
+
+/* ======= believing ======= */
+
+bool coherence_may_believe(const struct coherence *c, uint64_t session, unsigned p, uint64_t epoch,
+                           uint64_t v_now)
+{
+    const struct fleet_partition *shown = &c->view.of[p];
+    return coherence_linked(c) && RULE(I9_session, session == c->view.session) &&
+           RULE(I10_read, epoch == shown->epoch) && RULE(I3_floor, v_now >= shown->floor) &&
+           RULE(C8_believe, v_now >= c->of[p].believe_from && backlog_empty(c->backlog, p));
+}
+
+uint64_t coherence_kills_known_from(const struct coherence *c, unsigned p)
+{
+    return c->of[p].kills_from;
+}
+
+/* ======= the whole ======= */
+
+static void remember(struct coherence *c, unsigned p, const struct fleet_memory *memory)
+{
+    c->view.of[p] = (struct fleet_partition){
+        .epoch = memory->epoch, .applied = memory->applied, .seen = memory->applied, .floor = memory->floor};
+    c->of[p].last_fence_ns = c->of[p].told_fence_ns = memory->last_fence_ns;
+}
+
+struct coherence *coherence_create(const struct coherence_setup *setup)
+{
+    CHECK(setup->partitions >= 1 && setup->partitions <= FLEET_PARTITIONS_MAX);
+    struct coherence *c = must_alloc(sizeof(*c));
+    c->setup = *setup;
+    c->pause = backoff_of(BACKOFF_BASE_NS, BACKOFF_CAP_NS);
+    c->backlog = backlog_create(setup->partitions, setup->backlog_max, setup->outbox);
+    list_init(&c->in_flight);
+    c->view.partitions = setup->partitions;
+    c->view.serve_spread_ns = setup->detached_max_ns / 10 * 4;
+    for (unsigned p = 0; p < setup->partitions && setup->memory; p++)
+        remember(c, p, &setup->memory[p]);
+    show(c, SHM_DETACHED);
+    c->setup.memory = NULL; /* the caller's, and read */
+    return c;
+}
+
+struct coherence *coherence_destroy(struct coherence *c)
+{
+    if (!c)
+        return NULL;
+    coherence_lost(c, "this daemon is stopping", c->tick_ns);
+    CHECK(list_empty(&c->in_flight));
+    backlog_destroy(c->backlog);
+    free(c);
+    return NULL;
+}
+
+void coherence_measure(const struct coherence *c, struct fleet_figures *ret)
+{
+    *ret = c->figures;
+    ret->outbox = backlog_count(c->backlog);
+}
+
+const struct fleet_view *coherence_view(const struct coherence *c)
+{
+    return &c->view;
+}
+
+enum coherence_state coherence_state(const struct coherence *c)
+{
+    return c->state;
+}

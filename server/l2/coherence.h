@@ -1,0 +1,136 @@
+/* One host's membership in the fleet: all partitions of a namespace on one Redis node.
+ *
+ * What must stay true: nothing is vouched for that was not asked for in this session, and nothing is believed that
+ * was asked for in an older one (I9); after every connect the order is HELLO, then the invalidations that waited, then
+ * the journal, and only then a fence (C10).
+ *
+ *              ┌────────────────────────── any trouble ◀──────────────────────────────┐
+ *              ▼                                │             │              │         │
+ *            DOWN ──pause over──▶ CONNECTING ──▶ HELLO ──all──▶ OUTBOX ──▶ CATCHING_UP ──▶ LIVE
+ *              ▲                    │ failed,    answered       empty        applied ≥ V
+ *              └────────────────────┘ late
+ *   shown:  └────────── DETACHED ──────────────┘└──────── SUSPECT ────────┘└ FRESH ┘
+ *   changes:   AWAY                                          │ sent ─────────────────▶
+ *   reads believed                                           │ ──────────────────────▶
+ *
+ * DETACHED stays until every partition said HELLO: a stopped Redis still takes connections, and readers who may be
+ * served meanwhile must be.  DOWN is an open circuit and the attempt after it its one probe, so no breaker beside it;
+ * the pause is forgotten only when a fence came back, so that a Redis that greets and then refuses to write is not
+ * asked twenty times a second.
+ *
+ * Pure: no sockets, no clock (time is passed in, CLOCK_BOOTTIME), no dice of its own.  What it asks of the world is
+ * struct coherence_io; the world answers by the functions below, in the order asked on each connection, never from
+ * inside a call of coherence_io.
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_L2_COHERENCE_H
+#define LARDER_L2_COHERENCE_H
+
+#include "base/clock.h"
+#include "base/fleet.h"
+#include "l2/backlog.h"
+
+#define COHERENCE_TICK_NS    (10 * NS_PER_MS) /* how often coherence_tick wants to be called, at least */
+#define COHERENCE_CONNECT_NS (1000 * NS_PER_MS)
+#define COHERENCE_HELLO_NS   (1000 * NS_PER_MS)
+#define COHERENCE_OUTBOX_NS  (1000 * NS_PER_MS) /* without an answer; 4,000 calls take longer than that */
+
+enum coherence_state {
+    COHERENCE_DOWN,
+    COHERENCE_CONNECTING,
+    COHERENCE_HELLO,
+    COHERENCE_OUTBOX,
+    COHERENCE_CATCHING_UP,
+    COHERENCE_LIVE
+};
+const char *coherence_state_text(enum coherence_state state);
+
+struct coherence;
+
+/* ---- what it asks of the world ------------------------------------------------------------------------- */
+
+struct coherence_io {
+    /* All connections of the node, one fate.  Answered by coherence_connected or coherence_lost. */
+    void (*connect)(void *io);
+    /* Ends what connect began, at once and for good (SO_LINGER 0): nothing of it is reported any more. */
+    void (*close)(void *io);
+    /* The first question of a session, each with a new nonce.  coherence_greeted. */
+    void (*hello)(void *io, unsigned partition);
+    /* coherence_fenced. */
+    void (*fence)(void *io, unsigned partition);
+    /* Records after this position, as they come, until close.  coherence_record. */
+    void (*tail)(void *io, unsigned partition, uint64_t after_v);
+    /* What the change points to is read before this returns.  False: not sent, there is no room.
+     * coherence_answered. */
+    bool (*send)(void *io, struct fleet_change *change);
+};
+
+struct coherence_setup {
+    unsigned partitions;
+    uint64_t detached_max_ns;
+    uint64_t backlog_max; /* BACKLOG_MAX; smaller in tests */
+    const struct coherence_io *io;
+    void *io_user;
+    const struct fleet_listener *listener;
+    void *listener_user;
+    struct outbox *outbox;             /* NULL: queued invalidations do not survive a kill */
+    const struct fleet_memory *memory; /* one a partition; NULL: none */
+    uint64_t (*random)(void *user);    /* for the pauses between attempts */
+    void *random_user;
+};
+
+/* Begins DOWN, DETACHED, with what the memory says; the first tick connects. */
+struct coherence *coherence_create(const struct coherence_setup *setup);
+/* Closes; changes in flight are answered UNKNOWN.  NULL ok, returns NULL. */
+struct coherence *coherence_destroy(struct coherence *c);
+
+/* ---- what the world says ------------------------------------------------------------------------------- */
+
+/* What HELLO answered (scripts/README.md). */
+struct coherence_hello {
+    uint64_t epoch; /* never 0 */
+    uint64_t v;
+    uint64_t first;  /* oldest V in the journal, v + 1: none */
+    uint64_t killed; /* no kill by name has a position above */
+};
+
+void coherence_tick(struct coherence *c, uint64_t now_ns);
+void coherence_connected(struct coherence *c, uint64_t now_ns);
+void coherence_greeted(struct coherence *c, unsigned partition, const struct coherence_hello *hello,
+                       uint64_t now_ns);
+void coherence_fenced(struct coherence *c, unsigned partition, uint64_t v, uint64_t now_ns);
+/* Stream id `record->v`-`note`: n ≥ 1 is a note, no change. */
+void coherence_record(struct coherence *c, unsigned partition, uint64_t note,
+                      const struct fleet_record *record, uint64_t now_ns);
+/* The answer is in the change; what was certainly not carried out is AWAY or FAILED, what nobody knows UNKNOWN.  An
+ * answer that ends the session (EPOCH, SESSION) is reported first, then coherence_lost. */
+void coherence_answered(struct coherence *c, struct fleet_change *change, uint64_t now_ns);
+/* A connection failed, was refused, was silent too long, or said what it must not (I9).  `why`: static sentence. */
+void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns);
+/* A reply that had compared the epoch showed this position. */
+void coherence_saw(struct coherence *c, unsigned partition, uint64_t v);
+
+/* ---- what the host asks -------------------------------------------------------------------------------- */
+
+/* As fleet_ops. */
+int coherence_commit(struct coherence *c, struct fleet_change *change);
+int coherence_queue(struct coherence *c, const struct fleet_change *change);
+void coherence_measure(const struct coherence *c,
+                       struct fleet_figures *ret); /* its part: all but reads, hits, memory */
+const struct fleet_view *coherence_view(const struct coherence *c);
+
+/* Somebody reads: keep the promises coming. */
+void coherence_read_noticed(struct coherence *c, uint64_t now_ns);
+
+/* Reads may be asked: the outbox is through, so that no reply shows what was invalidated here long ago. */
+bool coherence_linked(const struct coherence *c);
+/* May a reply to something asked in `session`, of this epoch, reflecting everything up to v_now, enter a tier or be
+ * given to anybody (I3)?  What was applied or is pending for its key and names is cache/'s part of I3. */
+bool coherence_may_believe(const struct coherence *c, uint64_t session, unsigned partition, uint64_t epoch,
+                           uint64_t v_now);
+/* The kill map of the host is complete for entries at or above this position; below it Redis must judge. */
+uint64_t coherence_kills_known_from(const struct coherence *c, unsigned partition);
+
+enum coherence_state coherence_state(const struct coherence *c);
+
+#endif
