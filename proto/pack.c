@@ -1,5 +1,6 @@
 #include "proto/pack.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <msgpack.h>
 
@@ -32,10 +33,8 @@ void buffer_finish(struct buffer *b)
     *b = (struct buffer){.limit = b->limit};
 }
 
-int buffer_reserve(struct buffer *b, size_t more)
+int buffer_grow(struct buffer *b, size_t more)
 {
-    if (more <= b->capacity - b->size)
-        return 0;
     if (more > b->limit || b->size > b->limit - more)
         return PACK_E_FULL;
     size_t wanted = b->capacity ? b->capacity : BUFFER_FIRST_BYTES;
@@ -48,17 +47,6 @@ int buffer_reserve(struct buffer *b, size_t more)
         return PACK_E_MEMORY;
     b->data = data;
     b->capacity = wanted;
-    return 0;
-}
-
-int buffer_append(struct buffer *b, const void *data, size_t size)
-{
-    int r = buffer_reserve(b, size);
-    if (r < 0)
-        return r;
-    if (size)
-        memcpy(b->data + b->size, data, size);
-    b->size += size;
     return 0;
 }
 
@@ -167,10 +155,15 @@ static size_t other_bytes(uint8_t first)
 
 static uint64_t big_endian(const uint8_t *p, unsigned width)
 {
-    uint64_t n = 0;
-    for (unsigned i = 0; i < width; i++)
-        n = n << 8 | p[i];
-    return n;
+    uint16_t n16;
+    uint32_t n32;
+    uint64_t n64;
+    switch (width) {
+    case 1: return *p;
+    case 2: memcpy(&n16, p, 2); return be16toh(n16);
+    case 4: memcpy(&n32, p, 4); return be32toh(n32);
+    default: memcpy(&n64, p, 8); return be64toh(n64);
+    }
 }
 
 static int read_narrow_head(uint8_t first, const uint8_t *body, struct head *ret)
@@ -232,7 +225,7 @@ int read_array(struct reader *r, uint32_t count_max, uint32_t *ret_count)
     return 0;
 }
 
-int read_uint(struct reader *r, uint64_t max, uint64_t *ret_value)
+int read_any_uint(struct reader *r, uint64_t max, uint64_t *ret_value)
 {
     struct head h;
     int e = read_head(r, &h);

@@ -1,7 +1,7 @@
 /* msgpack, both ways, and the only code that touches raw payload bytes.
  *
- * Writing goes through msgpack-c's packer into a growing buffer with a hard limit.  Reading a peer's bytes
- * never builds objects: five hostile bytes can make an unpacker reserve 8 GiB.  The reader is a flat cursor
+ * Writing goes through msgpack-c's packer into a growing buffer with a hard limit; messages, of which there are
+ * hundreds of thousands a second, are put by put.h into the same buffer.  Reading a peer's bytes never builds objects: five hostile bytes can make an unpacker reserve 8 GiB.  The reader is a flat cursor
  * over one bounded frame; every length is compared with the bytes that are left before it is believed, and
  * nothing is allocated, so a frame costs its own length and not one byte more.
  *
@@ -38,9 +38,25 @@ struct buffer {
 };
 
 void buffer_init(struct buffer *b, size_t limit);
-void buffer_finish(struct buffer *b); /* frees; the buffer is empty and usable again */
-int buffer_reserve(struct buffer *b, size_t more);
-int buffer_append(struct buffer *b, const void *data, size_t size);
+void buffer_finish(struct buffer *b);           /* frees; the buffer is empty and usable again */
+int buffer_grow(struct buffer *b, size_t more); /* what buffer_reserve does when it must */
+
+static inline int buffer_reserve(struct buffer *b, size_t more)
+{
+    return more <= b->capacity - b->size ? 0 : buffer_grow(b, more);
+}
+
+static inline int buffer_append(struct buffer *b, const void *data, size_t size)
+{
+    int r = buffer_reserve(b, size);
+    if (r < 0)
+        return r;
+    if (size)
+        memcpy(b->data + b->size, data, size);
+    b->size += size;
+    return 0;
+}
+
 void buffer_consume(struct buffer *b, size_t size); /* drops bytes at the front */
 
 int pack_array(struct buffer *b, uint32_t count);
@@ -69,10 +85,19 @@ static inline size_t reader_left(const struct reader *r)
 
 /* Each takes one value and moves on, or fails and stays where it was.  Slices point into the frame. */
 int read_array(struct reader *r, uint32_t count_max, uint32_t *ret_count);
-int read_uint(struct reader *r, uint64_t max, uint64_t *ret_value);
+int read_any_uint(struct reader *r, uint64_t max, uint64_t *ret_value);
 int read_bool(struct reader *r, bool *ret_value);
 int read_bytes(struct reader *r, size_t size_max, struct slice *ret_value); /* takes bin or str */
 int read_text(struct reader *r, size_t size_max, struct slice *ret_value);  /* takes bin or str */
+
+/* Most numbers are small, and one byte. */
+static inline int read_uint(struct reader *r, uint64_t max, uint64_t *ret_value)
+{
+    if (r->at == r->end || *r->at >= 0x80 || *r->at > max)
+        return read_any_uint(r, max, ret_value);
+    *ret_value = *r->at++;
+    return 0;
+}
 
 /* Steps over one value of any type: how an older program ignores what a newer one appended.  Work is bounded
  * by the bytes of the frame, depth by READ_DEPTH_MAX. */

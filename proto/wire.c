@@ -1,7 +1,9 @@
-/* wire.def expanded into code.  Four passes over the table: element counts, writers, readers, messages.
+/* wire.def expanded into code.  Passes over the table: element counts, room, writers, readers.
  * What must stay true: a reader touches `ret` only with values it has checked, and a list that was accepted
  * has been read to its last element. */
 #include "proto/wire.h"
+
+#include "proto/put.h"
 
 #define TRY(call)                                                                                              \
     do {                                                                                                       \
@@ -36,105 +38,129 @@ const char *wire_code_name(unsigned code)
 
 /* ======= writers ======= */
 
-static int write_U8(struct buffer *b, uint8_t n)
-{
-    return pack_uint(b, n);
-}
+/* A message is walked twice: for the room it may need, with every number at its longest, and for its bytes, which
+ * then find their room without being asked. */
 
-static int write_U32(struct buffer *b, uint32_t n)
-{
-    return pack_uint(b, n);
-}
+#define ROOM_NUMBER(value) ((void)(value), (size_t)PUT_ROOM)
+#define ROOM_SLICE(value)  (PUT_ROOM + (value).size)
+#define ROOM_U8            ROOM_NUMBER
+#define ROOM_U32           ROOM_NUMBER
+#define ROOM_U64           ROOM_NUMBER
+#define ROOM_BOOL          ROOM_NUMBER
+#define ROOM_BYTES         ROOM_SLICE
+#define ROOM_TEXT          ROOM_SLICE
 
-static int write_U64(struct buffer *b, uint64_t n)
-{
-    return pack_uint(b, n);
-}
+#define PUT_U8    put_uint
+#define PUT_U32   put_uint
+#define PUT_U64   put_uint
+#define PUT_BOOL  put_bool
+#define PUT_BYTES put_bytes
+#define PUT_TEXT  put_text
 
-static int write_BOOL(struct buffer *b, bool value)
+static size_t room_strings(const struct wire_strings *list)
 {
-    return pack_bool(b, value);
-}
-
-static int write_BYTES(struct buffer *b, struct slice s)
-{
-    return pack_bytes(b, s);
-}
-
-static int write_TEXT(struct buffer *b, struct slice s)
-{
-    return pack_text(b, s);
-}
-
-static int write_strings(struct buffer *b, const struct wire_strings *list)
-{
-    TRY(pack_array(b, list->count));
+    size_t room = PUT_ROOM;
     if (!list->items)
-        return buffer_append(b, list->raw.data, list->raw.size);
+        return room + list->raw.size;
     for (uint32_t i = 0; i < list->count; i++)
-        TRY(pack_bytes(b, list->items[i]));
-    return 0;
+        room += ROOM_SLICE(list->items[i]);
+    return room;
+}
+
+static uint8_t *put_strings(uint8_t *at, const struct wire_strings *list)
+{
+    at = put_array(at, list->count);
+    if (!list->items)
+        return put_raw(at, list->raw);
+    for (uint32_t i = 0; i < list->count; i++)
+        at = put_bytes(at, list->items[i]);
+    return at;
 }
 
 #define RECORD(name, sentence)                                                                                 \
-    static int write_fields_##name(struct buffer *b, const struct wire_##name *m);                             \
-    static int write_record_##name(struct buffer *b, const struct wire_##name *m)                              \
+    static size_t room_fields_##name(const struct wire_##name *m);                                             \
+    static uint8_t *put_fields_##name(uint8_t *at, const struct wire_##name *m);                               \
+    static size_t room_record_##name(const struct wire_##name *m)                                              \
     {                                                                                                          \
-        TRY(pack_array(b, count_##name));                                                                      \
-        return write_fields_##name(b, m);                                                                      \
+        return PUT_ROOM + room_fields_##name(m);                                                               \
     }                                                                                                          \
-    static int write_list_##name(struct buffer *b, const struct wire_##name##_list *list)                      \
+    static uint8_t *put_record_##name(uint8_t *at, const struct wire_##name *m)                                \
     {                                                                                                          \
-        TRY(pack_array(b, list->count));                                                                       \
+        return put_fields_##name(put_array(at, count_##name), m);                                              \
+    }                                                                                                          \
+    static size_t room_list_##name(const struct wire_##name##_list *list)                                      \
+    {                                                                                                          \
+        size_t room = PUT_ROOM;                                                                                \
         if (!list->items)                                                                                      \
-            return buffer_append(b, list->raw.data, list->raw.size);                                           \
+            return room + list->raw.size;                                                                      \
         for (uint32_t i = 0; i < list->count; i++)                                                             \
-            TRY(write_record_##name(b, &list->items[i]));                                                      \
-        return 0;                                                                                              \
+            room += room_record_##name(&list->items[i]);                                                       \
+        return room;                                                                                           \
+    }                                                                                                          \
+    static uint8_t *put_list_##name(uint8_t *at, const struct wire_##name##_list *list)                        \
+    {                                                                                                          \
+        at = put_array(at, list->count);                                                                       \
+        if (!list->items)                                                                                      \
+            return put_raw(at, list->raw);                                                                     \
+        for (uint32_t i = 0; i < list->count; i++)                                                             \
+            at = put_record_##name(at, &list->items[i]);                                                       \
+        return at;                                                                                             \
     }                                                                                                          \
     int wire_append_##name(struct buffer *out, const struct wire_##name *m)                                    \
     {                                                                                                          \
-        size_t mark = out->size;                                                                               \
-        int r = write_record_##name(out, m);                                                                   \
-        if (r < 0)                                                                                             \
-            out->size = mark;                                                                                  \
-        return r;                                                                                              \
+        TRY(buffer_reserve(out, room_record_##name(m)));                                                       \
+        out->size = (size_t)(put_record_##name(out->data + out->size, m) - out->data);                         \
+        return 0;                                                                                              \
     }
 #include "proto/wire.def"
 
-#define WRITE_FIELDS(name)                                                                                     \
-    static int write_fields_##name(struct buffer *b, const struct wire_##name *m)                              \
+#define ROOM_FIELDS(name)                                                                                      \
+    static size_t room_fields_##name(const struct wire_##name *m)                                              \
     {                                                                                                          \
-        (void)b;                                                                                               \
+        size_t room = 0;                                                                                       \
         (void)m;
-#define MESSAGE(code, NAME, name, who, since, sentence) WRITE_FIELDS(name)
-#define RECORD(name, sentence)                          WRITE_FIELDS(name)
-#define FIELD(TYPE, name, limit, since, sentence)       TRY(write_##TYPE(b, m->name));
-#define STRINGS(name, count_max, since, sentence)       TRY(write_strings(b, &m->name));
-#define LIST(record, name, count_max, since, sentence)  TRY(write_list_##record(b, &m->name));
+#define MESSAGE(code, NAME, name, who, since, sentence) ROOM_FIELDS(name)
+#define RECORD(name, sentence)                          ROOM_FIELDS(name)
+#define FIELD(TYPE, name, limit, since, sentence)       room += ROOM_##TYPE(m->name);
+#define STRINGS(name, count_max, since, sentence)       room += room_strings(&m->name);
+#define LIST(record, name, count_max, since, sentence)  room += room_list_##record(&m->name);
 #define END(name)                                                                                              \
-    return 0;                                                                                                  \
+    return room;                                                                                               \
     }
 #include "proto/wire.def"
+
+#define PUT_FIELDS(name)                                                                                       \
+    static uint8_t *put_fields_##name(uint8_t *at, const struct wire_##name *m)                                \
+    {                                                                                                          \
+        (void)m;
+#define MESSAGE(code, NAME, name, who, since, sentence) PUT_FIELDS(name)
+#define RECORD(name, sentence)                          PUT_FIELDS(name)
+#define FIELD(TYPE, name, limit, since, sentence)       at = PUT_##TYPE(at, m->name);
+#define STRINGS(name, count_max, since, sentence)       at = put_strings(at, &m->name);
+#define LIST(record, name, count_max, since, sentence)  at = put_list_##record(at, &m->name);
+#define END(name)                                                                                              \
+    return at;                                                                                                 \
+    }
+#include "proto/wire.def"
+
+static uint8_t *put_payload_head(uint8_t *at, unsigned code, uint64_t id, uint32_t fields_count)
+{
+    at = put_array(at, 2 + fields_count);
+    at = put_uint(at, code);
+    return put_uint(at, id);
+}
+
+enum { HEAD_ROOM = FRAME_HEADER_BYTES + 3 * PUT_ROOM }; /* of a frame and its payload */
 
 #define MESSAGE(code, NAME, name, who, since, sentence)                                                        \
-    static int write_payload_##name(struct buffer *b, uint64_t id, const struct wire_##name *m)                \
-    {                                                                                                          \
-        TRY(pack_array(b, 2 + count_##name));                                                                  \
-        TRY(pack_uint(b, (code)));                                                                             \
-        TRY(pack_uint(b, id));                                                                                 \
-        return write_fields_##name(b, m);                                                                      \
-    }                                                                                                          \
     int wire_write_##name(struct buffer *out, uint64_t id, const struct wire_##name *m, size_t frame_max)      \
     {                                                                                                          \
         size_t mark;                                                                                           \
+        TRY(buffer_reserve(out, HEAD_ROOM + room_fields_##name(m)));                                           \
         TRY(frame_begin(out, &mark));                                                                          \
-        int r = write_payload_##name(out, id, m);                                                              \
-        if (r >= 0)                                                                                            \
-            r = frame_end(out, mark, frame_max);                                                               \
-        if (r < 0)                                                                                             \
-            out->size = mark;                                                                                  \
-        return r;                                                                                              \
+        uint8_t *at = put_payload_head(out->data + out->size, (code), id, count_##name);                       \
+        out->size = (size_t)(put_fields_##name(at, m) - out->data);                                            \
+        return frame_end(out, mark, frame_max);                                                                \
     }
 #include "proto/wire.def"
 
@@ -239,17 +265,19 @@ bool wire_next_string(struct reader *r, struct slice *ret)
     {                                                                                                          \
         bool present = false;                                                                                  \
         (void)present;                                                                                         \
-        memset(ret, 0, sizeof(*ret));
-#define READ_ONE(since, call)                                                                                  \
+        (void)ret;
+#define READ_ONE(since, name, call)                                                                            \
     TRY(next_field(f, since, &present));                                                                       \
     if (present)                                                                                               \
-        TRY(call);
+        TRY(call);                                                                                             \
+    else                                                                                                       \
+        memset(&ret->name, 0, sizeof(ret->name));
 #define MESSAGE(code, NAME, name, who, since, sentence) READ_FIELDS(name)
 #define RECORD(name, sentence)                          READ_FIELDS(name)
-#define FIELD(TYPE, name, limit, since, sentence)       READ_ONE(since, read_##TYPE(f->r, limit, &ret->name))
-#define STRINGS(name, count_max, since, sentence)       READ_ONE(since, read_strings(f->r, count_max, &ret->name))
+#define FIELD(TYPE, name, limit, since, sentence)       READ_ONE(since, name, read_##TYPE(f->r, limit, &ret->name))
+#define STRINGS(name, count_max, since, sentence)       READ_ONE(since, name, read_strings(f->r, count_max, &ret->name))
 #define LIST(record, name, count_max, since, sentence)                                                         \
-    READ_ONE(since, read_list_##record(f->r, count_max, &ret->name))
+    READ_ONE(since, name, read_list_##record(f->r, count_max, &ret->name))
 #define END(name)                                                                                              \
     return skip_fields(f);                                                                                     \
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "proto/pack.h"
+#include "proto/put.h"
 
 static struct buffer out;
 
@@ -270,6 +271,59 @@ static void a_buffer_grows_to_its_limit_and_not_beyond(void **state)
     buffer_finish(&b);
 }
 
+/* ======= put.h beside msgpack-c's packer ======= */
+
+static void assert_put(const uint8_t *put, const uint8_t *end)
+{
+    assert_int_equal(end - put, out.size);
+    assert_memory_equal(put, out.data, out.size);
+    out.size = 0;
+}
+
+static void assert_put_like_packed(uint64_t number)
+{
+    uint8_t put[PUT_ROOM];
+    pack_uint(&out, number);
+    assert_put(put, put_uint(put, number));
+    pack_array(&out, (uint32_t)number);
+    assert_put(put, put_array(put, (uint32_t)number));
+}
+
+static void numbers_and_arrays_are_put_as_msgpack_c_packs_them(void **state)
+{
+    for (unsigned bit = 0; bit < 64; bit++)
+        for (int off = -2; off <= 2; off++)
+            assert_put_like_packed((1ull << bit) + (uint64_t)off);
+    for (uint64_t number = 0; number < 70000; number++)
+        assert_put_like_packed(number);
+}
+
+static void truth_is_put_as_msgpack_c_packs_it(void **state)
+{
+    uint8_t put[PUT_ROOM];
+    for (unsigned truth = 0; truth < 2; truth++) {
+        pack_bool(&out, truth);
+        assert_put(put, put_bool(put, truth));
+    }
+}
+
+static void strings_are_put_as_msgpack_c_packs_them(void **state)
+{
+    const size_t sizes[] = {0, 1, 31, 32, 33, 254, 255, 256, 257, 65534, 65535, 65536, 65537, 100000};
+    char *data = malloc(100000);
+    uint8_t *put = malloc(PUT_ROOM + 100000);
+    memset(data, 'x', 100000);
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct slice s = slice_of(data, sizes[i]);
+        pack_bytes(&out, s);
+        assert_put(put, put_bytes(put, s));
+        pack_text(&out, s);
+        assert_put(put, put_text(put, s));
+    }
+    free(put);
+    free(data);
+}
+
 static void consuming_moves_the_rest_to_the_front(void **state)
 {
     buffer_append(&out, "abcdef", 6);
@@ -301,6 +355,9 @@ int main(void)
         TEST(nesting_has_a_floor),
         TEST(a_giant_map_costs_nothing),
         TEST(a_buffer_grows_to_its_limit_and_not_beyond),
+        TEST(numbers_and_arrays_are_put_as_msgpack_c_packs_them),
+        TEST(truth_is_put_as_msgpack_c_packs_it),
+        TEST(strings_are_put_as_msgpack_c_packs_them),
         TEST(consuming_moves_the_rest_to_the_front),
     };
     return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
