@@ -314,14 +314,25 @@ static void on_pool_done(uv_work_t *work, int status)
 {
     (void)status; /* never cancelled */
     struct loop *l = work->data;
-    l->offloads--;
+    loop_pool_ended(l);
     struct offload *o = CONTAINER_OF(work, struct offload, request);
     o->done(o);
+}
+
+void loop_pool_began(struct loop *l)
+{
+    l->offloads++;
+}
+
+void loop_pool_ended(struct loop *l)
+{
+    CHECK(l->offloads > 0);
+    l->offloads--;
 }
 
 void offload_start(struct loop *l, struct offload *o)
 {
     uv_work_of(o)->data = l;
-    l->offloads++;
+    loop_pool_began(l);
     CHECK(uv_queue_work(&l->uv, uv_work_of(o), on_pool, on_pool_done) == 0);
 }

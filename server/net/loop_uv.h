@@ -7,4 +7,8 @@
 
 uv_loop_t *loop_uv(struct loop *l);
 
+/* Around a request of libuv's that cannot be taken back (uv_getaddrinfo): a loop that ends waits for it. */
+void loop_pool_began(struct loop *l);
+void loop_pool_ended(struct loop *l);
+
 #endif
