@@ -1,0 +1,587 @@
+/* A connection to a real redis-server: greeting, commands, and each way it can end. */
+#include "support/link_rig.h"
+#include "support/proxy.h"
+
+static bool have_redis;
+
+struct fixture {
+    struct rig rig;
+    struct redis redis;
+    struct proxy proxy;
+    bool proxied;
+};
+
+static int begin(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    rig_make(&f->rig);
+    redis_prepare(&f->redis, NULL);
+    *state = f;
+    return 0;
+}
+
+static int finish(void **state)
+{
+    struct fixture *f = *state;
+    rig_drop(&f->rig);
+    if (f->proxied)
+        proxy_stop(&f->proxy);
+    redis_finish(&f->redis);
+    free(f);
+    return 0;
+}
+
+/* The fixture, with a running Redis. */
+static struct fixture *running(void **state, const char *options)
+{
+    struct fixture *f = *state;
+    if (!have_redis)
+        skip();
+    redis_option(&f->redis, "%s", options ? options : "");
+    redis_start(&f->redis);
+    return f;
+}
+
+static struct rig *connected(void **state)
+{
+    struct fixture *f = running(state, NULL);
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    rig_until_ready(&f->rig);
+    return &f->rig;
+}
+
+/* Through the proxy, by TCP. */
+static struct rig *proxied(void **state, bool wait)
+{
+    struct fixture *f = running(state, NULL);
+    proxy_start(&f->proxy, f->redis.socket);
+    f->proxied = true;
+    rig_dial(&f->rig, "redis://127.0.0.1:%u", f->proxy.port);
+    if (wait)
+        rig_until_ready(&f->rig);
+    return &f->rig;
+}
+
+/* ======= reaching it ======= */
+
+static void it_is_reached_by_socket_by_number_and_by_name(void **state)
+{
+    struct fixture *f = running(state, "bind 127.0.0.1");
+    char where[3][160];
+    snprintf(where[0], sizeof(where[0]), "unix:%s", f->redis.socket);
+    snprintf(where[1], sizeof(where[1]), "redis://127.0.0.1:%u", f->redis.port);
+    snprintf(where[2], sizeof(where[2]), "redis://localhost:%u",
+             f->redis.port); /* ::1 first, where there is one */
+    for (unsigned i = 0; i < 3; i++) {
+        rig_dial(&f->rig, "%s", where[i]);
+        rig_until_ready(&f->rig);
+        EXPECT_STATUS(&f->rig, "PONG", "PING");
+        conn_close(f->rig.conn);
+        rig_expect_end(&f->rig, CONN_END_CLOSED, "by us");
+    }
+}
+
+static void user_password_database_and_name_are_given(void **state)
+{
+    struct fixture *f = running(state, "user app on >s3cret%/ ~* &* +@all");
+    f->rig.name = "larder-1";
+    rig_dial(&f->rig, "redis://app:s3cret%%25%%2F@127.0.0.1:%u/3", f->redis.port);
+    rig_until_ready(&f->rig);
+    const char *clients = redis_ask(&f->redis, "CLIENT LIST");
+    const char *ours = strstr(clients, "name=larder-1 ");
+    assert_non_null(ours);
+    assert_non_null(strstr(ours, " db=3 "));
+    assert_non_null(strstr(ours, " user=app "));
+}
+
+static void a_password_without_a_user_is_for_the_default_one(void **state)
+{
+    struct fixture *f = running(state, "requirepass s3cret");
+    rig_dial(&f->rig, "unix://:s3cret@%s", f->redis.socket);
+    rig_until_ready(&f->rig);
+    EXPECT_STATUS(&f->rig, "OK", "SET", "k", "v");
+}
+
+static void a_wrong_password_is_said_without_saying_it(void **state)
+{
+    struct fixture *f = running(state, "requirepass s3cret");
+    rig_dial(&f->rig, "unix://:s3cr3t@%s", f->redis.socket);
+    rig_expect_end(&f->rig, CONN_END_AUTH, "WRONGPASS");
+    assert_null(strstr(f->rig.sentence, "s3cr3t"));
+    assert_false(f->rig.ready);
+}
+
+static void a_missing_password_is_said(void **state)
+{
+    struct fixture *f = running(state, "requirepass s3cret");
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    rig_expect_end(&f->rig, CONN_END_AUTH, "NOAUTH");
+}
+
+static void a_redis_that_quotes_the_password_is_not_quoted(void **state)
+{
+    struct fixture *f = running(state, "rename-command AUTH \"\"");
+    rig_dial(&f->rig, "unix://:s3cret@%s", f->redis.socket);
+    rig_expect_end(&f->rig, CONN_END_AUTH, "ERR");
+    assert_null(strstr(f->rig.sentence, "s3cret"));
+}
+
+static void a_database_that_is_not_there_is_said(void **state)
+{
+    struct fixture *f = running(state, "databases 4");
+    rig_dial(&f->rig, "redis://127.0.0.1:%u/4", f->redis.port);
+    rig_expect_end(&f->rig, CONN_END_SELECT, "DB index");
+}
+
+static void a_redis_that_keeps_client_and_ping_from_us_is_fine(void **state)
+{
+    struct fixture *f = running(state, "user app on >pw ~* &* +get +set");
+    f->rig.name = "larder";
+    rig_dial(&f->rig, "redis://app:pw@127.0.0.1:%u", f->redis.port);
+    rig_until_ready(&f->rig);
+    EXPECT_STATUS(&f->rig, "OK", "SET", "k", "v");
+}
+
+static void a_full_redis_is_said(void **state)
+{
+    struct fixture *f = running(state, "maxclients 1");
+    struct fixture other = {0};
+    while (!f->rig.ready) { /* the connection that saw it start may still count */
+        rig_dial(&f->rig, "unix:%s", f->redis.socket);
+        RIG_UNTIL(&f->rig, f->rig.ready || !f->rig.conn);
+    }
+    rig_make(&other.rig);
+    rig_dial(&other.rig, "unix:%s", f->redis.socket);
+    rig_expect_end(&other.rig, CONN_END_TURNED_AWAY, "max number of clients");
+    rig_drop(&other.rig);
+}
+
+static void a_closed_door_is_said_at_once(void **state)
+{
+    struct fixture *f = *state;
+    rig_dial(&f->rig, "redis://127.0.0.1:%u", free_port());
+    rig_expect_end(&f->rig, CONN_END_NO_CONNECT, "connection refused");
+    rig_dial(&f->rig, "unix:%s/none", f->redis.home);
+    rig_expect_end(&f->rig, CONN_END_NO_CONNECT, "no such file");
+}
+
+static void a_name_without_an_address_is_said(void **state)
+{
+    struct fixture *f = *state;
+    rig_dial(&f->rig, "redis://no-such-host.invalid");
+    rig_expect_end(&f->rig, CONN_END_NO_ADDRESS, "the host of Redis has no address");
+}
+
+static void closing_while_a_name_is_asked_for_is_fine(void **state)
+{
+    struct fixture *f = *state;
+    rig_dial(&f->rig, "redis://no-such-host.invalid");
+    conn_close(f->rig.conn);
+    conn_close(f->rig.conn);
+    rig_expect_end(&f->rig, CONN_END_CLOSED, "by us");
+}
+
+static void a_redis_that_stands_still_does_not_keep_us_waiting(void **state)
+{
+    struct fixture *f = running(state, NULL);
+    redis_freeze(&f->redis);
+    f->rig.open_timeout_ns = 30 * NS_PER_MS;
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    rig_expect_end(&f->rig, CONN_END_OPEN_TIMEOUT, "did not answer the greeting");
+}
+
+/* ======= commands ======= */
+
+static void commands_are_answered_in_order_and_leave_together(void **state)
+{
+    enum { MANY = 1000 };
+    struct rig *rig = connected(state);
+    struct ask *asks = calloc(MANY, sizeof(*asks));
+    EXPECT_STATUS(rig, "OK", "SET", "n", "0");
+    for (unsigned i = 0; i < MANY; i++)
+        ASK(rig, &asks[i], "INCR", "n");
+    assert_int_equal(conn_under_way(rig->conn), MANY);
+    ask_wait(rig, &asks[MANY - 1]);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(asks[i].done, 1);
+        assert_int_equal(asks[i].integer, i + 1);
+        assert_int_equal(asks[i].command.sent_ns, asks[0].command.sent_ns); /* one turn, one write */
+    }
+    assert_int_equal(conn_under_way(rig->conn), 0);
+    assert_int_equal(conn_bytes_under_way(rig->conn), 0);
+    free(asks);
+}
+
+static void the_moment_of_sending_is_known(void **state)
+{
+    struct rig *rig = connected(state);
+    struct ask a;
+    uint64_t before = clock_boot_ns();
+    ASK(rig, &a, "PING");
+    assert_int_equal(a.command.sent_ns, 0);
+    ask_wait(rig, &a);
+    assert_in_range(a.command.sent_ns, before, clock_boot_ns());
+}
+
+static void an_error_of_redis_is_an_answer(void **state)
+{
+    struct rig *rig = connected(state);
+    struct ask a;
+    ASK(rig, &a, "NOSUCH");
+    ask_wait(rig, &a);
+    assert_int_equal(a.outcome, L2_ANSWERED);
+    assert_int_equal(a.kind, L2_ERROR);
+    EXPECT_STATUS(rig, "PONG", "PING");
+}
+
+static void keys_with_any_bytes_in_them_stay_what_they_are(void **state)
+{
+    struct rig *rig = connected(state);
+    struct ask a = {.command = {.done = ask_done, .count = 2}};
+    a.argv[0] = slice_text("ECHO");
+    a.argv[1] = slice_of("a\r\n$3\r\n\0%s", 11);
+    a.command.argv = a.argv;
+    a.command.deadline_ns = UINT64_MAX;
+    assert_int_equal(conn_issue(rig->conn, &a.command), 0);
+    ask_wait(rig, &a);
+    assert_int_equal(a.text_bytes, 11);
+    assert_memory_equal(a.text, "a\r\n$3\r\n", 7);
+}
+
+static void a_value_of_megabytes_goes_and_comes(void **state)
+{
+    enum { BYTES = 9 << 20 };
+    struct fixture *f = running(state, NULL);
+    char *value = malloc(BYTES + 1);
+    for (unsigned i = 0; i < BYTES; i++)
+        value[i] = (char)('a' + i % 23);
+    value[BYTES] = 0;
+    rig_dial(&f->rig, "redis://127.0.0.1:%u", f->redis.port);
+    rig_until_ready(&f->rig);
+    EXPECT_STATUS(&f->rig, "OK", "SET", "big", value);
+    struct ask a, b;
+    ASK(&f->rig, &a, "GET", "big");
+    ASK(&f->rig, &b, "PING");
+    ask_wait(&f->rig, &b);
+    assert_int_equal(a.text_bytes, BYTES);
+    assert_memory_equal(a.text, value, RIG_TEXT - 1);
+    free(value);
+}
+
+struct chain {
+    struct ask ask;
+    struct rig *rig;
+    unsigned left;
+};
+
+static void go_on(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
+{
+    struct chain *chain = CONTAINER_OF(command, struct chain, ask.command);
+    assert_int_equal(outcome, L2_ANSWERED);
+    if (--chain->left > 0)
+        assert_int_equal(conn_issue(chain->rig->conn, command), 0);
+}
+
+static void a_command_may_be_issued_from_the_answer_of_another(void **state)
+{
+    struct rig *rig = connected(state);
+    struct chain chain = {.rig = rig, .left = 50};
+    chain.ask.argv[0] = slice_text("PING");
+    chain.ask.command =
+        (struct l2_command){.argv = chain.ask.argv, .count = 1, .deadline_ns = UINT64_MAX, .done = go_on};
+    assert_int_equal(conn_issue(rig->conn, &chain.ask.command), 0);
+    RIG_UNTIL(rig, chain.left == 0);
+}
+
+/* ======= bounds ======= */
+
+static void no_more_commands_than_the_limit_are_under_way(void **state)
+{
+    struct fixture *f = running(state, NULL);
+    struct ask asks[5];
+    f->rig.limits.commands = 4;
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    assert_int_equal(ask_in(&f->rig, &asks[0], NS_PER_S, "PING", (char *)NULL), CONN_E_NOT_READY);
+    rig_until_ready(&f->rig);
+    for (unsigned i = 0; i < 4; i++)
+        ASK(&f->rig, &asks[i], "PING");
+    assert_int_equal(ask_in(&f->rig, &asks[4], NS_PER_S, "PING", (char *)NULL), CONN_E_FULL);
+    ask_wait(&f->rig, &asks[3]);
+    ASK(&f->rig, &asks[4], "PING");
+    ask_wait(&f->rig, &asks[4]);
+}
+
+static void no_more_bytes_than_the_limit_are_under_way(void **state)
+{
+    struct fixture *f = running(state, NULL);
+    char half[600], more[1100];
+    struct ask a, b, c;
+    memset(half, 'x', sizeof(half));
+    memset(more, 'x', sizeof(more));
+    half[sizeof(half) - 1] = more[sizeof(more) - 1] = 0;
+    f->rig.limits.bytes = 1024;
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    rig_until_ready(&f->rig);
+    ASK(&f->rig, &a, "ECHO", half);
+    assert_int_equal(ask_in(&f->rig, &b, NS_PER_S, "ECHO", half, (char *)NULL), CONN_E_FULL);
+    assert_int_equal(ask_in(&f->rig, &c, NS_PER_S, "ECHO", more, (char *)NULL), CONN_E_TOO_BIG);
+    ask_wait(&f->rig, &a);
+    ASK(&f->rig, &b, "ECHO", half);
+    ask_wait(&f->rig, &b);
+}
+
+static void a_reply_over_the_limit_ends_the_connection(void **state)
+{
+    struct fixture *f = running(state, NULL);
+    struct ask a, b;
+    f->rig.limits.reply.bulk_bytes = 100;
+    rig_dial(&f->rig, "unix:%s", f->redis.socket);
+    rig_until_ready(&f->rig);
+    ASK(&f->rig, &a, "EVAL", "return string.rep('x', 101)", "0");
+    ASK(&f->rig, &b, "PING");
+    rig_expect_end(&f->rig, CONN_END_LIMIT, "longer than the limit");
+    assert_int_equal(a.outcome, L2_LOST);
+    assert_int_equal(b.outcome, L2_LOST);
+}
+
+/* ======= endings ======= */
+
+static void a_command_past_its_deadline_ends_the_connection(void **state)
+{
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    struct ask patient, hasty;
+    redis_freeze(&f->redis);
+    ASK(rig, &patient, "PING");
+    assert_int_equal(ask_in(rig, &hasty, 20 * NS_PER_MS, "PING", (char *)NULL), 0);
+    rig_expect_end(rig, CONN_END_TIMEOUT, "not answered in time");
+    assert_int_equal(patient.done, 1);
+    assert_int_equal(hasty.done, 1);
+    assert_int_equal(patient.outcome, L2_LOST);
+    assert_int_equal(hasty.outcome, L2_LOST);
+}
+
+static void an_answer_that_came_while_we_slept_counts(void **state)
+{
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    struct ask a;
+    assert_int_equal(ask_in(rig, &a, 50 * NS_PER_MS, "SET", "k", "v", (char *)NULL), 0);
+    loop_run_once(rig->loop); /* it is sent */
+    while (strcmp(redis_ask(&f->redis, "EXISTS k"), ":1") != 0)
+        ;
+    while (clock_boot_ns() < a.command.deadline_ns) /* nobody looks at the socket meanwhile */
+        ;
+    ask_wait(rig, &a);
+    assert_int_equal(a.outcome, a.command.sent_ns ? L2_ANSWERED : L2_UNSENT);
+    assert_non_null(rig->conn);
+}
+
+static void a_killed_redis_loses_what_is_under_way(void **state)
+{
+    enum { MANY = 1000 };
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    struct ask *asks = calloc(MANY, sizeof(*asks));
+    redis_freeze(&f->redis);
+    for (unsigned i = 0; i < MANY; i++)
+        ASK(rig, &asks[i], "PING");
+    RIG_UNTIL(rig, asks[0].command.sent_ns);
+    redis_kill(&f->redis);
+    rig_until_closed(rig);
+    assert_int_equal(rig->why, CONN_END_GONE);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(asks[i].done, 1);
+        assert_int_equal(asks[i].outcome, L2_LOST);
+    }
+    free(asks);
+}
+
+static void a_connection_killed_by_redis_is_over(void **state)
+{
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    redis_ask(&f->redis, "CLIENT KILL TYPE normal SKIPME yes");
+    rig_expect_end(rig, CONN_END_GONE, "closed by the other side");
+}
+
+static void what_the_kernel_has_not_got_is_told_apart(void **state)
+{
+    enum { BYTES = 30 << 20 };
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    char *value = malloc(BYTES + 1);
+    struct ask big, late;
+    memset(value, 'x', BYTES);
+    value[BYTES] = 0;
+    redis_freeze(&f->redis);
+    ASK(rig, &big, "SET", "big", value);
+    RIG_UNTIL(rig, big.command.sent_ns);
+    ASK(rig, &late, "PING");
+    loop_run_once(rig->loop);
+    loop_run_once(rig->loop);
+    conn_close(rig->conn);
+    assert_int_equal(big.done + late.done, 0); /* never from inside */
+    rig_until_closed(rig);
+    assert_int_equal(big.outcome, L2_LOST);
+    assert_int_equal(late.outcome, L2_UNSENT);
+    assert_int_equal(late.command.sent_ns, 0);
+    free(value);
+}
+
+static void nothing_is_taken_after_the_end(void **state)
+{
+    struct rig *rig = connected(state);
+    struct ask a, b;
+    ASK(rig, &a, "PING");
+    conn_close(rig->conn);
+    assert_int_equal(ask_in(rig, &b, NS_PER_S, "PING", (char *)NULL), CONN_E_NOT_READY);
+    rig_until_closed(rig);
+    assert_int_equal(a.outcome, L2_UNSENT);
+}
+
+static void close_from_inside(struct l2_command *command, const struct l2_reply *reply,
+                              enum l2_outcome outcome)
+{
+    struct chain *chain = CONTAINER_OF(command, struct chain, ask.command);
+    chain->left--;
+    conn_close(chain->rig->conn);
+}
+
+static void a_connection_may_be_closed_from_an_answer(void **state)
+{
+    struct rig *rig = connected(state);
+    struct chain chain = {.rig = rig, .left = 1};
+    struct ask after;
+    chain.ask.argv[0] = slice_text("PING");
+    chain.ask.command = (struct l2_command){
+        .argv = chain.ask.argv, .count = 1, .deadline_ns = UINT64_MAX, .done = close_from_inside};
+    assert_int_equal(conn_issue(rig->conn, &chain.ask.command), 0);
+    ASK(rig, &after, "PING");
+    rig_expect_end(rig, CONN_END_CLOSED, "by us");
+    assert_int_equal(chain.left, 0);
+    assert_int_equal(after.outcome, L2_LOST); /* its answer lay there, and was not looked at any more */
+}
+
+/* ======= through a bad network ======= */
+
+static void a_network_that_swallows_everything_does_not_keep_us_waiting(void **state)
+{
+    struct rig *rig = proxied(state, true);
+    struct fixture *f = *state;
+    struct ask a;
+    proxy_tell(&f->proxy, "hold down");
+    assert_int_equal(ask_in(rig, &a, 20 * NS_PER_MS, "SET", "k", "v", (char *)NULL), 0);
+    rig_expect_end(rig, CONN_END_TIMEOUT, "in time");
+    assert_int_equal(a.outcome, L2_LOST);
+    assert_string_equal(redis_ask(&f->redis, "GET k"), "v"); /* lost is not undone */
+}
+
+static void a_cut_connection_is_over(void **state)
+{
+    struct rig *rig = proxied(state, true);
+    struct fixture *f = *state;
+    proxy_tell(&f->proxy, "cut");
+    rig_expect_end(rig, CONN_END_GONE, "reset");
+}
+
+/* Why sessions exist (F7): closing does not call back what is on its way. */
+static void what_a_network_holds_arrives_after_we_have_left(void **state)
+{
+    struct rig *rig = proxied(state, true);
+    struct fixture *f = *state;
+    struct ask a;
+    proxy_tell(&f->proxy, "hold up");
+    assert_int_equal(ask_in(rig, &a, 20 * NS_PER_MS, "SET", "k", "zombie", (char *)NULL), 0);
+    rig_expect_end(rig, CONN_END_TIMEOUT, "in time");
+    assert_true(proxy_count(&f->proxy).held > 0);
+    assert_string_equal(redis_ask(&f->redis, "GET k"), "$-1");
+    proxy_tell(&f->proxy, "release up");
+    while (strcmp(redis_ask(&f->redis, "EXISTS k"), ":1") != 0)
+        ;
+    assert_string_equal(redis_ask(&f->redis, "GET k"), "zombie");
+}
+
+static void a_slow_network_is_only_slow(void **state)
+{
+    struct rig *rig = proxied(state, true);
+    struct fixture *f = *state;
+    proxy_tell(&f->proxy, "delay both 5");
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT_STATUS(rig, "PONG", "PING");
+}
+
+static void a_door_that_opens_again_is_found_again(void **state)
+{
+    struct rig *rig = proxied(state, true);
+    struct fixture *f = *state;
+    proxy_tell(&f->proxy, "refuse");
+    proxy_tell(&f->proxy, "cut");
+    rig_until_closed(rig);
+    rig_dial(rig, "redis://127.0.0.1:%u", f->proxy.port);
+    rig_expect_end(rig, CONN_END_NO_CONNECT, "refused");
+    proxy_tell(&f->proxy, "accept");
+    rig_dial(rig, "redis://127.0.0.1:%u", f->proxy.port);
+    rig_until_ready(rig);
+}
+
+static void a_killed_redis_is_found_again(void **state)
+{
+    struct rig *rig = connected(state);
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        redis_kill(&f->redis);
+        rig_until_closed(rig);
+        redis_start(&f->redis);
+        rig_dial(rig, "redis://127.0.0.1:%u", f->redis.port);
+        rig_until_ready(rig);
+        EXPECT_STATUS(rig, "PONG", "PING");
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(it_is_reached_by_socket_by_number_and_by_name),
+        CASE(user_password_database_and_name_are_given),
+        CASE(a_password_without_a_user_is_for_the_default_one),
+        CASE(a_wrong_password_is_said_without_saying_it),
+        CASE(a_missing_password_is_said),
+        CASE(a_redis_that_quotes_the_password_is_not_quoted),
+        CASE(a_database_that_is_not_there_is_said),
+        CASE(a_redis_that_keeps_client_and_ping_from_us_is_fine),
+        CASE(a_full_redis_is_said),
+        CASE(a_closed_door_is_said_at_once),
+        CASE(a_name_without_an_address_is_said),
+        CASE(closing_while_a_name_is_asked_for_is_fine),
+        CASE(a_redis_that_stands_still_does_not_keep_us_waiting),
+        CASE(commands_are_answered_in_order_and_leave_together),
+        CASE(the_moment_of_sending_is_known),
+        CASE(an_error_of_redis_is_an_answer),
+        CASE(keys_with_any_bytes_in_them_stay_what_they_are),
+        CASE(a_value_of_megabytes_goes_and_comes),
+        CASE(a_command_may_be_issued_from_the_answer_of_another),
+        CASE(no_more_commands_than_the_limit_are_under_way),
+        CASE(no_more_bytes_than_the_limit_are_under_way),
+        CASE(a_reply_over_the_limit_ends_the_connection),
+        CASE(a_command_past_its_deadline_ends_the_connection),
+        CASE(an_answer_that_came_while_we_slept_counts),
+        CASE(a_killed_redis_loses_what_is_under_way),
+        CASE(a_connection_killed_by_redis_is_over),
+        CASE(what_the_kernel_has_not_got_is_told_apart),
+        CASE(nothing_is_taken_after_the_end),
+        CASE(a_connection_may_be_closed_from_an_answer),
+        CASE(a_network_that_swallows_everything_does_not_keep_us_waiting),
+        CASE(a_cut_connection_is_over),
+        CASE(what_a_network_holds_arrives_after_we_have_left),
+        CASE(a_slow_network_is_only_slow),
+        CASE(a_door_that_opens_again_is_found_again),
+        CASE(a_killed_redis_is_found_again),
+    };
+    have_redis = redis_installed();
+    if (!have_redis)
+        print_message("# no redis-server is installed: what needs one is skipped\n");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
