@@ -123,6 +123,14 @@ size_t l2_tail_encode(void *ret, const struct l2_entry *e, uint32_t compress_min
     return (size_t)(at - tail);
 }
 
+void l2_record_seal(void *record, size_t size, struct slice key)
+{
+    uint8_t *bytes = record;
+    CHECK(size >= L2_RECORD_HEAD_BYTES);
+    uint32_t check = check_of(key, bytes + L2_RECORD_AT_ID, size - L2_RECORD_AT_ID);
+    put_number(bytes + L2_RECORD_AT_CHECK, check, 4);
+}
+
 /* ======= reading ======= */
 
 bool l2_record_peek(struct slice head, struct l2_record *ret)
