@@ -1,0 +1,132 @@
+/* Tenants, listings and documents: what a connection may see, and what it may not. */
+#include "support/session_rig.h"
+
+/* ======= tenants ======= */
+
+static void a_bound_connection_names_only_its_own_keys(void **state)
+{
+    struct fixture *f = *state;
+    struct slice foreign = S("acmex:1");
+    assert_int_equal(set(f, "acme:1", "v", NULL), STATUS_OK);
+    assert_int_equal(get(f, "acme:1").status, STATUS_HIT);
+    assert_int_equal(set(f, "other:1", "v", NULL), STATUS_DENIED);
+    assert_int_equal(get(f, "acme").status, STATUS_DENIED);
+    SAY(f, touch, .keys = {1, &foreign});
+    assert_int_equal(expect_outcome(f).status, STATUS_DENIED);
+    SAY(f, invalidate, .keys = {1, &foreign});
+    expect_status(f, STATUS_DENIED);
+    SAY(f, invalidate, .prefixes = {1, &foreign});
+    expect_status(f, STATUS_DENIED);
+    SAY(f, explain, .key = foreign);
+    expect_status(f, STATUS_DENIED);
+    SAY(f, keys, .prefix = foreign);
+    expect_status(f, STATUS_DENIED);
+}
+
+static void tags_of_two_tenants_are_two_tags(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tag = S("t"), long_name = S("acme:t");
+    int unbound = connect_session(f), bound = f->fd;
+    set(f, "acme:1", "v", "t");
+    f->fd = unbound;
+    greet_as(f, "", 0);
+    SAY(f, invalidate, .tags = {1, &tag});
+    expect_status(f, STATUS_OK);
+    f->fd = bound;
+    assert_int_equal(get(f, "acme:1").status, STATUS_HIT);
+    f->fd = unbound;
+    SAY(f, invalidate, .tags = {1, &long_name});
+    expect_status(f, STATUS_OK);
+    assert_int_equal(get(f, "acme:1").status, STATUS_MISS);
+    close(bound);
+}
+
+static void everything_of_a_bound_connection_is_the_tenants(void **state)
+{
+    struct fixture *f = *state;
+    int unbound = connect_session(f), bound = f->fd;
+    set(f, "acme:1", "v", NULL);
+    f->fd = unbound;
+    greet_as(f, "", 0);
+    set(f, "other:1", "v", NULL);
+    f->fd = bound;
+    SAY(f, invalidate, .flags = WIRE_INVALIDATE_ALL);
+    expect_status(f, STATUS_OK);
+    assert_int_equal(get(f, "acme:1").status, STATUS_MISS);
+    f->fd = unbound;
+    assert_int_equal(get(f, "other:1").status, STATUS_HIT);
+    close(bound);
+}
+
+static void a_tenant_has_no_colon(void **state)
+{
+    struct fixture *f = *state;
+    SAY(f, hello, .version_min = 1, .version_max = 1, .tenant = S("a:b"));
+    expect_status(f, STATUS_BAD_REQUEST);
+}
+
+/* ======= looking in ======= */
+
+static void keys_are_listed_page_by_page(void **state)
+{
+    struct fixture *f = *state;
+    char key[20];
+    unsigned seen = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(key, sizeof(key), "%s:%u", i % 2 ? "odd" : "even", i);
+        set(f, key, "v", NULL);
+    }
+    char cursor[WIRE_TOKEN_MAX];
+    struct wire_page page = {0};
+    do {
+        SAY(f, keys, .cursor = slice_of(cursor, page.cursor.size), .prefix = S("odd:"), .limit = 2);
+        page = expect_page(f);
+        assert_true(page.held.count <= 2);
+        seen += page.held.count;
+        memcpy(cursor, page.cursor.data, page.cursor.size);
+    } while (page.cursor.size);
+    assert_int_equal(seen, 5);
+}
+
+static void a_cursor_of_another_shape_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    SAY(f, keys, .cursor = S("abc"));
+    expect_status(f, STATUS_BAD_REQUEST);
+}
+
+static void documents_come_from_the_host(void **state)
+{
+    struct fixture *f = *state;
+    say_stats(f, &(struct wire_stats){});
+    assert_slice(expect_document(f).json, "{\"kind\":0,\"key\":\"\",\"status\":-1}");
+}
+
+static void explain_waits_for_a_slow_tier(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "k", "v", NULL);
+    f->l1.ops.drop(&f->l1.tier, S("k"), 0, 0);
+    f->warm.slow = true;
+    SAY(f, explain, .key = S("k"));
+    while (!f->warm.waiting_count)
+        loop_run_once(f->loop);
+    table_tier_land(&f->warm);
+    assert_slice(expect_document(f).json, "{\"kind\":2,\"key\":\"k\",\"status\":1}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOUND(a_bound_connection_names_only_its_own_keys),
+        BOUND(tags_of_two_tenants_are_two_tags),
+        BOUND(everything_of_a_bound_connection_is_the_tenants),
+        CONNECTED(a_tenant_has_no_colon),
+        GREETED(keys_are_listed_page_by_page),
+        GREETED(a_cursor_of_another_shape_is_refused),
+        GREETED(documents_come_from_the_host),
+        GREETED(explain_waits_for_a_slow_tier),
+    };
+    return cmocka_run_group_tests_name("session_look", tests, NULL, NULL);
+}
