@@ -352,7 +352,8 @@ static void on_transport_ended(void *user, enum transport_end why, const char *d
                                          [TRANSPORT_TLS] = CONN_END_TLS};
     struct conn *c = user;
     char hinted[SENTENCE_BYTES];
-    snprintf(hinted, sizeof(hinted), "%s%s", detail, c->state == GREETING ? greet_hint(c->setup.url) : "");
+    bool hung_up = c->state == GREETING && why == TRANSPORT_GONE;
+    snprintf(hinted, sizeof(hinted), "%s%s", detail, hung_up ? greet_hint(c->setup.url) : "");
     end(c, whys[why], hinted);
 }
 

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "l2/conn.h"
-#include "support/redis.h"
+#include "redis.h"
 
 enum { RIG_TEXT = 512, RIG_ARGUMENTS = 8, RIG_PATIENT_S = 20 };
 

@@ -38,6 +38,11 @@ bool redis_installed(void)
     return false;
 }
 
+bool redis_has_tls(void)
+{
+    return system("ldd \"$(command -v redis-server)\" 2>/dev/null | grep -q libssl") == 0;
+}
+
 unsigned free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -15,6 +15,7 @@ struct redis {
 
 /* Is there a redis-server at all?  Tests skip when not. */
 bool redis_installed(void);
+bool redis_has_tls(void); /* one that was built with it */
 
 /* A port of loopback that nobody had a moment ago. */
 unsigned free_port(void);
