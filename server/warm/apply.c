@@ -1,29 +1,15 @@
-/* A batch becomes one transaction: effects, floors and the number of the last change in it (I6), or nothing. */
+/* A batch becomes one transaction: effects, floors and the number of the last change in it (I6), or nothing.
+ *
+ * Within it the order is the databases' own, since changes of different keys do not see each other and a half-done
+ * transaction nobody sees: see env_append. */
 #include "warm/writer_inside.h"
 
+#include <stdlib.h>
 #include "base/check.h"
 
 static uint64_t higher(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
-}
-
-static int apply_put(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
-                     struct tally *tally)
-{
-    if (!with_puts) {
-        tally->puts_dropped++;
-        return env_drop(t, op->hash, w->state.epoch, UINT64_MAX); /* the half that is never dropped */
-    }
-    tally->puts++;
-    return env_put(t, op->sequence, op->hash, slice_of(op->bytes, op->size));
-}
-
-static int apply_drop(struct writer *w, struct env_txn *t, const struct op *op, struct tally *tally)
-{
-    int rc = env_drop(t, op->hash, w->state.epoch, op->v);
-    tally->deletes += rc == 0;
-    return rc;
 }
 
 static int apply_hot(struct env_txn *t, const struct op *op, bool with_puts)
@@ -33,14 +19,21 @@ static int apply_hot(struct env_txn *t, const struct op *op, bool with_puts)
     return env_save_hot(t, (const uint64_t *)(const void *)op->bytes, op->size / (uint32_t)sizeof(uint64_t));
 }
 
-static int apply(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
-                 struct env_state *state, struct tally *tally)
+/* ======= first: in the order of changes ======= */
+
+static int note_key(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts)
 {
-    struct record_clock now = writer_clock(w);
+    w->keyed[w->keyed_count++] = (struct keyed){op->hash, op->sequence, op};
+    return op->kind == OP_PUT && with_puts ? env_append(t, op->sequence, slice_of(op->bytes, op->size)) : 0;
+}
+
+static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
+                          struct env_state *state)
+{
     switch (op->kind) {
-    case OP_PUT: return apply_put(w, t, op, with_puts, tally);
-    case OP_DROP: return apply_drop(w, t, op, tally);
-    case OP_LIFE: return env_relife(t, op->hash, op->change, &now);
+    case OP_PUT:
+    case OP_DROP:
+    case OP_LIFE: return note_key(w, t, op, with_puts);
     case OP_KILL: return env_kill(t, op->hash, op->hard_v, op->soft_v);
     case OP_HOT: return apply_hot(t, op, with_puts);
     case OP_FLOOR:
@@ -51,23 +44,91 @@ static int apply(struct writer *w, struct env_txn *t, const struct op *op, bool 
     WRONG("a change of no kind");
 }
 
+/* ======= then: in the order of hashes ======= */
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+    if (x->hash == y->hash) /* changes of one key stay in their order */
+        return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+    return x->hash < y->hash ? -1 : 1;
+}
+
+/* Without puts what is left of one is the half that is never dropped. */
+static int apply_to_name(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
+                         struct tally *tally, uint64_t *ret_old)
+{
+    struct record_clock now;
+    int rc;
+    *ret_old = 0;
+    switch (op->kind) {
+    case OP_PUT:
+        tally->puts += with_puts;
+        tally->puts_dropped += !with_puts;
+        return with_puts ? env_name(t, op->hash, op->sequence, ret_old)
+                         : env_unname(t, op->hash, w->state.epoch, UINT64_MAX, ret_old);
+    case OP_DROP:
+        rc = env_unname(t, op->hash, w->state.epoch, op->v, ret_old);
+        tally->deletes += rc == 0;
+        return rc;
+    default: now = writer_clock(w); return env_relife(t, op->hash, op->change, &now);
+    }
+}
+
+static int apply_names(struct writer *w, struct env_txn *t, bool with_puts, struct tally *tally)
+{
+    int rc = 0;
+    qsort(w->keyed, w->keyed_count, sizeof(w->keyed[0]), by_hash);
+    for (uint32_t n = 0; n < w->keyed_count && rc >= 0; n++) {
+        uint64_t old;
+        rc = apply_to_name(w, t, w->keyed[n].op, with_puts, tally, &old);
+        if (old)
+            w->old[w->old_count++] = old;
+    }
+    return rc;
+}
+
+/* ======= last: what has no name any more ======= */
+
+static int by_number(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static int forget_old(struct writer *w, struct env_txn *t)
+{
+    int rc = 0;
+    qsort(w->old, w->old_count, sizeof(w->old[0]), by_number);
+    for (uint32_t n = 0; n < w->old_count && rc >= 0; n++)
+        rc = env_forget(t, w->old[n]);
+    return rc;
+}
+
+/* ======= all of it ======= */
+
 /* Changes below the floor are overtaken by it: whatever they were about is dead. */
 static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct env_state *state,
                      struct tally *tally)
 {
-    LIST_FOR(node, &w->taken)
+    int rc = 0;
+    w->keyed_count = w->old_count = 0;
+    LIST_FOR(node, &w->batch)
     {
         const struct op *op = CONTAINER_OF(node, struct op, node);
-        int rc = op->sequence < state->dead_below ? 0 : apply(w, t, op, with_puts, state, tally);
+        rc = op->sequence < state->dead_below ? 0 : apply_in_order(w, t, op, with_puts, state);
         if (rc < 0)
             return rc;
         state->applied = op->sequence;
     }
     state->applied = higher(state->applied, state->dead_below); /* the floor is a change itself */
-    return env_save(t, state);
+    rc = apply_names(w, t, with_puts, tally);
+    if (rc >= 0)
+        rc = forget_old(w, t);
+    return rc < 0 ? rc : env_save(t, state);
 }
 
-int apply_taken(struct writer *w, bool with_puts, struct tally *ret)
+int apply_batch(struct writer *w, bool with_puts, struct tally *ret)
 {
     struct env_state next = w->state;
     struct env_txn t;

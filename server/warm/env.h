@@ -76,7 +76,8 @@ uint64_t env_last_sequence(struct env *env);
 
 struct env_txn {
     struct env *env;
-    void *handle; /* MDB_txn */
+    void *handle;                  /* MDB_txn */
+    void *append, *names, *forget; /* MDB_cursor, each where the last call left it */
 };
 int env_begin(struct env *env, struct env_txn *ret);
 int env_commit(struct env_txn *t); /* on failure all of it is gone */
@@ -87,6 +88,13 @@ int env_save(struct env_txn *t, const struct env_state *state);
 int env_put(struct env_txn *t, uint64_t sequence, uint64_t hash, struct slice record);
 /* Removes the record of a hash unless its position in `epoch` is v or newer. */
 int env_drop(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v);
+/* The parts of the two above, for many changes at once: first append in the order of sequences, then name and unname
+ * in the order of hashes, then forget the old records in the order of theirs.  So each part walks through its tree
+ * once and finds most of what it wants on the page where it is. */
+int env_append(struct env_txn *t, uint64_t sequence, struct slice record);
+int env_name(struct env_txn *t, uint64_t hash, uint64_t sequence, uint64_t *ret_old); /* 0: none */
+int env_unname(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v, uint64_t *ret_old);
+int env_forget(struct env_txn *t, uint64_t sequence);
 /* Removes one record, if it is still the one of its hash or nobody's. */
 int env_erase(struct env_txn *t, uint64_t sequence);
 int env_relife(struct env_txn *t, uint64_t hash, struct record_change change, const struct record_clock *now);
@@ -107,6 +115,9 @@ int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count, const str
                 void *user, uint32_t *ret_changed);
 /* Hard and soft position of the kill of a name, 0 when there is none. */
 int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64_t *ret_soft_v);
+/* A name's hash without the number of its partition; the smallest ones are not hashes but floors. */
+#define ENV_NAME_MASK (UINT64_MAX >> 6)
+enum { ENV_FLOOR_NAMES = 4 };
 /* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends. */
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count);
 

@@ -11,17 +11,39 @@ int env_begin(struct env *env, struct env_txn *ret)
 {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
-    *ret = (struct env_txn){env, txn};
+    *ret = (struct env_txn){.env = env, .handle = txn};
     return env_answer(rc);
+}
+
+static void close_cursors(struct env_txn *t)
+{
+    void **all[] = {&t->append, &t->names, &t->forget};
+    for (unsigned n = 0; n < COUNT_OF(all); n++) {
+        if (*all[n])
+            mdb_cursor_close(*all[n]);
+        *all[n] = NULL;
+    }
+}
+
+static int open_cursor(struct env_txn *t, MDB_dbi dbi, void **cursor)
+{
+    MDB_cursor *opened;
+    if (*cursor)
+        return 0;
+    int rc = mdb_cursor_open(t->handle, dbi, &opened);
+    *cursor = rc == 0 ? opened : NULL;
+    return rc;
 }
 
 int env_commit(struct env_txn *t)
 {
+    close_cursors(t);
     return env_answer(mdb_txn_commit(t->handle));
 }
 
 void env_abort(struct env_txn *t)
 {
+    close_cursors(t);
     mdb_txn_abort(t->handle);
 }
 
@@ -40,21 +62,104 @@ static int remove_pair(struct env_txn *t, uint64_t hash, uint64_t sequence)
     return rc ? rc : none_is_fine(mdb_del(t->handle, t->env->i, &index, NULL));
 }
 
+/* ---- many at once: see env.h ---- */
+
+int env_append(struct env_txn *t, uint64_t sequence, struct slice record)
+{
+    uint64_t place = htobe64(sequence);
+    MDB_val key = val(&place, sizeof(place)), data = val(record.data, record.size);
+    int rc = open_cursor(t, t->env->v, &t->append);
+    return env_answer(rc ? rc : mdb_cursor_put(t->append, &key, &data, MDB_APPEND));
+}
+
+static int sequence_in(const MDB_val *data, uint64_t *ret)
+{
+    if (data->mv_size != sizeof(*ret))
+        return MDB_CORRUPTED;
+    memcpy(ret, data->mv_data, sizeof(*ret));
+    return 0;
+}
+
+int env_name(struct env_txn *t, uint64_t hash, uint64_t sequence, uint64_t *ret_old)
+{
+    MDB_val key = val(&hash, sizeof(hash)), at = val(&sequence, sizeof(sequence)), old = at;
+    *ret_old = 0;
+    int rc = open_cursor(t, t->env->i, &t->names);
+    if (rc == 0)
+        rc = mdb_cursor_put(t->names, &key, &old, MDB_NOOVERWRITE);
+    if (rc != MDB_KEYEXIST)
+        return env_answer(rc);
+    rc = sequence_in(&old, ret_old);
+    return env_answer(rc ? rc : mdb_cursor_put(t->names, &key, &at, MDB_CURRENT));
+}
+
+static int is_newer(struct env_txn *t, uint64_t sequence, uint64_t epoch, uint64_t v, bool *ret)
+{
+    struct record r;
+    MDB_val data;
+    *ret = false;
+    if (v == UINT64_MAX)
+        return 0;
+    int rc = env_find_record(t->env, t->handle, sequence, &data);
+    if (rc == 0)
+        *ret = record_decode_unchecked(slice_of(data.mv_data, data.mv_size), &r) && r.entry.epoch == epoch &&
+               r.entry.v >= v;
+    return none_is_fine(rc);
+}
+
+int env_unname(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v, uint64_t *ret_old)
+{
+    MDB_val key = val(&hash, sizeof(hash)), data;
+    bool newer = false;
+    *ret_old = 0;
+    int rc = open_cursor(t, t->env->i, &t->names);
+    if (rc == 0)
+        rc = mdb_cursor_get(t->names, &key, &data, MDB_SET);
+    if (rc == 0)
+        rc = sequence_in(&data, ret_old);
+    if (rc == 0)
+        rc = is_newer(t, *ret_old, epoch, v, &newer);
+    if (rc == 0 && !newer)
+        rc = mdb_cursor_del(t->names, 0);
+    if (rc || newer)
+        *ret_old = 0;
+    return newer ? ENV_NONE : env_answer(rc);
+}
+
+int env_forget(struct env_txn *t, uint64_t sequence)
+{
+    uint64_t place = htobe64(sequence);
+    MDB_val key = val(&place, sizeof(place)), data;
+    int rc = open_cursor(t, t->env->v, &t->forget);
+    if (rc == 0)
+        rc = mdb_cursor_get(t->forget, &key, &data, MDB_SET);
+    if (rc == 0)
+        rc = mdb_cursor_del(t->forget, 0);
+    return env_answer(none_is_fine(rc));
+}
+
+/* ---- one by one ---- */
+
+static int forget_if(struct env_txn *t, int rc, uint64_t sequence)
+{
+    int forgotten = rc == 0 && sequence ? env_forget(t, sequence) : 0;
+    return forgotten < 0 ? forgotten : rc;
+}
+
 int env_put(struct env_txn *t, uint64_t sequence, uint64_t hash, struct slice record)
 {
-    uint64_t old, place = htobe64(sequence);
-    MDB_val key = val(&place, sizeof(place)), data = val(record.data, record.size);
-    int rc = env_find(t->env, t->handle, hash, &old);
+    uint64_t old = 0;
+    int rc = env_append(t, sequence, record);
     if (rc == 0)
-        rc = remove_pair(t, hash, old);
-    rc = none_is_fine(rc);
-    if (rc == 0)
-        rc = mdb_put(t->handle, t->env->v, &key, &data, MDB_APPEND);
-    if (rc == 0) {
-        MDB_val index = val(&hash, sizeof(hash)), at = val(&sequence, sizeof(sequence));
-        rc = mdb_put(t->handle, t->env->i, &index, &at, 0);
-    }
-    return env_answer(rc);
+        rc = env_name(t, hash, sequence, &old);
+    return forget_if(t, rc, old);
+}
+
+int env_drop(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v)
+{
+    uint64_t old;
+    int rc = env_unname(t, hash, epoch, v, &old);
+    return forget_if(t, rc, old);
 }
 
 /* The record a hash names.  MDB_NOTFOUND also when i names one that is not there. */
@@ -62,19 +167,6 @@ static int find_both(struct env_txn *t, uint64_t hash, uint64_t *ret_sequence, M
 {
     int rc = env_find(t->env, t->handle, hash, ret_sequence);
     return rc ? rc : env_find_record(t->env, t->handle, *ret_sequence, ret);
-}
-
-int env_drop(struct env_txn *t, uint64_t hash, uint64_t epoch, uint64_t v)
-{
-    uint64_t sequence;
-    struct record r;
-    MDB_val data;
-    int rc = find_both(t, hash, &sequence, &data);
-    if (rc)
-        return env_answer(rc);
-    bool newer = record_decode_unchecked(slice_of(data.mv_data, data.mv_size), &r) &&
-                 r.entry.epoch == epoch && r.entry.v >= v;
-    return newer ? ENV_NONE : env_answer(remove_pair(t, hash, sequence));
 }
 
 /* `hash` of the record at `sequence` is believed only if i agrees. */
@@ -127,31 +219,72 @@ int env_relife(struct env_txn *t, uint64_t hash, struct record_change change, co
 
 /* ======= from the front ======= */
 
-static int evict_one(struct env_txn *t, uint64_t below)
+enum { EVICT_MAX = 1024 }; /* records in one call at most */
+
+struct front {
+    struct front_record {
+        uint64_t hash, sequence;
+    } list[EVICT_MAX];
+    uint32_t count;
+};
+
+static int find_front(struct env_txn *t, uint32_t count, uint64_t below, struct front *f)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
+    struct record r;
     int rc = mdb_cursor_open(t->handle, t->env->v, &cursor);
     if (rc)
         return rc;
     rc = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+    while (rc == 0 && f->count < count && env_sequence_of(&key) < below) {
+        bool known = record_decode_unchecked(slice_of(data.mv_data, data.mv_size), &r);
+        f->list[f->count++] = (struct front_record){known ? r.entry.key_hash : 0, env_sequence_of(&key)};
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
     mdb_cursor_close(cursor);
-    if (rc)
-        return rc;
-    if (key.mv_size != sizeof(uint64_t))
-        return MDB_CORRUPTED;
-    uint64_t sequence = env_sequence_of(&key);
-    return sequence < below ? remove_record(t, sequence, &data) : MDB_NOTFOUND;
+    return none_is_fine(rc);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct front_record *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* Only if it names that record and not a newer one. */
+static int unname_exactly(struct env_txn *t, const struct front_record *r)
+{
+    MDB_val key = val(&r->hash, sizeof(r->hash)), data;
+    uint64_t named;
+    int rc = mdb_cursor_get(t->names, &key, &data, MDB_SET);
+    if (rc == 0)
+        rc = sequence_in(&data, &named);
+    if (rc == 0 && named == r->sequence)
+        rc = mdb_cursor_del(t->names, 0);
+    return none_is_fine(rc);
+}
+
+static int remove_front(struct env_txn *t, struct front *f)
+{
+    int rc = open_cursor(t, t->env->i, &t->names);
+    for (uint32_t n = 0; n < f->count && rc == 0; n++) /* by sequence still */
+        rc = env_forget(t, f->list[n].sequence) < 0 ? MDB_MAP_FULL : 0;
+    qsort(f->list, f->count, sizeof(f->list[0]), by_hash);
+    for (uint32_t n = 0; n < f->count && rc == 0; n++)
+        rc = unname_exactly(t, &f->list[n]);
+    return rc;
 }
 
 int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_evicted)
 {
-    int rc = 0;
-    for (*ret_evicted = 0; *ret_evicted < count && rc == 0;) {
-        rc = evict_one(t, below);
-        *ret_evicted += rc == 0;
-    }
-    return rc == MDB_NOTFOUND ? 0 : env_answer(rc);
+    struct front f;
+    f.count = 0;
+    int rc = find_front(t, count < EVICT_MAX ? count : EVICT_MAX, below, &f);
+    if (rc == 0 && f.count > 0)
+        rc = remove_front(t, &f);
+    *ret_evicted = f.count;
+    return env_answer(rc);
 }
 
 /* ======= inspection ======= */
@@ -257,7 +390,8 @@ static bool is_past(const MDB_val *key, const MDB_val *data, uint64_t v)
     if (key->mv_size != sizeof(name))
         return false;
     memcpy(&name, key->mv_data, sizeof(name));
-    return env_kill_of(name, data, &kill) && kill.hard_v <= v && kill.soft_v <= v;
+    return (name & ENV_NAME_MASK) >= ENV_FLOOR_NAMES && env_kill_of(name, data, &kill) && kill.hard_v <= v &&
+           kill.soft_v <= v;
 }
 
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count)

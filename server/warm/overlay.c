@@ -70,9 +70,13 @@ struct op *overlay_find(const struct overlay *o, enum op_class class, uint64_t h
 void overlay_insert(struct overlay *o, struct op *op)
 {
     struct op **link = link_of(o, op->class, op->hash);
-    if (*link)
-        overlay_remove(o, *link);
-    link = link_of(o, op->class, op->hash);
+    struct op *old = *link;
+    if (old) {
+        *link = old->chain;
+        old->chain = NULL;
+        old->in_table = false;
+        o->count--;
+    }
     op->chain = *link;
     *link = op;
     op->in_table = true;

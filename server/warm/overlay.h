@@ -6,7 +6,8 @@
  * way.
  *
  * Bound: OVERLAY_MAX changes; one more and the tier collapses to a floor (warm.c).
- * Thread rule: the table belongs to the loop thread; a change's `place` and list node to the writer's lock. */
+ * Thread rule: the table belongs to the loop thread; the list node of a change to whoever has the list; all else of
+ * it is not changed after it was handed to the writer. */
 #ifndef LARDER_WARM_OVERLAY_H
 #define LARDER_WARM_OVERLAY_H
 
@@ -19,7 +20,6 @@ enum { OVERLAY_MAX = 1000000 };
 
 enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_FLOOR, OP_HOT };
 enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_FLOOR, OP_OF_HOT };
-enum op_place { OP_WAITING, OP_TAKEN, OP_LINGERING };
 /* What the runtime page holds for a change, or would have to hold to make it survive kill -9. */
 enum op_cover { COVER_NONE, COVER_SOFT, COVER_HARD };
 
@@ -32,8 +32,7 @@ struct op {
     enum op_kind kind;
     enum op_class class;
     enum op_cover need, cover;
-    enum op_place place; /* no bit field: its neighbours belong to another thread */
-    bool in_table;
+    bool in_table, lingering;    /* the loop thread's */
     uint64_t v;                  /* DROP: spares records at v or newer */
     uint64_t hard_v, soft_v;     /* KILL, FLOOR */
     struct record_change change; /* LIFE */

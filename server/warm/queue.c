@@ -154,7 +154,7 @@ static void forget_replaced(struct warm *w, struct op *old, bool mine)
 {
     if (mine)
         op_free(w, old);
-    else if (old->place == OP_LINGERING) {
+    else if (old->lingering) {
         list_remove(&old->node);
         op_free(w, old);
     } /* else the writer has it and hands it back */
@@ -221,21 +221,29 @@ void warm_release_lingering(struct warm *w)
     }
 }
 
+static void let_linger(struct warm *w, struct op *op)
+{
+    op->lingering = true;
+    op->linger = w->tickets;
+    list_append(&w->lingering, &op->node);
+}
+
+/* The usual case is that no read is under way, and then nothing lingers. */
 static void retire(struct warm *w, struct list *finished)
 {
-    struct list *node;
-    while ((node = list_first(finished))) {
+    bool at_once = list_empty(&w->reads);
+    warm_release_lingering(w);
+    LIST_FOR_SAFE(node, finished)
+    {
         struct op *op = CONTAINER_OF(node, struct op, node);
-        list_remove(node);
-        if (!op->in_table) {
-            op_free(w, op);
+        __builtin_prefetch(CONTAINER_OF(node_next, struct op, node)); /* long out of the cache */
+        if (op->in_table && !at_once) {
+            let_linger(w, op);
             continue;
         }
-        op->place = OP_LINGERING;
-        op->linger = w->tickets;
-        list_append(&w->lingering, node);
+        overlay_remove(w->overlay, op);
+        op_free(w, op);
     }
-    warm_release_lingering(w);
 }
 
 /* A read that began before the sweep ended may bring back what the sweep removed, and keeps it in the overlay too. */

@@ -4,18 +4,26 @@
 #include "warm/writer_inside.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
+/* A transaction copies each page it touches and gives the old ones back two transactions later; a change touches two
+ * pages or so besides what it brings.  These stay well below the 15 % of the map that are kept free. */
 enum {
-    BATCH_OPS = 1000,
-    BATCH_BYTES = 1 << 20,
+    BATCH_OPS_LEAST = 1000,
+    BATCH_OPS_MOST = 65536, /* and half of the pages LMDB keeps in mind in a transaction */
+    BATCH_BYTES_MOST = 32 << 20,
+    MAP_BYTES_PER_OP = 128 << 10,
+    MAP_SHARE = 64,
+    NICE = 5, /* the loop goes first when there are fewer cores than threads */
     EVICTIONS_A_TRY = 256,
     EVICTION_TRIES = 16, /* 4,096 entries make room for the largest value, or something else is wrong */
 };
@@ -57,14 +65,14 @@ static void count_out(struct writer *w, const struct op *op)
 /* Worth waking the thread: the first change starts the clock, a full batch need not wait for it. */
 static bool is_due(const struct writer *w)
 {
-    return w->hurry || w->stopping || w->waiting_count >= BATCH_OPS || w->waiting_bytes >= BATCH_BYTES;
+    return w->hurry || w->stopping || w->waiting_count >= w->batch_ops_max ||
+           w->waiting_bytes >= w->batch_bytes_max;
 }
 
 void writer_append(struct writer *w, struct op *op)
 {
     pthread_mutex_lock(&w->lock);
     bool first = list_empty(&w->waiting), was_due = is_due(w);
-    op->place = OP_WAITING;
     list_append(&w->waiting, &op->node);
     count_in(w, op);
     if (first)
@@ -74,13 +82,18 @@ void writer_append(struct writer *w, struct op *op)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Sequences rise along the queue, and one that takes the place of another takes its sequence too. */
+static bool is_waiting(const struct writer *w, const struct op *op)
+{
+    return op->sequence > w->taken_sequence;
+}
+
 bool writer_replace(struct writer *w, struct op *old, struct op *op, bool anyway)
 {
     pthread_mutex_lock(&w->lock);
-    bool replaced = old->place == OP_WAITING && (anyway || op_may_inherit(old, op));
+    bool replaced = is_waiting(w, old) && (anyway || op_may_inherit(old, op));
     if (replaced) {
         op_inherit(old, op);
-        op->place = OP_WAITING;
         list_append(&old->node, &op->node); /* before the old one, which leaves */
         list_remove(&old->node);
         count_out(w, old);
@@ -93,7 +106,7 @@ bool writer_replace(struct writer *w, struct op *old, struct op *op, bool anyway
 bool writer_take_back(struct writer *w, struct op *old)
 {
     pthread_mutex_lock(&w->lock);
-    bool waits = old->place == OP_WAITING;
+    bool waits = is_waiting(w, old);
     if (waits) {
         list_remove(&old->node);
         count_out(w, old);
@@ -110,13 +123,22 @@ void writer_hurry(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* From the first up to `last`, behind what is in `to`; without touching those between. */
+static void move_up_to(struct list *from, struct list *last, struct list *to)
+{
+    struct list *first = from->next;
+    from->next = last->next;
+    last->next->prev = from;
+    first->prev = to->prev;
+    to->prev->next = first;
+    last->next = to;
+    to->prev = last;
+}
+
 static void move_all(struct list *from, struct list *to)
 {
-    struct list *node;
-    while ((node = list_first(from))) {
-        list_remove(node);
-        list_append(to, node);
-    }
+    if (!list_empty(from))
+        move_up_to(from, from->prev, to);
 }
 
 void writer_collapse(struct writer *w, uint64_t sequence, struct list *ret_waiting)
@@ -190,28 +212,20 @@ static void wait_until(struct writer *w, uint64_t boot_ns)
         pthread_cond_timedwait(&w->work, &w->lock, &until);
 }
 
-static void take_batch(struct writer *w)
+/* A few stores, however many they are. */
+static void take_waiting(struct writer *w)
 {
-    uint64_t bytes = 0;
-    for (unsigned n = 0; n < BATCH_OPS && bytes < BATCH_BYTES; n++) {
-        struct list *first = list_first(&w->waiting);
-        if (!first)
-            break;
-        struct op *op = CONTAINER_OF(first, struct op, node);
-        list_remove(first);
-        list_append(&w->taken, first);
-        op->place = OP_TAKEN;
-        count_out(w, op);
-        bytes += op->size;
-    }
-    if (list_empty(&w->waiting))
-        w->hurry = false;
+    if (!list_empty(&w->waiting))
+        w->taken_sequence = CONTAINER_OF(w->waiting.prev, struct op, node)->sequence;
+    move_all(&w->waiting, &w->taken);
+    w->waiting_count = w->waiting_bytes = 0;
+    w->hurry = false;
 }
 
 /* Also waits for a floor that must be committed though no change waits. */
 static bool something_to_commit(const struct writer *w)
 {
-    return !list_empty(&w->waiting) || w->floor != w->state.dead_below;
+    return !list_empty(&w->waiting) || !list_empty(&w->taken) || w->floor != w->state.dead_below;
 }
 
 /* false: stopped, and nothing is left to do. */
@@ -225,12 +239,13 @@ static bool wait_for_work(struct writer *w)
         idle_stop = w->stopping && (!some || now >= w->stop_by_ns);
         if (!some)
             w->hurry = false;
-        if (idle_stop || (some && (is_due(w) || now >= w->due_ns)) || now >= tend_at)
+        if (idle_stop || !list_empty(&w->taken) || (some && (is_due(w) || now >= w->due_ns)) ||
+            now >= tend_at)
             break;
         wait_until(w, some && w->due_ns < tend_at ? w->due_ns : tend_at);
     }
-    if (!idle_stop && (is_due(w) || clock_boot_ns() >= w->due_ns))
-        take_batch(w);
+    if (!idle_stop && list_empty(&w->taken) && (is_due(w) || clock_boot_ns() >= w->due_ns))
+        take_waiting(w);
     pthread_mutex_unlock(&w->lock);
     return !idle_stop;
 }
@@ -270,10 +285,10 @@ static uint64_t journal_end_of(const struct list *ops)
 static void succeeded(struct writer *w, const struct tally *tally)
 {
     if (w->setup.page)
-        page_forget(w->setup.page, journal_end_of(&w->taken), w->state.applied);
+        page_forget(w->setup.page, journal_end_of(&w->batch), w->state.applied);
     tend_measure(w); /* so that the figures are not older than the news */
     pthread_mutex_lock(&w->lock);
-    move_all(&w->taken, &w->finished);
+    move_all(&w->batch, &w->finished);
     w->news.committed = w->state.applied;
     w->news.failing = false;
     if (tally->puts_dropped)
@@ -307,15 +322,61 @@ static void count_failure(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* ---- the batch ---- */
+
+static void fill_batch(struct writer *w)
+{
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    struct list *last = NULL;
+    if (!list_empty(&w->batch) || list_empty(&w->taken))
+        return;
+    LIST_FOR(node, &w->taken)
+    {
+        bytes += CONTAINER_OF(node, struct op, node)->size;
+        if (last && (count == w->batch_ops || bytes > w->batch_bytes_max))
+            break;
+        last = node;
+        count++;
+    }
+    move_up_to(&w->taken, last, &w->batch);
+}
+
+/* The later half goes back to the others. */
+static void halve_batch(struct writer *w)
+{
+    struct list later;
+    uint32_t count = 0, keep = 0;
+    LIST_FOR(node, &w->batch)
+    count++;
+    list_init(&later);
+    struct list *last = &w->batch;
+    for (; keep < (count + 1) / 2; keep++)
+        last = last->next;
+    w->batch_ops = keep > 1 ? keep : 1;
+    if (keep == count)
+        return;
+    move_all(&w->batch, &later);
+    move_up_to(&later, last, &w->batch);
+    move_all(&w->taken, &later);
+    move_all(&later, &w->taken);
+}
+
+static void grow_batch(struct writer *w)
+{
+    w->batch_ops = w->batch_ops < w->batch_ops_max / 2 ? 2 * w->batch_ops : w->batch_ops_max;
+}
+
 /* Evicts and tries again as long as evicting does something. */
 static int try_with_room(struct writer *w, bool with_puts, struct tally *ret)
 {
-    int rc = apply_taken(w, with_puts, ret);
+    int rc = apply_batch(w, with_puts, ret);
     for (unsigned n = 0; n < EVICTION_TRIES && rc == ENV_FULL; n++) {
         count_failure(w);
         if (tend_evict(w, EVICTIONS_A_TRY) == 0)
             break;
-        rc = apply_taken(w, with_puts, ret);
+        halve_batch(w);
+        rc = apply_batch(w, with_puts, ret);
     }
     if (rc)
         count_failure(w);
@@ -358,9 +419,10 @@ static bool pause_after(struct writer *w, unsigned failures)
 }
 
 /* false: gave up because the daemon stops. */
-static bool commit_taken(struct writer *w)
+static bool commit_batch(struct writer *w)
 {
     struct tally tally;
+    fill_batch(w);
     for (unsigned failures = 0;; failures++) {
         write_floor(w);
         int rc = try_with_room(w, true, &tally);
@@ -372,6 +434,7 @@ static bool commit_taken(struct writer *w)
         if (!pause_after(w, failures))
             return false;
     }
+    grow_batch(w);
     judge_puts(w, &tally);
     succeeded(w, &tally);
     return true;
@@ -380,7 +443,7 @@ static bool commit_taken(struct writer *w)
 static bool is_committed(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    bool all = list_empty(&w->taken) && w->floor == w->state.dead_below;
+    bool all = list_empty(&w->taken) && list_empty(&w->batch) && w->floor == w->state.dead_below;
     pthread_mutex_unlock(&w->lock);
     return all;
 }
@@ -405,7 +468,7 @@ static bool mark_clean(struct writer *w)
 static void finish(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    bool all = list_empty(&w->waiting) && list_empty(&w->taken);
+    bool all = list_empty(&w->waiting) && list_empty(&w->taken) && list_empty(&w->batch);
     pthread_mutex_unlock(&w->lock);
     bool clean = all && mark_clean(w);
     pthread_mutex_lock(&w->lock);
@@ -417,13 +480,22 @@ static void finish(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Batches rather than turns: nobody waits for this thread but who asked for a barrier. */
+static void give_way(void)
+{
+    const struct sched_param none = {0};
+    (void)sched_setscheduler(0, SCHED_BATCH, &none);
+    (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread */
+}
+
 static void *run(void *writer)
 {
     struct writer *w = writer;
     bool go_on = true;
+    give_way();
     while (go_on && wait_for_work(w)) {
         if (!is_committed(w))
-            go_on = commit_taken(w);
+            go_on = commit_batch(w);
         if (go_on)
             tend_database(w);
     }
@@ -440,6 +512,23 @@ static void start_thread(struct writer *w)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static uint64_t within(uint64_t n, uint64_t least, uint64_t most)
+{
+    return n < least ? least : n > most ? most : n;
+}
+
+static void size_batches(struct writer *w)
+{
+    const struct warm_options *o = w->setup.options;
+    w->batch_ops_max = (uint32_t)within(o->warm_bytes / MAP_BYTES_PER_OP, BATCH_OPS_LEAST, BATCH_OPS_MOST);
+    w->batch_ops = w->batch_ops_max;
+    w->batch_bytes_max = within(o->warm_bytes / MAP_SHARE, 1, BATCH_BYTES_MOST);
+    if (w->batch_bytes_max > o->warm_queue_bytes / 2)
+        w->batch_bytes_max = o->warm_queue_bytes / 2;
+    w->keyed = must_alloc(w->batch_ops_max * sizeof(w->keyed[0]));
+    w->old = must_alloc(w->batch_ops_max * sizeof(w->old[0]));
+}
+
 struct writer *writer_create(const struct writer_setup *setup)
 {
     struct writer *w = must_alloc(sizeof(*w));
@@ -451,6 +540,8 @@ struct writer *writer_create(const struct writer_setup *setup)
     list_init(&w->waiting);
     list_init(&w->finished);
     list_init(&w->taken);
+    list_init(&w->batch);
+    size_batches(w);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -466,11 +557,14 @@ struct writer *writer_create(const struct writer_setup *setup)
 struct writer *writer_destroy(struct writer *w, struct list *ret_left)
 {
     pthread_join(w->thread, NULL);
+    move_all(&w->batch, ret_left);
     move_all(&w->taken, ret_left);
     move_all(&w->waiting, ret_left);
     move_all(&w->finished, ret_left);
     pthread_cond_destroy(&w->work);
     pthread_mutex_destroy(&w->lock);
+    free(w->keyed);
+    free(w->old);
     free(w);
     return NULL;
 }

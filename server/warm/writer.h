@@ -1,11 +1,12 @@
 /* The warm thread: the only one with LMDB write transactions.
  *
  * The loop thread appends changes to `waiting` and may replace or take back one as long as it waits; the warm
- * thread takes a batch, commits it, and hands it back; only the loop thread frees.  A batch whose commit failed
- * stays taken and is tried again until it succeeds: first after evicting from the front, then without its puts, then
- * with growing pauses.  So the order of changes is never broken and a removal is never lost.
+ * thread takes all of them, commits them batch by batch, and hands them back; only the loop thread frees.  A batch
+ * whose commit failed is tried again until it succeeds: first with half of it after evicting from the front, then
+ * without its puts, then with growing pauses.  So the order of changes is never broken and a removal is never lost.
  *
- * Bounds: a batch is BATCH_OPS changes or BATCH_BYTES (1 MiB: about a millisecond of writing), one change at least. */
+ * Bounds: a batch is as large as the queue has become meanwhile, which is what makes a busy writer faster, but at
+ * most what cannot use up the free part of the map in one transaction (writer.c), one change at least. */
 #ifndef LARDER_WARM_WRITER_H
 #define LARDER_WARM_WRITER_H
 

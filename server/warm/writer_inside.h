@@ -29,6 +29,7 @@ struct writer {
     /* under the lock */
     struct list waiting, finished;
     uint64_t waiting_count, waiting_bytes;
+    uint64_t taken_sequence;  /* changes up to here wait no more */
     struct sweep_mark newest; /* change ever appended, and kill among them */
     uint64_t due_ns;          /* when what waits must be committed */
     uint64_t floor;           /* everything of a lower sequence is dead */
@@ -37,7 +38,16 @@ struct writer {
     struct writer_news news;
     struct writer_figures figures;
     /* the warm thread's own */
-    struct list taken;
+    struct list taken; /* no more to be replaced; in the order of changes, `batch` before it */
+    struct list batch; /* the next transaction */
+    uint32_t batch_ops, batch_ops_max;
+    uint64_t batch_bytes_max;
+    struct keyed {
+        uint64_t hash, sequence;
+        const struct op *op;
+    } * keyed;     /* the changes of keys in the batch */
+    uint64_t *old; /* records that have no name any more */
+    uint32_t keyed_count, old_count;
     struct env_state state; /* as committed */
     unsigned puts_failed;   /* batches in a row that lost their puts */
     struct tend tend;
@@ -49,11 +59,11 @@ struct writer {
 struct record_clock writer_clock(const struct writer *w);
 void writer_tell(struct writer *w); /* that there is news */
 
-/* apply.c: one transaction with all that is taken. */
+/* apply.c: one transaction with the whole batch. */
 struct tally {
     uint64_t puts, puts_dropped, deletes;
 };
-int apply_taken(struct writer *w, bool with_puts, struct tally *ret);
+int apply_batch(struct writer *w, bool with_puts, struct tally *ret);
 
 /* tend.c: room, expiry, kills; each step a small transaction of its own. */
 uint32_t tend_evict(struct writer *w, uint32_t count);
