@@ -12,6 +12,8 @@
  *   - what is queued after the mark is a change newer than all those kills, or a fill or an older entry with a new
  *     life, and those were judged against the exact map, which still has them, in the turn in which they are queued;
  *   - reads under way when the pass ends, and changes that linger for them, are counted by the loop (warm_swept_v).
+ * Names that are floors (ENV_FLOOR_NAMES) stay for ever.  With more than one partition positions cannot be compared
+ * and there must be a mark for each.
  * Entries carried up into L1 before the pass ended are L1's: it sweeps for itself. */
 #include "warm/writer_inside.h"
 
@@ -119,7 +121,7 @@ static enum verdict worse(enum verdict a, enum verdict b)
 }
 
 /* A kill that cannot be read any more kills: its position may have been any. */
-static enum verdict judge_name(struct env_txn *t, uint64_t name, uint64_t v)
+static enum verdict judge_row(struct env_txn *t, uint64_t name, uint64_t v)
 {
     uint64_t hard_v, soft_v;
     int rc = env_find_kill(t, name, &hard_v, &soft_v);
@@ -128,9 +130,15 @@ static enum verdict judge_name(struct env_txn *t, uint64_t name, uint64_t v)
     return soft_v > v ? SOFTENED : ALIVE;
 }
 
+/* Under its whole hash, or as the name in the first partition, which has no bits of the partition's number. */
+static enum verdict judge_name(struct env_txn *t, uint64_t name, uint64_t v)
+{
+    return worse(judge_row(t, name, v), judge_row(t, name & ENV_NAME_MASK, v));
+}
+
 static enum verdict judge_names(const struct writer *w, struct env_txn *t, const struct entry *e)
 {
-    enum verdict verdict = ALIVE;
+    enum verdict verdict = judge_name(t, KILLS_ALL, e->v);
     for (unsigned n = 0; n < e->tags_count; n++)
         verdict = worse(verdict, judge_name(t, e->tags[n], e->v));
     for (unsigned n = 0; n < SHM_PREFIX_LEVELS && verdict != DEAD; n++) {
