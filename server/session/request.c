@@ -107,7 +107,7 @@ void spares_free(struct sessions *all)
 
 static void measure_from_here(struct request *r, struct sessions *all)
 {
-    r->measured = all->sample++ % SAMPLE_EVERY == 0 || log_on(LOG_DEBUG);
+    r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0 || log_on(LOG_DEBUG);
     r->began_ns = r->measured ? clock_boot_ns() : loop_now_ns(all->host.loop);
 }
 

@@ -79,7 +79,8 @@ struct session_figures {
     FIGURE_FIELDS(SESSION_FIGURES)
 };
 
-/* Time in the daemon, from the frame to its reply: one in 16 of those answered at once, all that had to wait. */
+/* Time in the daemon, from the frame to its reply: the first and then one in 16 of those answered at once, all that
+ * had to wait. */
 enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_COUNT };
 
 struct session_times {

@@ -31,6 +31,7 @@ enum {
 struct class_times {
     struct turns turns;
     uint64_t sum_ns;
+    unsigned sample; /* by class: the first of each is measured, however many of another come between */
 };
 
 struct sessions {
@@ -43,7 +44,6 @@ struct sessions {
     struct timer tick, drain_deadline;
     bool ticking, draining;
     unsigned handles;
-    unsigned sample;
     struct later drain_check;
     void (*drained)(void *user);
     void *drained_user;

@@ -135,6 +135,18 @@ def stats_count_what_happened(larder):
         assert stats["tiers"][tier]["available"] is True, stats["tiers"]
 
 
+def stats_tell_how_long_the_first_get_took(larder):
+    larder.start()
+    client = larder.client()
+    client.set(b"k", b"v")
+    client.get(b"k")
+    stats = json.loads(larder.says("--json", "stats"))
+    overall, sets = stats["overall"], stats["times"]["set"]
+    assert 0 < overall["p50_us"] <= overall["p95_us"] <= overall["p99_us"], overall
+    assert overall["avg_us"] > 0, overall
+    expect((stats["times"]["get"]["count"], sets["count"]), (1, 1))
+
+
 def hits_in_shared_memory_are_counted_too(larder):
     larder.start()
     puppet = larder.puppet()
@@ -157,4 +169,4 @@ play(exit_codes_tell_what_happened, a_stopped_daemon_is_a_time_out,
      a_value_may_come_from_the_standard_input_and_go_out_raw, a_pipe_gets_a_line_a_key, json_is_one_object_a_line,
      a_terminal_gets_aligned_text_and_no_color_is_honoured, life_tags_prefixes_and_everything_by_hand,
      keys_are_listed_by_prefix, explain_tells_where_an_entry_is, stats_count_what_happened,
-     hits_in_shared_memory_are_counted_too, version_and_help_need_no_daemon)
+     stats_tell_how_long_the_first_get_took, hits_in_shared_memory_are_counted_too, version_and_help_need_no_daemon)
