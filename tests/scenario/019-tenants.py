@@ -59,6 +59,22 @@ def keys_of_another_tenant_are_not_listed_nor_explained(larder):
             expect(refusal.result.status, wire.DENIED)
 
 
+def no_document_names_a_key_of_another_tenant(larder):
+    larder.start()
+    a, b = larder.client(tenant="a"), larder.client(tenant="b")
+    for n in range(50):
+        b.set(b"b:hidden-%d" % n, b"concealed", tags=[b"veiled"])
+        b.get(b"b:hidden-%d" % n)
+        b.get(b"b:hidden-not-there-%d" % n)
+    b.invalidate(keys=[b"b:hidden-1"], prefixes=[b"b:hidden-2:"], tags=[b"veiled"])
+    a.set(b"a:k", b"v")
+    documents = [a.stats(), a.health(), a.document(wire.EXPLAIN, b"a:k"), a.document(wire.EXPLAIN, b"a:hidden-1"),
+                 a.document(wire.CONFIG, True)]
+    for document in documents:
+        for word in ["hidden", "concealed", "veiled"]:
+            assert word not in str(document).replace("a:hidden-1", ""), f"{word} in {document}"
+
+
 def no_shared_memory_is_given_to_a_bound_connection(larder):
     larder.start()
     a = larder.client(tenant="a", want=3)
@@ -68,4 +84,4 @@ def no_shared_memory_is_given_to_a_bound_connection(larder):
 
 play(bound_keys_only, a_tag_of_one_tenant_is_not_that_of_another, everything_of_a_tenant_is_everything_of_that_tenant,
      a_prefix_must_lie_inside_the_tenant, keys_of_another_tenant_are_not_listed_nor_explained,
-     no_shared_memory_is_given_to_a_bound_connection)
+     no_document_names_a_key_of_another_tenant, no_shared_memory_is_given_to_a_bound_connection)

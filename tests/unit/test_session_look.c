@@ -1,6 +1,8 @@
 /* Tenants, listings and documents: what a connection may see, and what it may not. */
 #include "support/session_rig.h"
 
+#include <endian.h>
+
 /* ======= tenants ======= */
 
 static void a_bound_connection_names_only_its_own_keys(void **state)
@@ -59,6 +61,65 @@ static void everything_of_a_bound_connection_is_the_tenants(void **state)
     close(bound);
 }
 
+/* Pages of a listing, each after the cursor of the one before; asserts that each key is the tenant's. */
+static unsigned count_own_keys(struct fixture *f, struct slice prefix)
+{
+    char cursor[WIRE_TOKEN_MAX];
+    struct wire_page page = {0};
+    unsigned seen = 0;
+    do {
+        SAY(f, keys, .cursor = slice_of(cursor, page.cursor.size), .prefix = prefix, .limit = 3);
+        page = expect_page(f);
+        struct reader list = reader_of(page.held.raw);
+        struct wire_held held;
+        for (; wire_next_held(&list, &held); seen++)
+            assert_true(held.key.size > 5 && memcmp(held.key.data, "acme:", 5) == 0);
+        memcpy(cursor, page.cursor.data, page.cursor.size);
+    } while (page.cursor.size);
+    return seen;
+}
+
+static void a_bound_connection_lists_only_its_own_keys(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const others[] = {"acmf:1", "acme", "acmex:2", "other:3", "ACME:4", "b:acme:5"};
+    int unbound = connect_session(f), bound = f->fd;
+    f->fd = unbound;
+    greet_as(f, "", 0);
+    for (unsigned i = 0; i < COUNT_OF(others); i++)
+        assert_int_equal(set(f, others[i], "v", NULL), STATUS_OK);
+    assert_int_equal(set(f, "acme:a:1", "v", NULL), STATUS_OK);
+    assert_int_equal(set(f, "acme:b:2", "v", NULL), STATUS_OK);
+    f->fd = bound;
+    assert_int_equal(count_own_keys(f, S("")), 2);
+    assert_int_equal(count_own_keys(f, S("acme:b:")), 1);
+    for (uint64_t number = 1; number; number <<= 1) { /* cursors of nobody's */
+        uint64_t cursor = htobe64(number);
+        SAY(f, keys, .cursor = slice_of(&cursor, sizeof(cursor)), .limit = 100);
+        struct wire_page page = expect_page(f);
+        struct reader list = reader_of(page.held.raw);
+        struct wire_held held;
+        while (wire_next_held(&list, &held))
+            assert_true(held.key.size > 5 && memcmp(held.key.data, "acme:", 5) == 0);
+    }
+    close(unbound);
+}
+
+static void a_bound_connection_explains_only_its_own_keys(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const others[] = {"acme", "acmex:1", "other:1", ":acme:1", "Acme:1"};
+    for (unsigned i = 0; i < COUNT_OF(others); i++) {
+        SAY(f, explain, .key = S(others[i]));
+        struct wire_result m = expect_result(f);
+        assert_int_equal(m.status, STATUS_DENIED);
+        assert_null(memmem(m.message.data, m.message.size, "other", 5));
+    }
+    SAY(f, explain, .key = S("acme:1"));
+    struct wire_document m = expect_document(f);
+    assert_non_null(memmem(m.json.data, m.json.size, "acme:1", 6));
+}
+
 static void a_tenant_has_no_colon(void **state)
 {
     struct fixture *f = *state;
@@ -103,11 +164,28 @@ static void documents_come_from_the_host(void **state)
     assert_slice(expect_document(f).json, "{\"kind\":0,\"key\":\"\",\"status\":-1}");
 }
 
+static void the_first_request_of_each_kind_is_timed(void **state)
+{
+    struct fixture *f = *state;
+    struct session_times times;
+    set(f, "k", "v", NULL);
+    get(f, "k");
+    for (unsigned class = CLASS_GET; class <= CLASS_SET; class ++) {
+        sessions_times(f->sessions, class, &times);
+        assert_int_equal(times.count, 1);
+        assert_true(times.sum_ns > 0 && times.p50_ns > 0 && times.p99_ns <= times.max_ns);
+    }
+    for (unsigned i = 1; i <= 16; i++)
+        get(f, "k");
+    sessions_times(f->sessions, CLASS_GET, &times);
+    assert_int_equal(times.count, 2);
+}
+
 static void explain_waits_for_a_slow_tier(void **state)
 {
     struct fixture *f = *state;
     set(f, "k", "v", NULL);
-    f->l1.ops.drop(&f->l1.tier, S("k"), 0, 0);
+    f->l1.ops.drop(&f->l1.tier, S("k"), 0, UINT64_MAX);
     f->warm.slow = true;
     SAY(f, explain, .key = S("k"));
     while (!f->warm.waiting_count)
@@ -122,10 +200,13 @@ int main(void)
         BOUND(a_bound_connection_names_only_its_own_keys),
         BOUND(tags_of_two_tenants_are_two_tags),
         BOUND(everything_of_a_bound_connection_is_the_tenants),
+        BOUND(a_bound_connection_lists_only_its_own_keys),
+        BOUND(a_bound_connection_explains_only_its_own_keys),
         CONNECTED(a_tenant_has_no_colon),
         GREETED(keys_are_listed_page_by_page),
         GREETED(a_cursor_of_another_shape_is_refused),
         GREETED(documents_come_from_the_host),
+        GREETED(the_first_request_of_each_kind_is_timed),
         GREETED(explain_waits_for_a_slow_tier),
     };
     return cmocka_run_group_tests_name("session_look", tests, NULL, NULL);
