@@ -79,7 +79,7 @@ struct conn_limits {
 };
 
 /* 1,024: at a millisecond's distance that is a million commands a second, more than a Redis does.
- * 64 MiB: the largest value there can be fits, and the memory of three connections stays below that of L1. */
+ * 64 MiB: the largest value there can be fits; it is reserved only as commands need it. */
 #define CONN_LIMITS_DEFAULT \
     ((struct conn_limits){.commands = 1024, .bytes = 64 << 20, .reply = RESP_LIMITS_DEFAULT})
 

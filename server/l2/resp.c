@@ -9,7 +9,7 @@
 
 enum {
     KEPT_BYTES = 64 * 1024, /* between replies no larger buffer is kept, of ours or of hiredis */
-    KEPT_NODES = 4096,
+    KEPT_NODES = 512,
     ARGUMENTS_ON_STACK = 64,
 };
 

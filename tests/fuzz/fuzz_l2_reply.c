@@ -72,8 +72,7 @@ size_t fuzz_seed(unsigned n, uint8_t *room, size_t room_bytes)
         "\x05$5\r\nhello\r\n$-1\r\n$0\r\n\r\n",
         "\x07*3\r\n:1\r\n*2\r\n$1\r\na\r\n+b\r\n*-1\r\n",
         "\x03-NOSCRIPT No matching script. Please use EVAL.\r\n",
-        "\x01*1\r\n*2\r\n$1\r\nj\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nk\r\n$1\r\nv\r\n*2\r\n$3\r\n2-0\r\n*"
-        "-1\r\n",
+        "\x01*1\r\n*2\r\n$1\r\nj\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*1\r\n$1\r\nk\r\n*-1\r\n",
         "\x09:-9223372036854775808\r\n*0\r\n",
     };
     const char *seed = seeds[n % COUNT_OF(seeds)];

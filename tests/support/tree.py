@@ -30,7 +30,7 @@ def sources(*endings):
 
 def product(name):
     """A built program or library, in the build directory under test."""
-    for place in [name, f"client/example/{name}", f"tests/fault/{name}"]:
+    for place in [name, f"client/example/{name}", f"tests/fault/{name}", f"tests/unit/{name}"]:
         path = os.path.join(BUILD, place)
         if os.path.isfile(path):
             return path
