@@ -79,7 +79,7 @@ static uint32_t found_flags(const struct shm_found *f)
 
 static larder_entry_version found_version(const struct attachment *a, const struct shm_found *f)
 {
-    return (larder_entry_version){.epoch = a->view.shape.epoch, .v = f->v, .id = f->id};
+    return (larder_entry_version){.epoch = a->view.shape.epochs[f->partition], .v = f->v, .id = f->id};
 }
 
 static int value_from_found(larder_value *value, const struct attachment *a, const struct shm_found *f,

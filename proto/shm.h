@@ -102,7 +102,6 @@ struct shm_shape {
     uint32_t partitions;
     uint64_t total_bytes;
     uint64_t incarnation;
-    uint64_t epoch;           /* E of every item in here */
     uint64_t hash_secret;
     uint64_t base_boot_ns;    /* tick 0 of all life words, CLOCK_BOOTTIME */
     uint64_t cells_offset;
@@ -114,38 +113,39 @@ struct shm_shape {
     uint32_t segment_shift;
     uint32_t boottime_clock;  /* 1: readers must use CLOCK_BOOTTIME */
     char namespace[64];
+    uint64_t epochs[SHM_PARTITIONS]; /* E of every item in here, by partition */
 };
 
 struct shm_header {
-    struct shm_shape shape; /* lines 0-2 */
-    uint8_t pad0[192 - sizeof(struct shm_shape)];
-    /* Line 3: the daemon's loop thread holds this robust mutex as long as it lives.  When it dies the kernel
+    struct shm_shape shape; /* lines 0-10 */
+    uint8_t pad0[11 * SHM_LINE - sizeof(struct shm_shape)];
+    /* Line 11: the daemon's loop thread holds this robust mutex as long as it lives.  When it dies the kernel
      * sets FUTEX_OWNER_DIED in the first word, about 50 µs after a SIGKILL. */
     _Atomic uint32_t owner;
     uint8_t owner_rest[60];
-    /* Line 4: written every 10 to 50 ms. */
+    /* Line 12: written every 10 to 50 ms. */
     au64 alive_until;     /* CLOCK_BOOTTIME ns; past it the daemon is stopped or hung */
     au64 boot_minus_mono; /* ns, two's complement */
     au64 state;
     au64 mode;
     au64 serve_until;
     uint8_t pad4[24];
-    /* Line 5: written by invalidations. */
+    /* Line 13: written by invalidations. */
     au64 floor_seq;
     au64 local_floor;
     au64 last_kill;
     au64 sweeps; /* how often cells were cleared: a reader that saw it change has lost a race */
     uint8_t pad5[32];
-    /* Lines 6-13: one promise a partition. */
+    /* Lines 14-21: one promise a partition. */
     au64 fresh_until[SHM_PARTITIONS]; /* CLOCK_BOOTTIME ns; UINT64_MAX in STANDALONE */
 };
 
-static_assert(sizeof(struct shm_shape) <= 192, "contract: shm.h");
-static_assert(offsetof(struct shm_header, owner) == 3 * SHM_LINE, "contract: shm.h");
-static_assert(offsetof(struct shm_header, alive_until) == 4 * SHM_LINE, "contract: shm.h");
-static_assert(offsetof(struct shm_header, floor_seq) == 5 * SHM_LINE, "contract: shm.h");
-static_assert(offsetof(struct shm_header, fresh_until) == 6 * SHM_LINE, "contract: shm.h");
-static_assert(sizeof(struct shm_header) == 14 * SHM_LINE, "contract: shm.h");
+static_assert(sizeof(struct shm_shape) <= 11 * SHM_LINE, "contract: shm.h");
+static_assert(offsetof(struct shm_header, owner) == 11 * SHM_LINE, "contract: shm.h");
+static_assert(offsetof(struct shm_header, alive_until) == 12 * SHM_LINE, "contract: shm.h");
+static_assert(offsetof(struct shm_header, floor_seq) == 13 * SHM_LINE, "contract: shm.h");
+static_assert(offsetof(struct shm_header, fresh_until) == 14 * SHM_LINE, "contract: shm.h");
+static_assert(sizeof(struct shm_header) == 22 * SHM_LINE, "contract: shm.h");
 
 #define SHM_OWNER_DIED 0x40000000u
 

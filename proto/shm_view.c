@@ -132,10 +132,11 @@ bool shm_view_init(struct shm_view *v, const void *base, size_t size, const char
 
 /* ---- R0: promises, before anything they vouch for -------------------------------------------------------- */
 
-static inline void take_promises(const struct shm_view *v, struct shm_peek *p)
+static inline void take_promises(const struct shm_view *v, struct shm_peek *p, struct shm_found *f)
 {
     const struct shm_header *h = v->header;
-    p->fresh_until = SHM_ACQUIRE(&h->fresh_until[shm_partition(p->key, v->shape.partitions)]);
+    f->partition = (uint8_t)shm_partition(p->key, v->shape.partitions);
+    p->fresh_until = SHM_ACQUIRE(&h->fresh_until[f->partition]);
     p->alive_until = SHM_ACQUIRE(&h->alive_until);
     p->mode = SHM_ACQUIRE(&h->mode);
     p->sweeps = SHM_ACQUIRE(&h->sweeps);
@@ -359,7 +360,7 @@ static int ask(struct shm_found *f, enum shm_ask reason)
 static inline enum look begin(const struct shm_view *v, struct shm_peek *p, struct shm_found *f,
                               uint64_t hash)
 {
-    take_promises(v, p);
+    take_promises(v, p, f);
     return look(v, p, f, hash);
 }
 

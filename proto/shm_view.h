@@ -56,6 +56,7 @@ struct shm_found {
     uint32_t slot_number; /* with `tag` what shm_touch wants */
     uint16_t tag;
     uint8_t policy;
+    uint8_t partition; /* v is a position in it, of epoch shape.epochs[partition] */
     bool absent, stale, local, detached;
     enum shm_ask reason;
 };

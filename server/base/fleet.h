@@ -34,9 +34,10 @@ struct fleet_partition {
 
 /* Written by the fleet, read by whoever has it. */
 struct fleet_view {
-    enum shm_mode
-        mode; /* FRESH: the link is up; SUSPECT: it is being set up or caught up; DETACHED: it is down */
-    uint64_t serve_until_ns; /* while DETACHED: last fence + detached_max; 0: nothing may be served */
+    enum shm_mode mode; /* FRESH: linked; SUSPECT: being linked or caught up; DETACHED: the link is down */
+    uint64_t serve_until_ns; /* while DETACHED: last fence + 0.8 detached_max; 0: nothing may be served */
+    uint64_t
+        serve_spread_ns; /* up to so much longer, by the key's hash, in the daemon: 0.4 detached_max (D20) */
     unsigned partitions;
     uint64_t session; /* counts connections made: what was asked in an older one is never believed (I9) */
     struct fleet_partition of[FLEET_PARTITIONS_MAX];
@@ -80,7 +81,8 @@ struct fleet_change {
     enum fleet_outcome outcome;
     const char *why; /* of FAILED: static sentence, else NULL */
     uint64_t epoch,
-        v; /* a fill of an absent key has the position of the newest change, not one of its own (F4) */
+        v;       /* a fill of an absent key has the position of the newest change, not one of its own (F4) */
+    uint32_t id; /* of TOUCH: of the entry, with the position it has */
     uint64_t hard_ns, soft_ns; /* of TOUCH: the life it has now */
     void *fleet_private[4];
 };
@@ -158,6 +160,8 @@ struct fleet_ops {
     int (*commit)(struct fleet *f, struct fleet_change *change);
     /* An INVALIDATE for later: sent before anything else when the fleet is back.  Answers as outbox_ops.keep. */
     int (*queue)(struct fleet *f, const struct fleet_change *change);
+    /* Kills up to v are forgotten here: entries older than that are judged by the fleet from now on. */
+    void (*forgot)(struct fleet *f, unsigned partition, uint64_t v);
     void (*measure)(struct fleet *f, struct fleet_figures *ret);
 };
 

@@ -1,5 +1,5 @@
 /* What was invalidated by name: for each tag and prefix the position of its newest kill, and one floor for
- * everything.  This is the exact map: the shared kill cells and the warm tier's database only mirror it.
+ * everything, in each partition.  This is the exact map: the shared kill cells and the warm tier's database only mirror it.
  *
  * An entry with position v is dead when a name of it was killed hard at a position greater than v, stale when
  * killed softly so.  Strictly greater: an entry stamped with the very position of the kill is newer than it.
@@ -27,9 +27,34 @@ enum kills_added { KILLS_ADDED = 0, KILLS_COLLAPSED = 1 };
 int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft);
 /* Everything with a position below v is dead (or stale). */
 void kills_raise_floor(struct kills *k, uint64_t v, bool soft);
-uint64_t kills_floor(const struct kills *k);
+uint64_t kills_floor(const struct kills *k, unsigned partition); /* the hard one */
 
-enum verdict { ALIVE = 0, SOFTENED = 1, DEAD = 2 };
+/* ---- partitions ---- */
+
+/* Positions of different partitions cannot be compared, so a name is one name in each: what is added is
+ * kills_name(hash, partition), and an entry is judged in the partition of its key. */
+enum { KILLS_PARTITION_SHIFT = 58 };
+#define KILLS_NAME_MASK ((1ull << KILLS_PARTITION_SHIFT) - 1)
+static inline uint64_t kills_name(uint64_t name_hash, unsigned partition)
+{
+    return (name_hash & KILLS_NAME_MASK) | (uint64_t)partition << KILLS_PARTITION_SHIFT;
+}
+/* Before the first is added.  Without it there is one partition, and kills_add takes any hash. */
+void kills_split(struct kills *k, unsigned partitions);
+
+/* Names of no tag: adding one raises a floor of the partition, so that whoever saves names saves floors as well.
+ * KILLS_ALL: what is older is dead (or stale).  KILLS_UNKNOWN: what is older is suspect: it may have been invalidated, and
+ * nobody here knows. */
+enum { KILLS_ALL = 2, KILLS_UNKNOWN = 3 };
+static inline bool kills_is_floor(uint64_t name)
+{
+    return (name & KILLS_NAME_MASK) == KILLS_ALL || (name & KILLS_NAME_MASK) == KILLS_UNKNOWN;
+}
+
+/* Another epoch: the positions of the old one mean nothing any more. */
+void kills_forget(struct kills *k, unsigned partition);
+
+enum verdict { ALIVE = 0, SOFTENED = 1, SUSPECT = 2, DEAD = 3 };
 /* The tags as full hashes (entries), or as fingerprints (items of the shared segment: may say DEAD for a
  * neighbour with the same 32 bits, which costs an entry, never truth).  Prefixes come from the key. */
 enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
@@ -37,7 +62,7 @@ enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t
 enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints,
                                 unsigned prints_count, uint64_t v);
 
-/* Forgets kills at positions up to v: the caller knows that no tier holds an entry older than that. */
+/* Forgets kills in partition 0 at positions up to v: the caller knows that no tier holds an entry older than that. */
 void kills_prune(struct kills *k, uint64_t v);
 
 uint64_t kills_count(const struct kills *k);

@@ -100,6 +100,8 @@ struct tier_ops {
     int (*touch)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns);
     int (*kill)(struct tier *t, uint64_t name_hash, uint64_t v, bool soft); /* after kills_add */
     int (*floor)(struct tier *t, uint64_t v, bool soft);                    /* after kills_raise_floor */
+    /* L1 only: the fleet said that the entry at exactly v is the current one, so that readers need not ask again. */
+    int (*confirm)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale);
     void (*barrier)(struct tier *t, struct tier_barrier *barrier);
     /* Calls `each` for up to `limit` entries from *cursor on and moves it; *cursor is 0 at both ends.  Work is
      * bounded by a small multiple of limit; false from `each` stops before that entry is counted as seen. */

@@ -2,9 +2,31 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "cache/cache_private.h"
 
 enum { POSITION_START_SHIFT = 40 }; /* V = start_no << 40 | n: a trillion changes between two starts */
+
+/* The guards share what one has alone. */
+static uint32_t guard_rows(unsigned partitions)
+{
+    uint32_t rows = GUARD_ROWS;
+    while (rows > GUARD_ROWS / partitions)
+        rows /= 2;
+    return rows;
+}
+
+static void join_fleet(struct cache *c)
+{
+    const struct fleet_view *view = c->setup.fleet->view;
+    c->fleet = c->setup.fleet;
+    c->tiers[2] = c->fleet->tier;
+    c->guard_rows = guard_rows(view->partitions);
+    for (unsigned p = 0; p < view->partitions; p++)
+        c->guards[p] = guard_create(view->of[p].applied, c->guard_rows);
+    c->ahead = ahead_create();
+    c->detached = detached_create();
+}
 
 struct cache *cache_create(const struct cache_setup *setup)
 {
@@ -13,13 +35,16 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->setup = *setup;
     c->tiers[0] = setup->l1;
     c->tiers[1] = setup->warm;
-    c->tiers[2] = setup->l2;
     c->position = setup->start_no << POSITION_START_SHIFT;
-    c->guard = guard_create(c->position);
+    if (setup->fleet)
+        join_fleet(c);
+    else
+        c->guards[0] = guard_create(c->position, GUARD_ROWS);
     c->flights = flights_create();
     c->id_state = setup->hash_secret ^ c->position;
     list_init(&c->gated_sets);
     list_init(&c->gated_invalidations);
+    list_init(&c->waiting_for_all);
     return c;
 }
 
@@ -29,14 +54,18 @@ struct cache *cache_destroy(struct cache *c)
         return NULL;
     CHECK(cache_idle(c));
     c->flights = flights_destroy(c->flights);
-    c->guard = guard_destroy(c->guard);
+    for (unsigned p = 0; p < FLEET_PARTITIONS_MAX; p++)
+        c->guards[p] = guard_destroy(c->guards[p]);
+    c->ahead = ahead_destroy(c->ahead);
+    c->detached = detached_destroy(c->detached);
     free(c);
     return NULL;
 }
 
 bool cache_idle(const struct cache *c)
 {
-    return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations);
+    return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
+           list_empty(&c->waiting_for_all) && c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)
@@ -62,8 +91,7 @@ uint64_t cache_value_max(const struct cache *c)
 
 unsigned cache_mode(const struct cache *c)
 {
-    (void)c;
-    return WIRE_STANDALONE;
+    return c->fleet ? c->fleet->view->mode : WIRE_STANDALONE;
 }
 
 void cache_measure(const struct cache *c, struct cache_figures *ret)
@@ -88,10 +116,36 @@ static void open_gate(struct cache *c)
     }
 }
 
+/* ======= wait=all (C3) ======= */
+
+/* One moment after the answer of the commit, every promise of freshness made before it has run out everywhere (F12): a
+ * fence vouches FLEET_FRESH_NS from its sending; a thousandth for clocks that run at other speeds, two ticks for readers.  */
+#define WAIT_ALL_NS (FLEET_FRESH_NS + FLEET_FRESH_NS / 1000 + 2 * 4 * NS_PER_MS)
+
+void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
+{
+    w->due_ns = clock_after(cache_now(c), WAIT_ALL_NS);
+    w->then = then;
+    list_append(&c->waiting_for_all, &w->node);
+}
+
+static void answer_waiting(struct cache *c)
+{
+    struct list *node;
+    while ((node = list_first(&c->waiting_for_all))) {
+        struct waiting *w = CONTAINER_OF(node, struct waiting, node);
+        if (cache_now(c) < w->due_ns)
+            return;
+        list_remove(node);
+        w->then(w);
+    }
+}
+
 void cache_tick(struct cache *c)
 {
     if (cache_gate_open(c))
         open_gate(c);
+    answer_waiting(c);
 }
 
 /* ======= safety ======= */
@@ -117,24 +171,25 @@ int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(s
 void cache_prune_kills(struct cache *c, uint64_t v)
 {
     kills_prune(c->setup.kills, v);
-    guard_raise(c->guard, v); /* a token that old cannot be judged any more */
+    guard_raise(c->guards[0], v); /* a token that old cannot be judged any more */
 }
 
 /* ======= tokens ======= */
 
-void token_write(uint8_t ret_token[TOKEN_BYTES], uint64_t epoch, uint64_t v)
+void token_write(uint8_t ret_token[TOKEN_BYTES], const struct token *t)
 {
-    ret_token[0] = TOKEN_FORMAT;
-    memcpy(ret_token + 1, &epoch, sizeof(epoch));
-    memcpy(ret_token + 9, &v, sizeof(v));
+    ret_token[0] = (uint8_t)t->kind;
+    memcpy(ret_token + 1, &t->epoch, sizeof(t->epoch));
+    memcpy(ret_token + 9, &t->v, sizeof(t->v));
 }
 
-bool token_read(struct slice token, uint64_t *ret_epoch, uint64_t *ret_v)
+bool token_read(struct slice bytes, struct token *ret)
 {
-    const uint8_t *p = token.data;
-    if (token.size != TOKEN_BYTES || p[0] != TOKEN_FORMAT)
+    const uint8_t *p = bytes.data;
+    if (bytes.size != TOKEN_BYTES || (p[0] != TOKEN_POSITION && p[0] != TOKEN_DETACHED))
         return false;
-    memcpy(ret_epoch, p + 1, sizeof(*ret_epoch));
-    memcpy(ret_v, p + 9, sizeof(*ret_v));
+    ret->kind = p[0];
+    memcpy(&ret->epoch, p + 1, sizeof(ret->epoch));
+    memcpy(&ret->v, p + 9, sizeof(ret->v));
     return true;
 }

@@ -12,6 +12,7 @@
 #ifndef LARDER_CACHE_CACHE_H
 #define LARDER_CACHE_CACHE_H
 
+#include "base/fleet.h"
 #include "base/kills.h"
 #include "base/knob.h"
 #include "base/list.h"
@@ -20,56 +21,68 @@
 
 struct cache;
 
-#define CACHE_OPTIONS(OPTION)                                                                                  \
-    OPTION(SWITCH, cache, "on", 0, 1, LIVE, "CACHE_ENABLED", "off: every get misses, every set is SKIPPED")    \
-    OPTION(DURATION, ttl, "1h", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE,                               \
-           "CACHE_DEFAULT_TTL:S,CACHE_L1_TTL_SECONDS:S", "life of an entry whose set names none")              \
-    OPTION(DURATION, stale, "0s", 0, 30ull * 86400 * 1000000000ull, LIVE, "",                                  \
-           "how much longer it may be served stale when its set names none")                                   \
-    OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                      \
-           "ceiling over what callers ask, stale time included")                                               \
-    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")
+#define CACHE_OPTIONS(OPTION)                                                                               \
+    OPTION(SWITCH, cache, "on", 0, 1, LIVE, "CACHE_ENABLED", "off: every get misses, every set is SKIPPED") \
+    OPTION(DURATION, ttl, "1h", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE,                            \
+           "CACHE_DEFAULT_TTL:S,CACHE_L1_TTL_SECONDS:S", "life of an entry whose set names none")           \
+    OPTION(DURATION, stale, "0s", 0, 30ull * 86400 * 1000000000ull, LIVE, "",                               \
+           "how much longer it may be served stale when its set names none")                                \
+    OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                   \
+           "ceiling over what callers ask, stale time included")                                            \
+    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                             \
+    OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                    \
+           "while Redis is away: answer from what is here, flagged; off: every get misses")                 \
+    OPTION(DURATION, detached_max, "60s", 1000 * 1000000ull, 86400ull * 1000000000ull, START, "",           \
+           "how long after the last contact with Redis, give or take a fifth by key")
 
 struct cache_options {
     KNOB_FIELDS(CACHE_OPTIONS)
 };
 
-#define CACHE_FIGURES(FIGURE)                                                                                  \
-    FIGURE(COUNTER, gets, "keys asked for over the socket")                                                    \
-    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                                 \
-    FIGURE(COUNTER, hits_warm, "answered from the warm tier")                                                  \
-    FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                                 \
-    FIGURE(COUNTER, misses, "not found")                                                                       \
-    FIGURE(COUNTER, misses_expired, "of those: past its end")                                                  \
-    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                               \
-    FIGURE(COUNTER, reads_joined, "gets that waited for a read of the same key already under way")             \
-    FIGURE(COUNTER, promotions, "entries carried from a lower tier into L1")                                   \
-    FIGURE(COUNTER, fills_refused, "promotions and sets with a token refused: something newer happened")       \
-    FIGURE(COUNTER, sets, "entries stored")                                                                    \
-    FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, switched off")                     \
-    FIGURE(COUNTER, sets_unmet, "conditional sets whose condition was not met")                                \
-    FIGURE(COUNTER, touches, "entries given a longer life")                                                    \
-    FIGURE(COUNTER, invalidations, "invalidate calls")                                                         \
-    FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                                \
-    FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                             \
-    FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")
+#define CACHE_FIGURES(FIGURE)                                                                            \
+    FIGURE(COUNTER, gets, "keys asked for over the socket")                                              \
+    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                           \
+    FIGURE(COUNTER, hits_warm, "answered from the warm tier")                                            \
+    FIGURE(COUNTER, hits_l2, "answered from Redis")                                                      \
+    FIGURE(COUNTER, hits_detached, "answered, flagged, while Redis was away")                            \
+    FIGURE(COUNTER, compared, "entries not vouched for that Redis said are still the same")              \
+    FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                           \
+    FIGURE(COUNTER, misses, "not found")                                                                 \
+    FIGURE(COUNTER, misses_expired, "of those: past its end")                                            \
+    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                         \
+    FIGURE(COUNTER, reads_joined, "gets that waited for a read of the same key already under way")       \
+    FIGURE(COUNTER, promotions, "entries carried from a lower tier into L1")                             \
+    FIGURE(COUNTER, fills_refused, "promotions and sets with a token refused: something newer happened") \
+    FIGURE(COUNTER, sets, "entries stored")                                                              \
+    FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, switched off")               \
+    FIGURE(COUNTER, sets_unmet, "conditional sets whose condition was not met")                          \
+    FIGURE(COUNTER, touches, "entries given a longer life")                                              \
+    FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
+    FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
+    FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                       \
+    FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")   \
+    FIGURE(COUNTER, changes_unknown, "changes sent to Redis that it did not answer")                     \
+    FIGURE(COUNTER, changes_queued, "changes kept for when Redis is back")                               \
+    FIGURE(COUNTER, changes_local, "changes done on this host only")                                     \
+    FIGURE(COUNTER, records, "changes of the fleet applied here")                                        \
+    FIGURE(COUNTER, gaps, "times records of the fleet were lost and entries became suspect")
 
 struct cache_figures {
     FIGURE_FIELDS(CACHE_FIGURES)
 };
 
 struct cache_setup {
-    const struct cache_options *options; /* read on each use: LIVE ones may change between turns */
+    const struct cache_options *options;   /* read on each use: LIVE ones may change between turns */
     uint64_t (*now_ns)(const void *clock); /* CLOCK_BOOTTIME, as of the current loop turn */
     const void *clock;
     const char *namespace;
     struct kills *kills;
-    struct tier *l1;   /* NULL: none */
-    struct tier *warm; /* NULL: none */
-    struct tier *l2;   /* NULL: none, STANDALONE */
+    struct tier *l1;     /* NULL: none */
+    struct tier *warm;   /* NULL: none */
+    struct fleet *fleet; /* NULL: none, STANDALONE */
     uint64_t hash_secret;
-    uint64_t epoch;
-    uint64_t start_no; /* V = start_no << 40 | n */
+    uint64_t epoch;         /* STANDALONE: of all positions */
+    uint64_t start_no;      /* STANDALONE: V = start_no << 40 | n */
     uint64_t gate_until_ns; /* no change is acknowledged before: a killed predecessor's promises to readers */
 };
 
@@ -82,8 +95,14 @@ void cache_tick(struct cache *c);
 bool cache_idle(const struct cache *c);
 /* No tier holds an entry that a kill at a position up to v would still mask: the map may forget those. */
 void cache_prune_kills(struct cache *c, uint64_t v);
-/* The newest position given out. */
+/* The newest position given out, STANDALONE. */
 uint64_t cache_position(const struct cache *c);
+
+/* What the fleet tells (base/fleet.h); `user` is the cache. */
+void cache_fleet_record(void *user, unsigned partition, const struct fleet_record *record);
+void cache_fleet_gap(void *user, unsigned partition, uint64_t floor);
+void cache_fleet_epoch(void *user, unsigned partition);
+void cache_fleet_applied(void *user, unsigned partition);
 
 enum { CACHE_DONE = 0, CACHE_PENDING = 1 };
 
@@ -97,10 +116,10 @@ struct version {
 struct cache_get {
     /* the question */
     struct slice key;
-    uint8_t tiers;     /* bits 1 << enum tier_name; 0: all */
-    bool no_stale;     /* stale counts as a miss */
-    bool no_promote;   /* only looking: listings, explain, dump */
-    bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
+    uint8_t tiers;   /* bits 1 << enum tier_name; 0: all */
+    bool no_stale;   /* stale counts as a miss */
+    bool no_promote; /* only looking: listings, explain, dump */
+    bool if_version; /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     void (*done)(struct cache_get *get);
     /* the answer */
@@ -109,6 +128,7 @@ struct cache_get {
     enum tier_name tier;
     bool too_big_for_l1; /* it will never be found in shared memory */
     bool overtaken;      /* the key changed while the read was under way: true once, but not any more */
+    bool detached;       /* nobody vouches for it: the fleet is away */
     uint64_t now_ns;     /* what the decision took for now */
     struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED */
     uint8_t token[64];   /* of MISS */
@@ -116,10 +136,22 @@ struct cache_get {
     /* cache/'s own */
     struct cache *cache;
     uint64_t key_hash;
-    uint8_t step;
+    unsigned partition;
+    uint8_t step, next, compared;
+    bool held;                       /* an entry is here that nobody vouches for, of version `known` */
+    bool confirmed, confirmed_stale; /* the fleet said that `known` is the current one */
+    struct version known;
+    uint64_t at_v; /* of the fleet's answer */
     struct list waiting;
 };
 int cache_get(struct cache *c, struct cache_get *get);
+
+/* A change that is done, waiting until all hosts must know it.  cache/'s own. */
+struct waiting {
+    struct list node;
+    uint64_t due_ns;
+    void (*then)(struct waiting *waiting);
+};
 
 /* A change waiting until kill -9 could not undo it any more.  cache/'s own. */
 struct cache_safety {
@@ -147,14 +179,22 @@ struct cache_set {
     struct version version;
     uint8_t tiers; /* 0: all */
     void (*done)(struct cache_set *set);
-    enum status status; /* OK SKIPPED EXISTS NOT_FOUND CONFLICT REFUSED BAD_KEY TOO_BIG LIMIT */
+    bool wait_all; /* answer when no host of the fleet can serve anything older unflagged (C3) */
+    enum status
+        status; /* OK SKIPPED LOCAL EXISTS NOT_FOUND CONFLICT REFUSED BAD_KEY TOO_BIG LIMIT BUSY UNKNOWN
+                            DETACHED */
     struct version result;
+    unsigned partition;
     uint64_t ttl_left_ms;
     struct cache *cache;
     struct list waiting;
     struct cache_get look;
     unsigned attempts;
+    bool in_fleet;
+    uint64_t began_ns; /* lives count from here, not from the fleet's answer */
     struct cache_safety safety;
+    struct waiting all;
+    struct fleet_change change;
 };
 int cache_set(struct cache *c, struct cache_set *set);
 
@@ -162,11 +202,13 @@ struct cache_touch {
     struct slice key;
     uint64_t ttl_ms, stale_ms;
     void (*done)(struct cache_touch *touch);
-    enum status status; /* OK NOT_FOUND BAD_KEY */
+    enum status status; /* OK NOT_FOUND BAD_KEY BUSY UNKNOWN DETACHED */
     struct version result;
+    unsigned partition;
     uint64_t ttl_left_ms;
     struct cache *cache;
     struct cache_get look;
+    struct fleet_change change;
 };
 int cache_touch(struct cache *c, struct cache_touch *touch);
 
@@ -176,14 +218,20 @@ struct cache_invalidate {
     const struct slice *keys, *tags, *prefixes;
     unsigned keys_count, tags_count, prefixes_count;
     bool all, soft, dry_run;
+    bool wait_all; /* as of a set */
     void (*done)(struct cache_invalidate *invalidate);
-    enum status status;   /* OK, BAD_KEY, BAD_REQUEST (a prefix that is none), LIMIT */
-    const char *message;  /* static sentence with an error, else NULL */
-    uint64_t count;       /* entries of named keys that were there; names count nothing: they are O(1) */
-    struct version result;
+    enum status status;    /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix that is none), LIMIT */
+    const char *message;   /* static sentence with an error, else NULL */
+    uint64_t count;        /* entries of named keys that were there; names count nothing: they are O(1) */
+    struct version result; /* of the last partition that committed */
+    unsigned partition;
     struct cache *cache;
     struct list waiting;
     struct cache_safety safety;
+    struct waiting all_know;
+    struct part *parts; /* one a partition that the call concerns */
+    unsigned parts_count, parts_open;
+    bool unsafe;
 };
 int cache_invalidate(struct cache *c, struct cache_invalidate *invalidate);
 
@@ -204,7 +252,7 @@ bool cache_take_restored(void *user, const struct entry *e);
 void cache_measure(const struct cache *c, struct cache_figures *ret);
 const char *cache_namespace(const struct cache *c);
 uint64_t cache_value_max(const struct cache *c);
-/* enum wire_mode: STANDALONE as long as there is no L2. */
+/* enum wire_mode; STANDALONE without a fleet. */
 unsigned cache_mode(const struct cache *c);
 
 #endif

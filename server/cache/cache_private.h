@@ -3,23 +3,32 @@
 #define LARDER_CACHE_CACHE_PRIVATE_H
 
 #include "base/check.h"
+#include "cache/ahead.h"
+#include "cache/apply.h"
 #include "cache/cache.h"
+#include "cache/detached.h"
 #include "cache/flight.h"
 #include "cache/guard.h"
 #include "cache/policy.h"
 #include "proto/wire.h"
 
-/* From fast to slow: where a get looks in turn, and where a change is told. */
-enum { CACHE_TIERS = 3 };
+/* From fast to slow: where a get looks in turn.  The last is the fleet's: changes reach it by commit, not as a tier. */
+enum { CACHE_TIERS = 3, CACHE_LOCAL_TIERS = 2 };
 
 struct cache {
     struct cache_setup setup;
     struct tier *tiers[CACHE_TIERS]; /* L1, warm, L2; NULL where there is none */
-    struct guard *guard;
+    struct fleet *fleet;
+    struct guard *guards[FLEET_PARTITIONS_MAX]; /* one a partition; STANDALONE has one partition */
+    uint32_t guard_rows;
     struct flights *flights;
-    uint64_t position; /* newest V given out */
+    struct ahead *ahead; /* NULL without a fleet */
+    struct detached *detached;
+    uint64_t position; /* STANDALONE: newest V given out */
     uint64_t id_state;
     struct list gated_sets, gated_invalidations;
+    struct list waiting_for_all; /* struct waiting, oldest first */
+    unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;
 };
 
@@ -49,23 +58,47 @@ static inline bool cache_may_use(uint8_t tiers, const struct tier *t)
     return t && (tiers == 0 || tiers & 1u << t->ops->name);
 }
 
-/* The position of the next change. */
+static inline unsigned cache_partition(const struct cache *c, struct slice key)
+{
+    return c->fleet ? shm_partition(key, c->fleet->view->partitions) : 0;
+}
+
+/* Positions of this partition belong to it. */
+static inline uint64_t cache_epoch(const struct cache *c, unsigned partition)
+{
+    return c->fleet ? c->fleet->view->of[partition].epoch : c->setup.epoch;
+}
+
+/* A position no change has reached yet, which is above everything that is in the tiers. */
+static inline uint64_t cache_above_all(const struct cache *c, unsigned partition)
+{
+    return c->fleet->view->of[partition].seen + 1;
+}
+
+/* STANDALONE: the position of the next change. */
 uint64_t cache_next_position(struct cache *c);
+uint32_t cache_next_id(struct cache *c);
 
 /* The newest change may be undone by a kill -9 until this returns CACHE_DONE or, after CACHE_PENDING, calls `then`. */
 int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(struct cache_safety *safety));
+
+/* Calls `then` once no host of the fleet can serve anything older unflagged. */
+void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w));
 
 /* The gate opened: go on with what was held back. */
 void cache_set_resume(struct cache_set *set);
 void cache_invalidate_resume(struct cache_invalidate *invalidate);
 
-/* Takes one key out of every tier, as part of the change at position v.  True when a kill -9 could undo it. */
-bool cache_remove_key(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v);
-
 /* ---- tokens: what a miss hands out and the set after it brings back ---- */
 
-enum { TOKEN_FORMAT = 1, TOKEN_BYTES = 17 };
-void token_write(uint8_t ret_token[TOKEN_BYTES], uint64_t epoch, uint64_t v);
-bool token_read(struct slice token, uint64_t *ret_epoch, uint64_t *ret_v);
+enum token_kind { TOKEN_POSITION = 1, TOKEN_DETACHED = 2 };
+enum { TOKEN_BYTES = 17 };
+struct token {
+    enum token_kind kind;
+    uint64_t epoch,
+        v; /* of TOKEN_DETACHED: which time of being detached, and how many changes it had seen (F14) */
+};
+void token_write(uint8_t ret_token[TOKEN_BYTES], const struct token *t);
+bool token_read(struct slice bytes, struct token *ret);
 
 #endif

@@ -101,6 +101,12 @@ int flight_start(struct flights *f, struct tier *tier, struct cache_get *get, st
                                       .key_hash = get->key_hash,
                                       .now_ns = get->now_ns,
                                       .done = flight_done};
+    if (get->held) {
+        flight->read.known.given = true;
+        flight->read.known.epoch = get->known.epoch;
+        flight->read.known.v = get->known.v;
+        flight->read.known.id = get->known.id;
+    }
     int outcome = tier->ops->get(tier, &flight->read);
     if (outcome != TIER_PENDING) {
         *ret_read = flight->read;

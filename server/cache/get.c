@@ -6,24 +6,47 @@
  *     │ none                              │ no more
  *   AT_WARM                             AT_MISS ──▶ answer with a token
  *
+ * With a fleet, what L1 or warm has is served only while somebody vouches for it: a lease, else the fleet's word that it
+ * is still the same version (AT_L2 with `held`, then from the start, `confirmed`), else, while the fleet is away, flagged.
+ *
  * What must stay true: promotion is a fill.  A read that was under way while its key changed answers those who had
- * joined before the change and is inserted nowhere (I3, I11, F9); kills by name are judged by the tier when the read
- * ends, in the same turn in which it is inserted. */
+ * joined before the change and is inserted nowhere (I3, I11, F9); kills by name are judged when the read ends, in the
+ * same turn in which it is inserted. */
 #include "cache/cache_private.h"
 
 enum { AT_L1, AT_FLIGHT, AT_WARM, AT_L2, AT_MISS };
 enum { STEP_MORE = 2 }; /* beside CACHE_DONE and CACHE_PENDING */
+enum {
+    COMPARED_MAX = 3
+}; /* how often an entry may change between the fleet's word and the look that follows */
 
 static int run(struct cache *c, struct cache_get *get);
 
 /* ======= answers ======= */
+
+/* A position that the source will be read after.  What the fleet's answer was no older than is the best that is known;
+ * what was applied here will do. */
+static void miss_token(struct cache *c, const struct cache_get *get, struct token *ret)
+{
+    if (detached_is(c)) {
+        detached_token(c, ret);
+        return;
+    }
+    *ret = (struct token){TOKEN_POSITION, cache_epoch(c, get->partition), c->position};
+    if (c->fleet) {
+        uint64_t applied = c->fleet->view->of[get->partition].applied;
+        ret->v = get->at_v > applied ? get->at_v : applied;
+    }
+}
 
 static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason reason)
 {
     get->status = STATUS_MISS;
     get->reason = reason;
     get->tier = TIER_NONE;
-    token_write(get->token, c->setup.epoch, c->position);
+    struct token token;
+    miss_token(c, get, &token);
+    token_write(get->token, &token);
     get->token_bytes = TOKEN_BYTES;
     c->figures.misses++;
     c->figures.misses_expired += reason == MISS_EXPIRED;
@@ -46,25 +69,89 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
         get->status = STATUS_NOT_MODIFIED;
     c->figures.hits_l1 += tier == TIER_L1;
     c->figures.hits_warm += tier == TIER_WARM;
+    c->figures.hits_l2 += tier == TIER_L2;
+    c->figures.hits_detached += get->detached;
     c->figures.hits_stale += age == AGE_STALE;
     return CACHE_DONE;
 }
 
+/* ======= who vouches ======= */
+
+enum { VOUCHED, CONFIRMED, FLAGGED, TO_COMPARE, NOBODY };
+
+static int vouched_for(struct cache *c, const struct cache_get *get, const struct entry *e)
+{
+    if (!c->fleet)
+        return VOUCHED;
+    const struct fleet_view *view = c->fleet->view;
+    const struct fleet_partition *p = &view->of[get->partition];
+    if (e->local)
+        return detached_is(c) ? FLAGGED : NOBODY;
+    if (e->epoch != p->epoch)
+        return NOBODY;
+    if (!e->suspect && cache_now(c) < p->fresh_until_ns)
+        return VOUCHED;
+    if (get->confirmed && version_is(e, &get->known))
+        return CONFIRMED;
+    if (view->mode != SHM_DETACHED)
+        return TO_COMPARE;
+    return !e->suspect && detached_serves(c, get->key_hash, cache_now(c)) ? FLAGGED : NOBODY;
+}
+
 /* ======= steps ======= */
+
+static void go_on(struct cache_get *get)
+{
+    get->next = get->step == AT_L1 ? AT_WARM : AT_L2;
+    get->step = get->step == AT_L2 ? AT_MISS : AT_FLIGHT;
+}
+
+static int not_found(struct cache_get *get, enum miss_reason reason)
+{
+    get->reason =
+        reason > get->reason ? reason : get->reason; /* the table goes from "cold" to the more telling */
+    go_on(get);
+    return STEP_MORE;
+}
+
+/* Found on this host: answered, or on to the fleet with its version, or as if it were not there. */
+static int found_here(struct cache *c, struct cache_get *get, struct entry *e, enum tier_name tier)
+{
+    switch (vouched_for(c, get, e)) {
+    case CONFIRMED:
+        e->suspect = false;
+        e->stale |= get->confirmed_stale;
+        c->figures.compared++;
+        break;
+    case FLAGGED: get->detached = true; break;
+    case TO_COMPARE:
+        get->held = true;
+        get->known = (struct version){e->epoch, e->v, e->id};
+        get->reason = MISS_SUSPECT;
+        get->step = AT_FLIGHT;
+        get->next = AT_L2;
+        return STEP_MORE;
+    case NOBODY: return not_found(get, detached_is(c) ? MISS_DETACHED : MISS_SUSPECT);
+    default: break;
+    }
+    return answer_found(c, get, e, tier);
+}
 
 static int at_l1(struct cache *c, struct cache_get *get)
 {
     struct tier *l1 = c->tiers[0];
-    get->step = AT_FLIGHT;
-    if (!cache_may_use(get->tiers, l1))
-        return STEP_MORE;
     struct tier_read read = {.key = get->key, .key_hash = get->key_hash, .now_ns = get->now_ns};
+    if (!cache_may_use(get->tiers, l1)) {
+        go_on(get);
+        return STEP_MORE;
+    }
     int outcome = l1->ops->get(l1, &read);
-    CHECK(outcome != TIER_PENDING); /* L1 is memory */
-    if (outcome == TIER_FOUND)
-        return answer_found(c, get, &read.entry, TIER_L1);
-    get->reason = read.reason;
-    return STEP_MORE;
+    CHECK(outcome == TIER_FOUND || outcome == TIER_MISSED); /* L1 is memory */
+    if (outcome == TIER_MISSED)
+        return not_found(get, read.reason);
+    if (get->confirmed && version_is(&read.entry, &get->known))
+        l1->ops->confirm(l1, get->key, get->key_hash, read.entry.v, get->confirmed_stale);
+    return found_here(c, get, &read.entry, TIER_L1);
 }
 
 /* A get that may look everywhere shares reads; one that names its tiers looks for itself. */
@@ -75,7 +162,7 @@ static bool shares_reads(const struct cache_get *get)
 
 static int at_flight(struct cache *c, struct cache_get *get)
 {
-    get->step = AT_WARM;
+    get->step = get->next;
     struct flight *flight = shares_reads(get) ? flight_find(c->flights, get->key, get->key_hash) : NULL;
     if (!flight)
         return STEP_MORE;
@@ -84,19 +171,46 @@ static int at_flight(struct cache *c, struct cache_get *get)
     return CACHE_PENDING;
 }
 
-static void promote(struct cache *c, struct cache_get *get, const struct entry *e)
+/* What a lower tier had goes into those above it, with the position and the life it has. */
+static void promote(struct cache *c, struct cache_get *get, const struct entry *e, enum tier_name from)
 {
-    struct tier *l1 = c->tiers[0];
-    if (!l1 || get->no_promote || !shares_reads(get))
+    struct tier *l1 = c->tiers[0], *warm = c->tiers[1];
+    if (get->no_promote || !shares_reads(get))
         return;
-    int r = l1->ops->put(l1, e);
-    c->figures.promotions += r == TIER_DONE;
-    get->too_big_for_l1 = r == TIER_TOO_BIG;
+    if (from == TIER_L2 && ahead_position(c->ahead, get->key_hash) > e->v)
+        return; /* our own change, committed after this was read */
+    if (l1) {
+        int r = l1->ops->put(l1, e);
+        c->figures.promotions += r == TIER_DONE;
+        get->too_big_for_l1 = r == TIER_TOO_BIG;
+    }
+    if (from == TIER_L2 && warm)
+        warm->ops->put(warm, e);
+    if (from == TIER_L2 && e->v > c->fleet->view->of[get->partition].applied)
+        ahead_note(c->ahead, get->partition, get->key_hash, e->v);
 }
 
-static enum miss_reason worse_reason(enum miss_reason a, enum miss_reason b)
+/* The fleet has judged it by all it knows; kills that only this host knows yet are added. */
+static int found_there(struct cache *c, struct cache_get *get, struct entry *e)
 {
-    return a > b ? a : b; /* the table goes from "cold" to the more telling */
+    enum verdict verdict = kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v);
+    if (verdict == DEAD)
+        return not_found(get, MISS_INVALIDATED);
+    e->stale |= verdict == SOFTENED;
+    return answer_found(c, get, e, TIER_L2);
+}
+
+/* The version held here is the current one: once more from the start, where it lies. */
+static int same(struct cache_get *get, const struct tier_read *read)
+{
+    if (++get->compared > COMPARED_MAX)
+        return not_found(get, MISS_SUSPECT);
+    get->confirmed = true;
+    get->confirmed_stale = read->entry.stale;
+    get->known = (struct version){read->known.epoch, read->known.v, read->known.id};
+    get->held = false;
+    get->step = AT_L1;
+    return STEP_MORE;
 }
 
 static struct tier *tier_at(const struct cache *c, unsigned step)
@@ -104,25 +218,35 @@ static struct tier *tier_at(const struct cache *c, unsigned step)
     return c->tiers[step - AT_WARM + 1];
 }
 
+/* A slow tier answered. */
+static int judge(struct cache *c, struct cache_get *get, const struct tier_read *read, int outcome,
+                 bool insert)
+{
+    enum tier_name tier = tier_at(c, get->step)->ops->name;
+    struct entry e = read->entry;
+    int r;
+    get->at_v = read->at_v > get->at_v ? read->at_v : get->at_v;
+    if (outcome == TIER_SAME)
+        return same(get, read);
+    if (outcome != TIER_FOUND)
+        return not_found(get, read->reason);
+    r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);
+    if (r == CACHE_DONE && insert)
+        promote(c, get, &e, tier);
+    return r;
+}
+
 /* The read of a slow tier ended: everybody who waited gets it or goes on to the next tier. */
 static void land(struct flight *flight, struct tier_read *read, int outcome)
 {
     struct cache_get *get;
-    bool first = true;
+    bool insert = !flight_detached(flight);
     while ((get = flight_next_waiting(flight))) {
         struct cache *c = get->cache;
-        enum tier_name tier = tier_at(c, get->step)->ops->name;
-        int r;
-        if (outcome == TIER_FOUND) {
-            if (first && !flight_detached(flight))
-                promote(c, get, &read->entry);
-            r = answer_found(c, get, &read->entry, tier);
-            first = false;
-        } else {
-            get->reason = worse_reason(get->reason, read->reason);
-            get->step++;
+        int r = judge(c, get, read, outcome, insert);
+        insert = insert && r != CACHE_DONE;
+        if (r == STEP_MORE)
             r = run(c, get);
-        }
         if (r == CACHE_DONE)
             get->done(get);
     }
@@ -132,18 +256,10 @@ static int at_slow_tier(struct cache *c, struct cache_get *get)
 {
     struct tier *tier = tier_at(c, get->step);
     struct tier_read read;
-    if (!cache_may_use(get->tiers, tier)) {
-        get->step++;
-        return STEP_MORE;
-    }
-    switch (flight_start(c->flights, tier, get, &read, shares_reads(get), land)) {
-    case TIER_PENDING: return CACHE_PENDING;
-    case TIER_FOUND: promote(c, get, &read.entry); return answer_found(c, get, &read.entry, tier->ops->name);
-    default:
-        get->reason = worse_reason(get->reason, read.reason);
-        get->step++;
-        return STEP_MORE;
-    }
+    if (!cache_may_use(get->tiers, tier))
+        return not_found(get, MISS_NONE);
+    int outcome = flight_start(c->flights, tier, get, &read, shares_reads(get), land);
+    return outcome == TIER_PENDING ? CACHE_PENDING : judge(c, get, &read, outcome, true);
 }
 
 static int at_miss(struct cache *c, struct cache_get *get)
@@ -166,20 +282,29 @@ static int run(struct cache *c, struct cache_get *get)
 
 /* ======= the verb ======= */
 
-int cache_get(struct cache *c, struct cache_get *get)
+static void begin(struct cache *c, struct cache_get *get)
 {
     get->cache = c;
     get->now_ns = cache_now(c);
     get->step = AT_L1;
     get->reason = MISS_NONE;
-    get->overtaken = get->too_big_for_l1 = false;
+    get->overtaken = get->too_big_for_l1 = get->detached = get->held = get->confirmed = false;
+    get->compared = 0;
+    get->at_v = 0;
+    get->partition = 0;
     get->token_bytes = 0;
     list_init(&get->waiting);
     c->figures.gets++;
+}
+
+int cache_get(struct cache *c, struct cache_get *get)
+{
+    begin(c, get);
     if (!cache_key_valid(get->key)) {
         get->status = STATUS_BAD_KEY;
         return CACHE_DONE;
     }
+    get->partition = cache_partition(c, get->key);
     if (!c->setup.options->cache)
         return answer_miss(c, get, MISS_DISABLED);
     get->key_hash = cache_key_hash(c, get->key);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 
-enum { GUARD_ROWS = 65536, GUARD_WAYS = 4 };
+enum { GUARD_WAYS = 4 };
 
 /* A change: fingerprint 16 | position 48, relative to base_v.  0: empty. */
 struct row {
@@ -14,7 +14,8 @@ struct row {
 struct guard {
     uint64_t base_v;
     uint64_t floor; /* relative */
-    struct row rows[GUARD_ROWS];
+    uint32_t mask;
+    struct row rows[];
 };
 
 #define POSITION_MASK ((1ull << 48) - 1)
@@ -24,9 +25,9 @@ static uint64_t change_of(uint64_t key_hash, uint64_t position)
     return (key_hash >> 48) << 48 | position;
 }
 
-static uint64_t row_index(uint64_t key_hash)
+static uint64_t row_index(const struct guard *g, uint64_t key_hash)
 {
-    return key_hash >> 16 & (GUARD_ROWS - 1);
+    return key_hash >> 16 & g->mask;
 }
 
 static bool same_key(uint64_t change, uint64_t key_hash)
@@ -34,10 +35,12 @@ static bool same_key(uint64_t change, uint64_t key_hash)
     return change && change >> 48 == key_hash >> 48;
 }
 
-struct guard *guard_create(uint64_t base_v)
+struct guard *guard_create(uint64_t base_v, uint32_t rows)
 {
-    struct guard *g = must_alloc(sizeof(*g));
+    CHECK(rows > 0 && (rows & (rows - 1)) == 0);
+    struct guard *g = must_alloc(sizeof(*g) + rows * sizeof(g->rows[0]));
     g->base_v = base_v;
+    g->mask = rows - 1;
     return g;
 }
 
@@ -64,12 +67,18 @@ static uint64_t *pick_way(struct row *row, uint64_t key_hash)
 void guard_note(struct guard *g, uint64_t key_hash, uint64_t v)
 {
     CHECK(v > g->base_v && v - g->base_v <= POSITION_MASK);
-    struct row *row = &g->rows[row_index(key_hash)];
+    struct row *row = &g->rows[row_index(g, key_hash)];
     uint64_t *way = pick_way(row, key_hash);
-    uint64_t pushed_out = same_key(*way, key_hash) ? 0 : *way & POSITION_MASK;
-    if (pushed_out > row->floor)
-        row->floor = pushed_out;
-    *way = change_of(key_hash, v - g->base_v);
+    uint64_t position = v - g->base_v, old = *way & POSITION_MASK;
+    if (same_key(*way, key_hash)) {
+        position = position > old ? position : old;
+    } else if (position < old) { /* the table is full of newer ones: this one is pushed out at once */
+        row->floor = position > row->floor ? position : row->floor;
+        return;
+    } else if (old > row->floor) {
+        row->floor = old;
+    }
+    *way = change_of(key_hash, position);
 }
 
 bool guard_changed_since(const struct guard *g, uint64_t key_hash, uint64_t v)
@@ -77,7 +86,7 @@ bool guard_changed_since(const struct guard *g, uint64_t key_hash, uint64_t v)
     if (v < g->base_v)
         return true;
     uint64_t since = v - g->base_v;
-    const struct row *row = &g->rows[row_index(key_hash)];
+    const struct row *row = &g->rows[row_index(g, key_hash)];
     if (since < g->floor || since < row->floor)
         return true;
     for (unsigned i = 0; i < GUARD_WAYS; i++)

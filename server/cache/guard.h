@@ -16,10 +16,13 @@
 
 struct guard;
 
-/* Positions up to base_v are of earlier lives: nothing is known of them, every token that old is refused. */
-struct guard *guard_create(uint64_t base_v);
+/* Positions up to base_v are of earlier lives: nothing is known of them, every token that old is refused.  `rows`: a
+ * power of two. */
+enum { GUARD_ROWS = 65536 };
+struct guard *guard_create(uint64_t base_v, uint32_t rows);
 struct guard *guard_destroy(struct guard *g); /* NULL ok, returns NULL */
 
+/* In any order: what counts is the newest. */
 void guard_note(struct guard *g, uint64_t key_hash, uint64_t v);
 /* Some change of this key may have a position greater than v. */
 bool guard_changed_since(const struct guard *g, uint64_t key_hash, uint64_t v);

@@ -1,8 +1,8 @@
-/* invalidate: everything named in one call is one change with one position.
+/* invalidate: everything named in one call is one change with one position, in each partition it concerns.
  *
  * Keys are removed where they are.  Tags, prefixes and "all" are O(1): the exact map learns the name first, then each
  * tier mirrors it; entries are judged when somebody comes for them.  The answer comes after the last of it, so that no
- * read on this host that begins later sees what was named. */
+ * read on this host that begins later sees what was named (I7: also when the fleet did not answer, or is away). */
 #include <stdlib.h>
 #include "cache/cache_private.h"
 
@@ -51,8 +51,8 @@ static void uncounted(struct cache_get *look)
 static bool is_there(struct cache *c, struct slice key)
 {
     struct cache_get *look = must_alloc(sizeof(*look));
-    *look = (struct cache_get){.no_promote = true, .done = uncounted};
-    look->key = key;
+    *look = (struct cache_get){
+        .key = key, .tiers = 1u << TIER_L1 | 1u << TIER_WARM, .no_promote = true, .done = uncounted};
     if (cache_get(c, look) == CACHE_PENDING)
         return false;
     bool there = look->status == STATUS_HIT || look->status == STATUS_ABSENT;
@@ -63,7 +63,7 @@ static bool is_there(struct cache *c, struct slice key)
 static uint64_t count_all(struct cache *c)
 {
     uint64_t most = 0;
-    for (unsigned n = 0; n < CACHE_TIERS; n++) {
+    for (unsigned n = 0; n < CACHE_LOCAL_TIERS; n++) {
         struct tier_figures figures = {0};
         if (c->tiers[n])
             c->tiers[n]->ops->measure(c->tiers[n], &figures);
@@ -80,83 +80,197 @@ static void count(struct cache *c, struct cache_invalidate *i)
         i->count = count_all(c);
 }
 
-/* ======= doing ======= */
+/* ======= the answer ======= */
 
-static bool drop_key(struct cache *c, const struct cache_invalidate *i, struct slice key, uint64_t v)
+static void all_know(struct waiting *w)
 {
-    uint64_t key_hash = cache_key_hash(c, key);
-    bool unsafe = false;
-    flights_detach(c->flights, key, key_hash);
-    guard_note(c->guard, key_hash, v);
-    if (!i->soft)
-        return cache_remove_key(c, key, key_hash, v);
-    for (unsigned n = 0; n < CACHE_TIERS; n++)
-        if (c->tiers[n])
-            unsafe |= c->tiers[n]->ops->soften(c->tiers[n], key, key_hash, v, cache_now(c)) == TIER_UNSAFE;
-    return unsafe;
+    struct cache_invalidate *i = CONTAINER_OF(w, struct cache_invalidate, all_know);
+    i->done(i);
 }
 
-static bool everything_below(struct cache *c, uint64_t v, bool soft)
+static int finish_safe(struct cache *c, struct cache_invalidate *i)
 {
-    bool unsafe = false;
-    kills_raise_floor(c->setup.kills, v, soft);
-    for (unsigned n = 0; n < CACHE_TIERS; n++)
-        if (c->tiers[n])
-            unsafe |= c->tiers[n]->ops->floor(c->tiers[n], v, soft) == TIER_UNSAFE;
-    return unsafe;
+    if (!c->fleet || !i->wait_all || i->status != STATUS_OK)
+        return CACHE_DONE;
+    cache_wait_for_all(c, &i->all_know, all_know);
+    return CACHE_PENDING;
 }
 
-static bool kill_name(struct cache *c, enum shm_name_kind kind, struct slice name, uint64_t v, bool soft)
+static void is_safe(struct cache_safety *safety)
 {
-    uint64_t hash = shm_hash_name(c->setup.hash_secret, kind, name);
-    bool unsafe = false;
-    if (kills_add(c->setup.kills, hash, v, soft) == KILLS_COLLAPSED)
-        unsafe |= everything_below(c, kills_floor(c->setup.kills), false);
-    for (unsigned n = 0; n < CACHE_TIERS; n++)
-        if (c->tiers[n])
-            unsafe |= c->tiers[n]->ops->kill(c->tiers[n], hash, v, soft) == TIER_UNSAFE;
-    return unsafe;
+    struct cache_invalidate *i = CONTAINER_OF(safety, struct cache_invalidate, safety);
+    if (finish_safe(i->cache, i) == CACHE_DONE)
+        i->done(i);
 }
 
-static bool apply(struct cache *c, struct cache_invalidate *i, uint64_t v)
+static int finish(struct cache *c, struct cache_invalidate *i)
 {
-    bool unsafe = i->all && everything_below(c, v, i->soft);
-    for (unsigned n = 0; n < i->keys_count; n++)
-        unsafe |= drop_key(c, i, i->keys[n], v);
-    for (unsigned n = 0; n < i->tags_count; n++)
-        unsafe |= kill_name(c, SHM_NAME_TAG, i->tags[n], v, i->soft);
-    for (unsigned n = 0; n < i->prefixes_count; n++)
-        unsafe |= kill_name(c, SHM_NAME_PREFIX, i->prefixes[n], v, i->soft);
-    if (i->all || i->tags_count || i->prefixes_count)
-        flights_detach_all(c->flights); /* any of them may carry the name */
     c->figures.invalidations++;
     c->figures.invalidated_keys += i->count;
     c->figures.invalidated_names += i->tags_count + i->prefixes_count + i->all;
-    return unsafe;
+    c->figures.changes_local += i->status == STATUS_LOCAL;
+    if (i->unsafe && cache_make_safe(c, &i->safety, is_safe) == CACHE_PENDING)
+        return CACHE_PENDING;
+    return finish_safe(c, i);
 }
 
-static void invalidate_is_safe(struct cache_safety *safety)
+/* ======= on this host alone ======= */
+
+static int invalidate_here(struct cache *c, struct cache_invalidate *i)
 {
-    struct cache_invalidate *i = CONTAINER_OF(safety, struct cache_invalidate, safety);
-    i->done(i);
+    struct effect e = {.v = cache_next_position(c),
+                       .keys = i->keys,
+                       .tags = i->tags,
+                       .prefixes = i->prefixes,
+                       .keys_count = i->keys_count,
+                       .tags_count = i->tags_count,
+                       .prefixes_count = i->prefixes_count,
+                       .all = i->all,
+                       .soft = i->soft};
+    i->result = (struct version){c->setup.epoch, e.v, 0};
+    i->unsafe = apply_effect(c, &e);
+    return finish(c, i);
 }
+
+/* ======= the fleet ======= */
+
+/* What one partition has to do with a call.  Names concern every partition, a key its own. */
+struct part {
+    struct fleet_change change;
+    struct cache_invalidate *owner;
+};
+
+static void describe(struct cache_invalidate *i, struct part *part, unsigned partition,
+                     const struct slice *keys, unsigned keys_count);
+
+static bool concerns(const struct cache_invalidate *i, unsigned keys_count)
+{
+    return keys_count || i->tags_count || i->prefixes_count || i->all;
+}
+
+/* Keys in the order of their partitions, behind the parts in the same memory. */
+static void split(struct cache *c, struct cache_invalidate *i)
+{
+    unsigned partitions = c->fleet->view->partitions;
+    i->parts = must_alloc(partitions * sizeof(*i->parts) + i->keys_count * sizeof(struct slice));
+    struct slice *keys = (struct slice *)(void *)(i->parts + partitions);
+    i->parts_count = 0;
+    for (unsigned p = 0; p < partitions; p++) {
+        unsigned count = 0;
+        for (unsigned n = 0; n < i->keys_count; n++)
+            if (cache_partition(c, i->keys[n]) == p)
+                keys[count++] = i->keys[n];
+        if (concerns(i, count))
+            describe(i, &i->parts[i->parts_count++], p, keys, count);
+        keys += count;
+    }
+}
+
+static enum status worse(enum status a, enum status b)
+{
+    return a > b ? a : b; /* OK, QUEUED, LOCAL */
+}
+
+static void apply_part(struct cache *c, struct cache_invalidate *i, const struct fleet_change *change)
+{
+    struct effect e = {.partition = change->partition,
+                       .v = change->v,
+                       .keys = change->keys,
+                       .tags = change->tags,
+                       .prefixes = change->prefixes,
+                       .keys_count = change->keys_count,
+                       .tags_count = change->tags_count,
+                       .prefixes_count = change->prefixes_count,
+                       .all = change->all,
+                       .soft = change->soft};
+    i->unsafe |= apply_effect(c, &e);
+    i->result = (struct version){change->epoch, change->v, 0};
+    i->partition = change->partition;
+}
+
+/* Whatever went wrong, the keys and names are dead here from now on, and will be told when the fleet is back (C8). */
+static void part_answered(struct cache *c, struct cache_invalidate *i, const struct fleet_change *change)
+{
+    bool unsafe, durable;
+    c->committing--;
+    c->figures.changes_unknown += change->outcome == FLEET_UNKNOWN;
+    if (change->outcome == FLEET_COMMITTED) {
+        apply_part(c, i, change);
+        return;
+    }
+    durable = detached_apply(c, change, &unsafe);
+    i->unsafe |= unsafe;
+    i->status = worse(i->status, durable ? STATUS_QUEUED : STATUS_LOCAL);
+}
+
+static int one_less_open(struct cache *c, struct cache_invalidate *i)
+{
+    if (--i->parts_open)
+        return CACHE_PENDING;
+    free(i->parts);
+    i->parts = NULL;
+    return finish(c, i);
+}
+
+static void commit_answered(struct fleet_change *change)
+{
+    struct part *part = CONTAINER_OF(change, struct part, change);
+    struct cache_invalidate *i = part->owner;
+    part_answered(i->cache, i, change);
+    if (one_less_open(i->cache, i) == CACHE_DONE)
+        i->done(i);
+}
+
+static void describe(struct cache_invalidate *i, struct part *part, unsigned partition,
+                     const struct slice *keys, unsigned keys_count)
+{
+    part->owner = i;
+    part->change = (struct fleet_change){.verb = FLEET_INVALIDATE,
+                                         .partition = partition,
+                                         .keys = keys,
+                                         .tags = i->tags,
+                                         .prefixes = i->prefixes,
+                                         .keys_count = keys_count,
+                                         .tags_count = i->tags_count,
+                                         .prefixes_count = i->prefixes_count,
+                                         .all = i->all,
+                                         .soft = i->soft,
+                                         .done = commit_answered};
+}
+
+static int invalidate_there(struct cache *c, struct cache_invalidate *i)
+{
+    split(c, i);
+    unsigned count = i->parts_count;
+    i->parts_open = count + 1; /* one is ours: nobody answers while parts are still being sent */
+    for (unsigned n = 0; n < count; n++) {
+        c->committing++;
+        if (c->fleet->ops->commit(c->fleet, &i->parts[n].change) == FLEET_PENDING)
+            continue;
+        part_answered(c, i, &i->parts[n].change);
+        i->parts_open--;
+    }
+    return one_less_open(c, i);
+}
+
+/* ======= the verb ======= */
 
 static int decide(struct cache *c, struct cache_invalidate *i)
 {
     count(c, i);
     if (i->dry_run)
         return CACHE_DONE;
-    uint64_t v = cache_next_position(c);
-    i->result = (struct version){c->setup.epoch, v, 0};
-    return apply(c, i, v) ? cache_make_safe(c, &i->safety, invalidate_is_safe) : CACHE_DONE;
+    return c->fleet ? invalidate_there(c, i) : invalidate_here(c, i);
 }
 
 int cache_invalidate(struct cache *c, struct cache_invalidate *i)
 {
     i->cache = c;
     i->count = 0;
+    i->unsafe = false;
     i->message = NULL;
     i->result = (struct version){0};
+    i->partition = 0;
     list_init(&i->waiting);
     i->status = judge_request(i);
     if (i->status != STATUS_OK)

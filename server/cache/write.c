@@ -1,8 +1,12 @@
-/* set and touch.
+/* set.
  *
- * The order of a set, and why (I7, I12): decide → detach the reads under way → take a position → L1, then warm →
- * wait until kill -9 cannot undo it → answer.  L1 comes first, so that no process of the host sees the old value after
- * it saw the new one; the answer comes last, so that whoever has it may rely on every later read.
+ * The order of a set, and why (I7, I12): judge → position → detach the reads under way → L1, then warm → wait until kill -9
+ * cannot undo it → answer.  L1 comes first, so that no process of the host sees the old value after it saw the new one;
+ * the answer comes last, so that whoever has it may rely on every later read.
+ *
+ * The position comes from this daemon alone, STANDALONE, or from the fleet's commit: judge ──▶ commit ──▶ land, with the
+ * loop going on in between.  What was read before the commit and lands after it is older than the position, and is
+ * refused (a detached flight) or replaced (L1 compares positions): no lock on the key is needed meanwhile.
  *
  * A set is "remove the old" and "store the new".  The first half is never dropped; the second may be (too large, no
  * room), and then the old is gone all the same. */
@@ -10,6 +14,11 @@
 #include "cache/cache_private.h"
 
 enum { LOOKS_MAX = 8 }; /* how often a condition may be overtaken by other changes before we say BUSY */
+
+struct set_token {
+    bool valid;
+    struct token token;
+};
 
 /* ======= judging the request ======= */
 
@@ -51,12 +60,12 @@ static enum status judge_request(struct cache *c, const struct cache_set *set)
 
 static void entry_of(struct cache *c, const struct cache_set *set, struct entry *ret)
 {
-    uint64_t now_ns = cache_now(c);
-    struct life life = policy_life(c->setup.options, set->ttl_ms, set->stale_ms, now_ns);
+    struct life life = policy_life(c->setup.options, set->ttl_ms, set->stale_ms, set->began_ns);
     *ret = (struct entry){.key = set->key,
                           .key_hash = set->look.key_hash,
                           .value = set->value,
-                          .epoch = c->setup.epoch,
+                          .epoch = cache_epoch(c, set->partition),
+                          .id = cache_next_id(c),
                           .hard_ns = life.hard_ns,
                           .soft_ns = life.soft_ns,
                           .user_flags = set->user_flags,
@@ -68,36 +77,36 @@ static void entry_of(struct cache *c, const struct cache_set *set, struct entry 
 
 /* ======= tokens ======= */
 
-/* A fill: the caller read its source after a miss at position `since`.  Anything that happened to the key or to one of
+/* A fill: the caller read its source after a miss at position t->v.  Anything that happened to the key or to one of
  * its names after that keeps it out (C6). */
-static bool token_admits(struct cache *c, const struct cache_set *set, const struct entry *e)
+static bool token_admits(struct cache *c, const struct set_token *t, const struct entry *e,
+                         unsigned partition)
 {
-    uint64_t epoch, since;
-    if (!token_read(set->token, &epoch, &since) || epoch != c->setup.epoch || since > c->position)
+    uint64_t newest = c->fleet ? c->fleet->view->of[partition].seen : c->position;
+    if (!t->valid || t->token.kind != TOKEN_POSITION || t->token.epoch != cache_epoch(c, partition) ||
+        t->token.v > newest)
         return false;
-    if (guard_changed_since(c->guard, e->key_hash, since))
+    if (guard_changed_since(c->guards[partition], e->key_hash, t->token.v))
         return false;
-    return kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, since) == ALIVE;
+    return kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, t->token.v) == ALIVE;
+}
+
+static struct set_token token_of(const struct cache_set *set)
+{
+    struct set_token t;
+    t.valid = token_read(set->token, &t.token);
+    return t;
 }
 
 /* ======= storing ======= */
 
-static uint32_t next_id(struct cache *c)
+uint32_t cache_next_id(struct cache *c)
 {
     /* splitmix64 (Steele, Lea, Flood, 2014) */
     uint64_t z = c->id_state += 0x9e3779b97f4a7c15ull;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ z >> 27) * 0x94d049bb133111ebull;
     return (uint32_t)((z ^ z >> 31) & 0xffffff);
-}
-
-bool cache_remove_key(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v)
-{
-    bool unsafe = false;
-    for (unsigned i = 0; i < CACHE_TIERS; i++)
-        if (c->tiers[i])
-            unsafe |= c->tiers[i]->ops->drop(c->tiers[i], key, key_hash, v) == TIER_UNSAFE;
-    return unsafe;
 }
 
 struct stored {
@@ -114,7 +123,7 @@ static bool may_be_unsafe(const struct cache *c, const struct tier *t, int answe
 static struct stored store(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     struct stored s = {0};
-    for (unsigned i = 0; i < CACHE_TIERS; i++) {
+    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++) {
         struct tier *t = c->tiers[i];
         if (!t)
             continue;
@@ -127,10 +136,25 @@ static struct stored store(struct cache *c, const struct cache_set *set, const s
     return s;
 }
 
+static void all_know(struct waiting *w)
+{
+    struct cache_set *set = CONTAINER_OF(w, struct cache_set, all);
+    set->done(set);
+}
+
+static int finish_safe(struct cache *c, struct cache_set *set)
+{
+    if (!c->fleet || !set->wait_all || set->status != STATUS_OK)
+        return CACHE_DONE;
+    cache_wait_for_all(c, &set->all, all_know);
+    return CACHE_PENDING;
+}
+
 static void set_is_safe(struct cache_safety *safety)
 {
     struct cache_set *set = CONTAINER_OF(safety, struct cache_set, safety);
-    set->done(set);
+    if (finish_safe(set->cache, set) == CACHE_DONE)
+        set->done(set);
 }
 
 static int finish(struct cache *c, struct cache_set *set, enum status status, bool unsafe)
@@ -138,7 +162,10 @@ static int finish(struct cache *c, struct cache_set *set, enum status status, bo
     set->status = status;
     c->figures.sets += status == STATUS_OK;
     c->figures.sets_skipped += status == STATUS_SKIPPED;
-    return unsafe ? cache_make_safe(c, &set->safety, set_is_safe) : CACHE_DONE;
+    c->figures.changes_local += status == STATUS_LOCAL;
+    if (unsafe && cache_make_safe(c, &set->safety, set_is_safe) == CACHE_PENDING)
+        return CACHE_PENDING;
+    return finish_safe(c, set);
 }
 
 static int unmet(struct cache *c, struct cache_set *set, enum status status)
@@ -147,26 +174,57 @@ static int unmet(struct cache *c, struct cache_set *set, enum status status)
     return finish(c, set, status, false);
 }
 
+static int refused(struct cache *c, struct cache_set *set)
+{
+    c->figures.fills_refused++;
+    return finish(c, set, STATUS_REFUSED, false);
+}
+
+/* Has something newer than the entry come to this host while its position was on its way? */
+static bool overtaken(struct cache *c, const struct cache_set *set, const struct entry *e)
+{
+    return c->fleet && (ahead_position(c->ahead, e->key_hash) > e->v ||
+                        guard_changed_since(c->guards[set->partition], e->key_hash, e->v) ||
+                        kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v) == DEAD);
+}
+
+static void note_change(struct cache *c, const struct cache_set *set, const struct entry *e)
+{
+    flights_detach(c->flights, e->key, e->key_hash);
+    if (!set->token.size)
+        guard_note(c->guards[set->partition], e->key_hash, e->v);
+    if (c->fleet && e->v > c->fleet->view->of[set->partition].applied)
+        ahead_note(c->ahead, set->partition, e->key_hash, e->v);
+}
+
+/* The change has its position. */
+static int land(struct cache *c, struct cache_set *set, struct entry *e)
+{
+    bool late = overtaken(c, set, e);
+    note_change(c, set, e);
+    set->result = (struct version){e->epoch, e->v, e->id};
+    if (set->ttl_ms == 0) /* "do not store" is an invalidation (F15) */
+        return finish(c, set, STATUS_SKIPPED, apply_removal(c, e->key, e->key_hash, e->v));
+    set->ttl_left_ms = policy_left_ms(e->hard_ns, cache_now(c));
+    if (late) /* in the fleet it was stored, and then something newer happened */
+        return finish(c, set, STATUS_OK, apply_removal(c, e->key, e->key_hash, e->v));
+    struct stored s = store(c, set, e);
+    enum status otherwise = s.no_room ? STATUS_BUSY : STATUS_TOO_BIG; /* room comes back, a limit stays */
+    return finish(c, set, s.somewhere || set->in_fleet ? STATUS_OK : otherwise, s.unsafe);
+}
+
+/* On this host alone: the position is ours to give; beside a fleet, none is taken (F15). */
 static int apply(struct cache *c, struct cache_set *set)
 {
     struct entry e;
     entry_of(c, set, &e);
-    if (set->token.size && !token_admits(c, set, &e)) {
-        c->figures.fills_refused++;
-        return finish(c, set, STATUS_REFUSED, false);
+    if (set->token.size) {
+        struct set_token token = token_of(set);
+        if (!token_admits(c, &token, &e, set->partition))
+            return refused(c, set);
     }
-    flights_detach(c->flights, e.key, e.key_hash);
-    e.v = cache_next_position(c);
-    e.id = next_id(c);
-    if (!set->token.size)
-        guard_note(c->guard, e.key_hash, e.v);
-    set->result = (struct version){e.epoch, e.v, e.id};
-    if (set->ttl_ms == 0) /* "do not store" is an invalidation (F15) */
-        return finish(c, set, STATUS_SKIPPED, cache_remove_key(c, e.key, e.key_hash, e.v));
-    struct stored s = store(c, set, &e);
-    set->ttl_left_ms = policy_left_ms(e.hard_ns, cache_now(c));
-    enum status otherwise = s.no_room ? STATUS_BUSY : STATUS_TOO_BIG; /* room comes back, a limit stays */
-    return finish(c, set, s.somewhere ? STATUS_OK : otherwise, s.unsafe);
+    e.v = c->fleet ? c->fleet->view->of[set->partition].applied : cache_next_position(c);
+    return land(c, set, &e);
 }
 
 /* ======= conditions ======= */
@@ -219,13 +277,136 @@ static void looked(struct cache_get *look_done)
         set->done(set);
 }
 
-/* ======= the verbs ======= */
+/* ======= the fleet ======= */
+
+/* The old value must go everywhere, now here and later there; the new one is nowhere. */
+static bool remove_later(struct cache *c, struct cache_set *set, bool *ret_unsafe)
+{
+    struct fleet_change removal = {
+        .verb = FLEET_INVALIDATE, .partition = set->partition, .keys = &set->key, .keys_count = 1};
+    return detached_apply(c, &removal, ret_unsafe);
+}
+
+static int removed_later(struct cache *c, struct cache_set *set, enum status status)
+{
+    bool unsafe;
+    remove_later(c, set, &unsafe);
+    return finish(c, set, status, unsafe);
+}
+
+static int keep_here(struct cache *c, struct cache_set *set, bool unsafe, enum status otherwise)
+{
+    struct entry e;
+    entry_of(c, set, &e);
+    bool kept = set->ttl_ms != 0 && detached_keep(c, &e);
+    set->result = (struct version){e.epoch, e.v, e.id};
+    set->ttl_left_ms = kept ? policy_left_ms(e.hard_ns, cache_now(c)) : 0;
+    return finish(c, set, kept ? STATUS_LOCAL : otherwise, unsafe);
+}
+
+/* Nothing was sent: the fleet is away (C7).  Conditions cannot be decided; a fill needs a token of this absence. */
+static int set_away(struct cache *c, struct cache_set *set)
+{
+    bool unsafe = false;
+    if (set->condition != CACHE_ALWAYS)
+        return finish(c, set, STATUS_DETACHED, false);
+    if (set->token.size) {
+        struct set_token t = token_of(set);
+        if (!t.valid || !detached_is(c) || !detached_admits(c, &t.token, set->look.key_hash))
+            return refused(c, set);
+        return keep_here(c, set, false, STATUS_SKIPPED);
+    }
+    bool durable = remove_later(c, set, &unsafe);
+    return keep_here(c, set, unsafe, durable ? STATUS_QUEUED : STATUS_LOCAL);
+}
+
+static int committed(struct cache *c, struct cache_set *set)
+{
+    struct entry e;
+    entry_of(c, set, &e);
+    e.epoch = set->change.epoch;
+    e.v = set->change.v;
+    e.id = set->result.id;
+    set->in_fleet = true;
+    return land(c, set, &e);
+}
+
+static int answered(struct cache *c, struct cache_set *set)
+{
+    c->committing--;
+    switch (set->change.outcome) {
+    case FLEET_COMMITTED: return committed(c, set);
+    case FLEET_EXISTS: return unmet(c, set, STATUS_EXISTS);
+    case FLEET_NOT_FOUND: return unmet(c, set, STATUS_NOT_FOUND);
+    case FLEET_CONFLICT: return unmet(c, set, STATUS_CONFLICT);
+    case FLEET_REFUSED: return refused(c, set);
+    case FLEET_FAILED: return removed_later(c, set, STATUS_BUSY);
+    case FLEET_UNKNOWN: c->figures.changes_unknown++; return removed_later(c, set, STATUS_UNKNOWN);
+    case FLEET_AWAY: return set_away(c, set);
+    }
+    WRONG("an outcome that is none");
+}
+
+static void commit_answered(struct fleet_change *change)
+{
+    struct cache_set *set = CONTAINER_OF(change, struct cache_set, change);
+    if (answered(set->cache, set) == CACHE_DONE)
+        set->done(set);
+}
+
+static const enum fleet_condition fleet_conditions[] = {
+    [CACHE_ALWAYS] = FLEET_ALWAYS,
+    [CACHE_IF_ABSENT] = FLEET_IF_ABSENT,
+    [CACHE_IF_PRESENT] = FLEET_IF_PRESENT,
+    [CACHE_IF_VERSION] = FLEET_IF_VERSION,
+};
+
+static int commit(struct cache *c, struct cache_set *set)
+{
+    struct entry e;
+    entry_of(c, set, &e);
+    set->result.id = e.id;
+    set->change = (struct fleet_change){.verb = FLEET_SET,
+                                        .partition = set->partition,
+                                        .entry = &e,
+                                        .remove = set->ttl_ms == 0,
+                                        .condition = fleet_conditions[set->condition],
+                                        .expected_epoch = set->version.epoch,
+                                        .expected_v = set->version.v,
+                                        .expected_id = set->version.id,
+                                        .tags = set->tags,
+                                        .tags_count = set->tags_count,
+                                        .done = commit_answered};
+    if (set->token.size) {
+        struct set_token t = token_of(set);
+        if (detached_is(c))
+            return set_away(c, set);
+        if (!token_admits(c, &t, &e, set->partition))
+            return refused(c, set);
+        uint64_t applied = c->fleet->view->of[set->partition].applied;
+        set->change.verb = FLEET_FILL;
+        set->change.since_v = t.token.v > applied ? t.token.v : applied; /* up to there we have judged it */
+    }
+    c->committing++;
+    return c->fleet->ops->commit(c->fleet, &set->change) == FLEET_DONE ? answered(c, set) : CACHE_PENDING;
+}
+
+/* ======= the verb ======= */
+
+/* Values whose set leaves the fleet out are this host's own: no record tells of them (F15). */
+static bool concerns_fleet(const struct cache *c, const struct cache_set *set)
+{
+    return c->fleet && (set->tiers == 0 || set->tiers & 1u << TIER_L2);
+}
 
 static int decide(struct cache *c, struct cache_set *set)
 {
     if (!c->setup.options->cache || !(c->tiers[0] || c->tiers[1] || c->tiers[2]))
         return finish(c, set, STATUS_SKIPPED, false);
     set->look.key_hash = cache_key_hash(c, set->key);
+    set->began_ns = cache_now(c);
+    if (concerns_fleet(c, set))
+        return commit(c, set);
     return set->condition == CACHE_ALWAYS ? apply(c, set) : look(c, set);
 }
 
@@ -233,12 +414,14 @@ int cache_set(struct cache *c, struct cache_set *set)
 {
     set->cache = c;
     set->attempts = 0;
+    set->in_fleet = false;
     set->result = (struct version){0};
     set->ttl_left_ms = 0;
     list_init(&set->waiting);
     enum status status = judge_request(c, set);
     if (status != STATUS_OK)
         return finish(c, set, status, false);
+    set->partition = cache_partition(c, set->key);
     if (cache_gate_open(c))
         return decide(c, set);
     c->figures.changes_gated++;
@@ -250,50 +433,4 @@ void cache_set_resume(struct cache_set *set)
 {
     if (decide(set->cache, set) == CACHE_DONE)
         set->done(set);
-}
-
-static int touch_found(struct cache *c, struct cache_touch *touch)
-{
-    const struct entry *e = &touch->look.entry;
-    struct life life = policy_life(c->setup.options, touch->ttl_ms, touch->stale_ms, touch->look.now_ns);
-    uint64_t soft_ns = life.soft_ns > e->soft_ns ? life.soft_ns : e->soft_ns;
-    uint64_t hard_ns = life.hard_ns > e->hard_ns ? life.hard_ns : e->hard_ns;
-    touch->result = (struct version){e->epoch, e->v, e->id};
-    touch->ttl_left_ms = policy_left_ms(hard_ns, touch->look.now_ns);
-    bool reached = false;
-    for (unsigned i = 0; i < CACHE_TIERS; i++)
-        if (c->tiers[i])
-            reached |= c->tiers[i]->ops->touch(c->tiers[i], touch->key, touch->look.key_hash, soft_ns,
-                                               hard_ns) != TIER_NOT_THERE;
-    touch->status = reached ? STATUS_OK : STATUS_NOT_FOUND;
-    c->figures.touches += reached;
-    return CACHE_DONE;
-}
-
-/* A longer life that a kill -9 takes back is a miss earlier, never a lie: no need to make it safe. */
-static int touch_judge(struct cache *c, struct cache_touch *touch)
-{
-    bool there = touch->look.status == STATUS_HIT || touch->look.status == STATUS_ABSENT;
-    if (there && !touch->look.overtaken)
-        return touch_found(c, touch);
-    touch->status = touch->look.status == STATUS_BAD_KEY ? STATUS_BAD_KEY : STATUS_NOT_FOUND;
-    return CACHE_DONE;
-}
-
-static void touch_looked(struct cache_get *look_done)
-{
-    struct cache_touch *touch = CONTAINER_OF(look_done, struct cache_touch, look);
-    if (touch_judge(touch->cache, touch) == CACHE_DONE)
-        touch->done(touch);
-}
-
-int cache_touch(struct cache *c, struct cache_touch *touch)
-{
-    touch->cache = c;
-    touch->ttl_left_ms = 0;
-    touch->result = (struct version){0};
-    touch->look = (struct cache_get){.key = touch->key, .no_promote = true, .done = touch_looked};
-    if (cache_get(c, &touch->look) == CACHE_PENDING)
-        return CACHE_PENDING;
-    return touch_judge(c, touch);
 }

@@ -40,27 +40,35 @@ bool cells_hit(const struct l1 *l1, const struct item_view *i)
 
 enum verdict cells_judge(const struct l1 *l1, const struct item_view *i)
 {
-    if (i->life & SHM_LIFE_LOCAL && (uint32_t)i->born < order_own(&l1->header->local_floor))
-        return DEAD;
+    if (i->life & SHM_LIFE_LOCAL)
+        return DEAD; /* its position is not the fleet's and cannot be compared with one of a kill */
     return kills_judge_prints(l1->kills, i->key, i->prints, i->prints_count, i->v);
 }
 
-bool cells_settle(struct l1 *l1, uint32_t slot)
+static uint64_t softened(uint64_t life)
+{
+    return shm_life(shm_life_hard(life), 0, (life & SHM_LIFE_LOCAL) | SHM_LIFE_STALE);
+}
+
+void cells_confirm(struct l1 *l1, uint32_t slot, bool stale)
+{
+    struct item_view i = item_of_slot(l1, slot);
+    order_restamp(i.item, stale ? softened(i.life) : i.life, l1->seq);
+    l1->count.l1_restamps++;
+}
+
+/* A suspect item stays as it is: as long as it is born before the floor, readers ask. */
+enum verdict cells_settle(struct l1 *l1, uint32_t slot)
 {
     struct item_view i = item_of_slot(l1, slot);
     if (!cells_hit(l1, &i))
-        return true;
+        return ALIVE;
     enum verdict verdict = cells_judge(l1, &i);
-    if (verdict == DEAD) {
+    if (verdict == DEAD)
         slots_drop(l1, slot);
-        return false;
-    }
-    uint64_t life = i.life;
-    if (verdict == SOFTENED)
-        life = shm_life(shm_life_hard(life), 0, (life & SHM_LIFE_LOCAL) | SHM_LIFE_STALE);
-    order_restamp(i.item, life, l1->seq);
-    l1->count.l1_restamps++;
-    return true;
+    else if (verdict != SUSPECT)
+        cells_confirm(l1, slot, verdict == SOFTENED);
+    return verdict;
 }
 
 /* ---- kills ---------------------------------------------------------------------------------------------------- */

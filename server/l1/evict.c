@@ -141,13 +141,20 @@ static void walk_item(struct l1 *l1, uint64_t offset, const struct item_view *i)
         return; /* dead already */
     if (l1->walk.kind == WALK_DOOMED) {
         slots_drop(l1, slot);
-    } else if (shm_life_hard(i->life) <= item_ticks(l1, l1->now_ns(l1))) {
+        return;
+    }
+    if (shm_life_hard(i->life) <= item_ticks(l1, l1->now_ns(l1))) {
         slots_drop(l1, slot);
         l1->count.l1_expired++;
-    } else if (cells_settle(l1, slot)) {
-        struct item_view settled = item_at(l1, offset);
-        decide(l1, slot, &settled, hash);
+        return;
     }
+    switch (cells_settle(l1, slot)) {
+    case DEAD: return;
+    case SUSPECT: slots_drop(l1, slot); return; /* a copy would be born after the floor */
+    default: break;
+    }
+    struct item_view settled = item_at(l1, offset);
+    decide(l1, slot, &settled, hash);
 }
 
 /* ---- which segment ------------------------------------------------------------------------------------------------ */

@@ -53,7 +53,7 @@ void item_entry(const struct l1 *l1, const struct item_view *i, uint64_t key_has
         .key = i->key,
         .key_hash = key_hash,
         .value = i->value,
-        .epoch = l1->shape.epoch,
+        .epoch = l1->shape.epochs[shm_partition(i->key, l1->shape.partitions)],
         .v = i->v,
         .id = shm_item_id(i->shape),
         .hard_ns = item_ns(l1, shm_life_hard(i->life)),

@@ -36,10 +36,12 @@ static int tier_get(struct tier *t, struct tier_read *read)
         l1->count.l1_expired++;
         return missed(l1, read, MISS_EXPIRED);
     }
-    if (!cells_settle(l1, slot))
+    enum verdict verdict = cells_settle(l1, slot);
+    if (verdict == DEAD)
         return missed(l1, read, MISS_INVALIDATED);
     struct item_view i = item_of_slot(l1, slot);
     item_entry(l1, &i, read->key_hash, read->now_ns, &read->entry);
+    read->entry.suspect = verdict == SUSPECT;
     if (read->now_ns >= read->entry.soft_ns)
         serve_stale(l1, &i, read->now_ns);
     slots_touch(l1, slot);
@@ -162,7 +164,7 @@ static int tier_touch(struct tier *t, struct slice key, uint64_t key_hash, uint6
     struct l1 *l1 = l1_of(t);
     uint64_t now = l1->now_ns(l1);
     uint32_t slot = slots_find(l1, key, key_hash);
-    if (slot == SLOT_NONE || !cells_settle(l1, slot))
+    if (slot == SLOT_NONE || cells_settle(l1, slot) >= SUSPECT)
         return TIER_NOT_THERE;
     struct item_view i = item_of_slot(l1, slot);
     uint64_t life = touched_life(l1, i.life, soft_ns, hard_ns, now);
@@ -186,8 +188,21 @@ static void sweep_soon(struct l1 *l1)
 static int tier_kill(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
 {
     struct l1 *l1 = l1_of(t);
-    cells_kill(l1, name_hash);
+    if (kills_is_floor(name_hash))
+        cells_floor(l1);
+    else
+        cells_kill(l1, name_hash);
     sweep_soon(l1);
+    return TIER_DONE;
+}
+
+static int tier_confirm(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
+{
+    struct l1 *l1 = l1_of(t);
+    uint32_t slot = slots_find(l1, key, key_hash);
+    if (slot == SLOT_NONE || item_of_slot(l1, slot).v != v)
+        return TIER_NOT_THERE;
+    cells_confirm(l1, slot, stale);
     return TIER_DONE;
 }
 
@@ -263,6 +278,7 @@ static const struct tier_ops l1_ops = {
     .touch = tier_touch,
     .kill = tier_kill,
     .floor = tier_floor,
+    .confirm = tier_confirm,
     .barrier = tier_barrier,
     .list = tier_list,
     .measure = tier_measure,
@@ -281,6 +297,7 @@ int l1_make(const struct l1_setup *setup, uint64_t (*now_ns)(struct l1 *l1), str
     l1->tier.ops = &l1_ops;
     l1->options = *setup->options;
     l1->kills = setup->kills;
+    l1->view = setup->view;
     l1->mirror = setup->mirror;
     l1->user = setup->user;
     l1->loop = setup->loop;
@@ -310,6 +327,16 @@ void l1_open(struct l1 *l1)
     l1->open = true;
     life_renew(l1);
     order_state(l1->header, SHM_OPEN);
+}
+
+void l1_fleet_shown(struct l1 *l1)
+{
+    life_promise(l1);
+}
+
+void l1_fleet_epoch(struct l1 *l1)
+{
+    CHECK(segment_renew(l1) == 0); /* without it readers would take items of the old epoch for present ones */
 }
 
 int l1_fd(const struct l1 *l1)

@@ -16,6 +16,7 @@
 #ifndef LARDER_L1_L1_H
 #define LARDER_L1_L1_H
 
+#include "base/fleet.h"
 #include "base/kills.h"
 #include "base/knob.h"
 #include "base/tier.h"
@@ -71,7 +72,8 @@ struct l1_setup {
     const struct kills *kills; /* the namespace's exact map; outlives the l1 */
     const char *namespace;
     uint64_t hash_secret;
-    uint64_t epoch;
+    uint64_t epoch;                /* STANDALONE */
+    const struct fleet_view *view; /* NULL: STANDALONE; else epochs, promises and mode are the fleet's */
     /* Called before each renewal of alive_until with the new value: the mirror for the next daemon must be stored
      * first (F3).  May be NULL. */
     void (*mirror)(void *user, uint64_t alive_until_ns);
@@ -87,8 +89,13 @@ struct tier *l1_tier(struct l1 *l1);
 /* state = OPEN: from here on readers may hit.  Until then the daemon fills from warm. */
 void l1_open(struct l1 *l1);
 
+/* The fleet's view changed: readers are told, in the order of proto/shm.h. */
+void l1_fleet_shown(struct l1 *l1);
+/* Another epoch: a new segment, since every item of one belongs to the epochs it began with. */
+void l1_fleet_epoch(struct l1 *l1);
+
 /* The memfd to pass to readers; stays owned by the l1.  Changes when a new incarnation begins (sequence or
- * clock nearly exhausted): the old segment is CLOSED then and clients come for the new one. */
+ * clock nearly exhausted, another epoch): the old segment is CLOSED then and clients come for the new one. */
 int l1_fd(const struct l1 *l1);
 uint64_t l1_incarnation(const struct l1 *l1);
 

@@ -95,6 +95,7 @@ struct l1 {
     struct pulse *pulse;
     uint64_t test_now_ns;
     bool open;
+    const struct fleet_view *view; /* NULL: STANDALONE */
 
     /* the shared segment */
     int fd;
@@ -230,8 +231,10 @@ unsigned item_ttl_class(uint64_t now_ns, uint64_t hard_ns);
 bool cells_hit(const struct l1 *l1, const struct item_view *i);
 /* The truth, by the exact map. */
 enum verdict cells_judge(const struct l1 *l1, const struct item_view *i);
-/* The truth done to the item in `slot`: dead is dropped, a survivor is re-stamped.  False: it was dropped. */
-bool cells_settle(struct l1 *l1, uint32_t slot);
+/* The truth done to the item in `slot`: dead is dropped, a survivor is re-stamped, unless it is suspect. */
+enum verdict cells_settle(struct l1 *l1, uint32_t slot);
+/* The item is as good as one born now. */
+void cells_confirm(struct l1 *l1, uint32_t slot, bool stale);
 void cells_kill(struct l1 *l1, uint64_t name_hash);
 void cells_floor(struct l1 *l1);
 bool cells_to_sweep(const struct l1 *l1);
@@ -257,7 +260,8 @@ void ghosts_add(struct l1 *l1, uint64_t hash);
 
 /* ---- life.c ---------------------------------------------------------------------------------------------------- */
 
-void life_begin(struct l1 *l1); /* takes the death mark's mutex; state STARTING */
+void life_promise(struct l1 *l1); /* promises and mode as they are now */
+void life_begin(struct l1 *l1);   /* takes the death mark's mutex; state STARTING */
 void life_renew(struct l1 *l1);
 void life_end(struct l1 *l1); /* state CLOSED, then lets go of the mutex */
 bool life_exhausted(const struct l1 *l1);

@@ -25,12 +25,28 @@ static void take_mutex(struct l1 *l1)
     pthread_mutexattr_destroy(&attributes);
 }
 
+/* Alone, nobody else changes anything.  In a fleet promises and mode are its to make.  A segment begins without LOCAL
+ * items, so that its first mode needs no local floor. */
+void life_promise(struct l1 *l1)
+{
+    const struct fleet_view *view = l1->view;
+    bool was_detached = order_own(&l1->header->mode) == SHM_DETACHED;
+    for (unsigned p = 0; p < SHM_PARTITIONS; p++)
+        order_promise(l1->header, p, view ? view->of[p].fresh_until_ns : UINT64_MAX);
+    if (view && view->mode == SHM_DETACHED)
+        order_detach(l1->header, view->serve_until_ns);
+    else if (was_detached)
+        order_attach(l1->header, ++l1->seq, view->mode);
+    else
+        order_attach(l1->header, (uint32_t)order_own(&l1->header->local_floor),
+                     view ? view->mode : SHM_STANDALONE);
+}
+
 void life_begin(struct l1 *l1)
 {
     take_mutex(l1);
     order_state(l1->header, SHM_STARTING);
-    for (unsigned p = 0; p < SHM_PARTITIONS; p++)
-        order_promise(l1->header, p, UINT64_MAX); /* STANDALONE: nobody else changes anything */
+    life_promise(l1);
     life_renew(l1);
     if (l1->open)
         order_state(l1->header, SHM_OPEN);

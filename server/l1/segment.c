@@ -183,9 +183,20 @@ static void bookkeeping_make(struct l1 *l1)
     cells_reset(l1);
 }
 
+/* With a fleet the epochs are its; alone there is one, for good. */
+static void fill_epochs(struct l1 *l1)
+{
+    if (!l1->view)
+        return;
+    l1->shape.partitions = l1->view->partitions;
+    for (unsigned p = 0; p < l1->view->partitions; p++)
+        l1->shape.epochs[p] = l1->view->of[p].epoch;
+}
+
 static int incarnation_begin(struct l1 *l1)
 {
     shape_fill(&l1->shape, &l1->options);
+    fill_epochs(l1);
     l1->shape.incarnation = l1->incarnation_base + l1->count.l1_incarnation++;
     int r = file_make(l1);
     if (r < 0) {
@@ -215,7 +226,7 @@ int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, ui
 {
     l1->fd = -1;
     l1->shape.hash_secret = hash_secret;
-    l1->shape.epoch = epoch;
+    l1->shape.epochs[0] = epoch;
     snprintf(l1->shape.namespace, sizeof(l1->shape.namespace), "%s", namespace);
     if (getrandom(&l1->incarnation_base, sizeof(l1->incarnation_base), 0) != sizeof(l1->incarnation_base))
         return trouble("getrandom");

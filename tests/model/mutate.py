@@ -5,7 +5,7 @@ usage: mutate.py NAME SOURCE TARGET.  Each change names text that must be there 
 rewritten, this fails loudly instead of testing nothing."""
 import sys
 
-R0 = "    take_promises(v, p);\n    return look(v, p, f, hash);\n"
+R0 = "    take_promises(v, p, f);\n    return look(v, p, f, hash);\n"
 R4 = "SHM_RELAXED(p->gen_at) == p->gen && SHM_RELAXED(p->slot_at) == p->slot; /* R4 */"
 R2 = "    if (SHM_ACQUIRE(slot_at) != slot) /* R2 */\n        return LOOK_RACE;\n"
 BORN = "    p->born = SHM_ACQUIRE(&item->born); /* before life: see R1 in shm.h */\n"
@@ -18,7 +18,7 @@ KEY = "    if (!shm_same(key, p->key.data, p->key.size))\n        return LOOK_NO
 OBJECTION = "    return reason != NOTHING_AGAINST_IT ? reason : outdated(v, p, f);\n"
 
 MUTANTS = {
-    "r0-after-lookup": [(R0, "    enum look found = look(v, p, f, hash);\n    take_promises(v, p);\n    return found;\n")],
+    "r0-after-lookup": [(R0, "    enum look found = look(v, p, f, hash);\n    take_promises(v, p, f);\n    return found;\n")],
     "r0-after-r5": [(OBJECTION, "    ((struct shm_peek *)p)->fresh_until = SHM_ACQUIRE(&v->header->fresh_until[0]);\n" + OBJECTION)],
     "r2-left-out": [(R2, "")],
     "r4-without-gen": [(R4, "SHM_RELAXED(p->slot_at) == p->slot;")],

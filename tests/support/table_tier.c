@@ -29,6 +29,7 @@ static int answer(struct table_tier *t, struct tier_read *read)
         return TIER_MISSED;
     read->entry = *e;
     read->entry.stale |= verdict == SOFTENED;
+    read->entry.suspect = verdict == SUSPECT && !row->confirmed;
     return TIER_FOUND;
 }
 
@@ -92,6 +93,7 @@ static int table_put(struct tier *tier, const struct entry *e)
         return TIER_UNSTORED;
     struct table_row *row = free_row(t);
     row->used = true;
+    row->confirmed = true;
     row->entry = *e;
     if (e->value.size)
         memcpy(row->value, e->value.data, e->value.size);
@@ -105,14 +107,16 @@ static int table_drop(struct tier *tier, struct slice key, uint64_t key_hash, ui
 {
     struct table_tier *t = self(tier);
     t->drops++;
-    forget(t, key);
+    struct table_row *row = table_tier_find(t, key);
+    if (row && row->entry.v < v)
+        row->used = false;
     return changed(t);
 }
 
 static int table_soften(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns)
 {
     struct table_row *row = table_tier_find(self(tier), key);
-    if (row)
+    if (row && row->entry.v < v)
         row->entry.stale = true;
     return changed(self(tier));
 }
@@ -130,12 +134,24 @@ static int table_touch(struct tier *tier, struct slice key, uint64_t key_hash, u
 
 static int table_kill(struct tier *tier, uint64_t name_hash, uint64_t v, bool soft)
 {
+    for (unsigned i = 0; i < TABLE_ROWS && kills_is_floor(name_hash); i++)
+        self(tier)->rows[i].confirmed = false;
     return changed(self(tier));
 }
 
 static int table_floor(struct tier *tier, uint64_t v, bool soft)
 {
     return changed(self(tier));
+}
+
+static int table_confirm(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
+{
+    struct table_row *row = table_tier_find(self(tier), key);
+    if (!row || row->entry.v != v)
+        return TIER_NOT_THERE;
+    row->confirmed = true;
+    row->entry.stale |= stale;
+    return TIER_DONE;
 }
 
 static void table_barrier(struct tier *tier, struct tier_barrier *barrier)
@@ -180,6 +196,7 @@ void table_tier_init(struct table_tier *t, enum tier_name name, const struct kil
                                .touch = table_touch,
                                .kill = table_kill,
                                .floor = table_floor,
+                               .confirm = table_confirm,
                                .barrier = table_barrier,
                                .list = table_list,
                                .measure = table_measure};

@@ -12,6 +12,7 @@ struct table_row {
     bool used;
     char key[TABLE_BYTES], value[TABLE_BYTES];
     struct entry entry;
+    bool confirmed; /* since the newest floor */
 };
 
 struct table_tier {

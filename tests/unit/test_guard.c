@@ -14,7 +14,7 @@ static uint64_t mix(uint64_t n)
 
 static void a_change_refuses_older_tokens_of_its_key_only(void **state)
 {
-    struct guard *g = guard_create(BASE);
+    struct guard *g = guard_create(BASE, GUARD_ROWS);
     guard_note(g, mix(1), BASE + 5);
     assert_true(guard_changed_since(g, mix(1), BASE + 4));
     assert_false(guard_changed_since(g, mix(1), BASE + 5));
@@ -24,7 +24,7 @@ static void a_change_refuses_older_tokens_of_its_key_only(void **state)
 
 static void tokens_of_an_earlier_life_are_refused(void **state)
 {
-    struct guard *g = guard_create(BASE);
+    struct guard *g = guard_create(BASE, GUARD_ROWS);
     assert_true(guard_changed_since(g, mix(1), BASE - 1));
     assert_false(guard_changed_since(g, mix(1), BASE));
     guard_destroy(g);
@@ -32,7 +32,7 @@ static void tokens_of_an_earlier_life_are_refused(void **state)
 
 static void a_raised_floor_refuses_every_older_token(void **state)
 {
-    struct guard *g = guard_create(BASE);
+    struct guard *g = guard_create(BASE, GUARD_ROWS);
     guard_raise(g, BASE + 10);
     assert_true(guard_changed_since(g, mix(1), BASE + 9));
     assert_false(guard_changed_since(g, mix(1), BASE + 10));
@@ -43,7 +43,7 @@ static void a_raised_floor_refuses_every_older_token(void **state)
 static void no_change_is_ever_forgotten(void **state)
 {
     enum { CHANGES = 2000000 };
-    struct guard *g = guard_create(BASE);
+    struct guard *g = guard_create(BASE, GUARD_ROWS);
     for (uint64_t i = 1; i <= CHANGES; i++)
         guard_note(g, mix(i), BASE + i);
     for (uint64_t i = 1; i <= CHANGES; i += 97)
@@ -54,7 +54,7 @@ static void no_change_is_ever_forgotten(void **state)
 static void recent_tokens_are_seldom_refused_for_nothing(void **state)
 {
     enum { CHANGES = 100000 };
-    struct guard *g = guard_create(BASE);
+    struct guard *g = guard_create(BASE, GUARD_ROWS);
     unsigned refused = 0;
     for (uint64_t i = 1; i <= CHANGES; i++)
         guard_note(g, mix(i), BASE + i);

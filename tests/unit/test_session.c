@@ -164,7 +164,7 @@ static void a_batch_with_a_slow_key_keeps_order_and_values(void **state)
     struct fixture *f = *state;
     set(f, "slow", "from warm", NULL);
     set(f, "fast", "from l1", NULL);
-    f->l1.ops.drop(&f->l1.tier, S("slow"), 0, 0);
+    f->l1.ops.drop(&f->l1.tier, S("slow"), 0, UINT64_MAX);
     f->warm.slow = true;
     struct slice keys[] = {S("slow"), S("fast")};
     SAY(f, get, .keys = {2, keys});

@@ -130,7 +130,7 @@ static void late_answers_above_the_bound_are_busy(void **state)
     unsigned busy = 0, hits = 0;
     f->options.write_stop = f->options.write_kill = 1000;
     set(f, "k", "a value of some length, so that a few of them are more than the bound", NULL);
-    f->l1.ops.drop(&f->l1.tier, S("k"), 0, 0);
+    f->l1.ops.drop(&f->l1.tier, S("k"), 0, UINT64_MAX);
     f->warm.slow = true;
     for (unsigned i = 0; i < ASKED; i++)
         ask(f, "k");

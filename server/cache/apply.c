@@ -1,0 +1,82 @@
+#include "cache/apply.h"
+
+#include "cache/cache_private.h"
+
+/* ======= one key ======= */
+
+bool apply_removal(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v)
+{
+    bool unsafe = false;
+    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++)
+        if (c->tiers[i])
+            unsafe |= c->tiers[i]->ops->drop(c->tiers[i], key, key_hash, v) == TIER_UNSAFE;
+    return unsafe;
+}
+
+static bool soften(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v)
+{
+    bool unsafe = false;
+    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++)
+        if (c->tiers[i])
+            unsafe |= c->tiers[i]->ops->soften(c->tiers[i], key, key_hash, v, cache_now(c)) == TIER_UNSAFE;
+    return unsafe;
+}
+
+static bool change_key(struct cache *c, const struct effect *e, struct slice key)
+{
+    uint64_t key_hash = cache_key_hash(c, key);
+    flights_detach(c->flights, key, key_hash);
+    guard_note(c->guards[e->partition], key_hash, e->v);
+    if (c->ahead && ahead_position(c->ahead, key_hash) >= e->v)
+        return false; /* what is here is not older */
+    return e->soft ? soften(c, key, key_hash, e->v) : apply_removal(c, key, key_hash, e->v);
+}
+
+/* ======= names ======= */
+
+static bool tell_kill(struct cache *c, uint64_t name, uint64_t v, bool soft)
+{
+    bool unsafe = false;
+    for (unsigned n = 0; n < CACHE_LOCAL_TIERS; n++)
+        if (c->tiers[n])
+            unsafe |= c->tiers[n]->ops->kill(c->tiers[n], name, v, soft) == TIER_UNSAFE;
+    return unsafe;
+}
+
+/* The exact map is full and has become floors: the tiers learn of each. */
+static bool tell_floors(struct cache *c)
+{
+    unsigned partitions = c->fleet ? c->fleet->view->partitions : 1;
+    bool unsafe = false;
+    for (unsigned p = 0; p < partitions; p++)
+        unsafe |= tell_kill(c, kills_name(KILLS_ALL, p), kills_floor(c->setup.kills, p), false);
+    return unsafe;
+}
+
+bool apply_kill(struct cache *c, uint64_t name, uint64_t v, bool soft)
+{
+    bool unsafe = kills_add(c->setup.kills, name, v, soft) == KILLS_COLLAPSED && tell_floors(c);
+    return tell_kill(c, name, v, soft) || unsafe;
+}
+
+static bool kill_named(struct cache *c, const struct effect *e, enum shm_name_kind kind, struct slice name)
+{
+    uint64_t hash = shm_hash_name(c->setup.hash_secret, kind, name);
+    return apply_kill(c, kills_name(hash, e->partition), e->v, e->soft);
+}
+
+/* ======= the whole ======= */
+
+bool apply_effect(struct cache *c, const struct effect *e)
+{
+    bool unsafe = e->all && apply_kill(c, kills_name(KILLS_ALL, e->partition), e->v, e->soft);
+    for (unsigned n = 0; n < e->keys_count; n++)
+        unsafe |= change_key(c, e, e->keys[n]);
+    for (unsigned n = 0; n < e->tags_count; n++)
+        unsafe |= kill_named(c, e, SHM_NAME_TAG, e->tags[n]);
+    for (unsigned n = 0; n < e->prefixes_count; n++)
+        unsafe |= kill_named(c, e, SHM_NAME_PREFIX, e->prefixes[n]);
+    if (e->all || e->tags_count || e->prefixes_count)
+        flights_detach_all(c->flights); /* any of them may carry the name */
+    return unsafe;
+}

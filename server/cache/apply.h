@@ -1,0 +1,29 @@
+/* Effects: what a committed change does to the tiers of this host, whoever made it.
+ *
+ * What must stay true (I1): a change at position v takes out only what is older than v, strictly.  So it may come
+ * twice, and late.  What it takes out is gone for every reader when the call returns; the answers say whether a kill -9
+ * could bring it back before the next commit. */
+#ifndef LARDER_CACHE_APPLY_H
+#define LARDER_CACHE_APPLY_H
+
+#include "cache/cache.h"
+
+/* A change in one partition, at its position. */
+struct effect {
+    unsigned partition;
+    uint64_t v;
+    const struct slice *keys, *tags, *prefixes;
+    unsigned keys_count, tags_count, prefixes_count;
+    bool all, soft;
+};
+
+/* True when a kill -9 could undo it. */
+bool apply_effect(struct cache *c, const struct effect *e);
+
+/* A name of base/kills.h, floors included. */
+bool apply_kill(struct cache *c, uint64_t name, uint64_t v, bool soft);
+
+/* Takes one key out of every tier of this host. */
+bool apply_removal(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v);
+
+#endif

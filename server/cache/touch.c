@@ -1,0 +1,113 @@
+/* touch: a longer life, never a shorter one.
+ *
+ * What must stay true: only what a get would find alive is prolonged (F15), else touching would keep a dead entry until
+ * the kill that made it dead is forgotten.  A longer life that a kill -9 takes back is a miss earlier, never a lie: there
+ * is nothing to make safe. */
+#include "base/clock.h"
+#include "cache/cache_private.h"
+
+static int answer(struct cache *c, struct cache_touch *touch, enum status status)
+{
+    touch->status = status;
+    c->figures.touches += status == STATUS_OK;
+    return CACHE_DONE;
+}
+
+static bool prolong(struct cache *c, struct cache_touch *touch, uint64_t soft_ns, uint64_t hard_ns)
+{
+    bool reached = false;
+    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++)
+        if (c->tiers[i])
+            reached |= c->tiers[i]->ops->touch(c->tiers[i], touch->key, touch->look.key_hash, soft_ns,
+                                               hard_ns) != TIER_NOT_THERE;
+    return reached;
+}
+
+/* ======= on this host alone ======= */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int found(struct cache *c, struct cache_touch *touch)
+{
+    const struct entry *e = &touch->look.entry;
+    struct life life = policy_life(c->setup.options, touch->ttl_ms, touch->stale_ms, touch->look.now_ns);
+    uint64_t hard_ns = later(life.hard_ns, e->hard_ns);
+    touch->result = (struct version){e->epoch, e->v, e->id};
+    touch->ttl_left_ms = policy_left_ms(hard_ns, touch->look.now_ns);
+    bool reached = prolong(c, touch, later(life.soft_ns, e->soft_ns), hard_ns);
+    return answer(c, touch, reached ? STATUS_OK : STATUS_NOT_FOUND);
+}
+
+static int judge(struct cache *c, struct cache_touch *touch)
+{
+    bool there = touch->look.status == STATUS_HIT || touch->look.status == STATUS_ABSENT;
+    if (there && !touch->look.overtaken)
+        return found(c, touch);
+    return answer(c, touch, STATUS_NOT_FOUND);
+}
+
+static void looked(struct cache_get *look_done)
+{
+    struct cache_touch *touch = CONTAINER_OF(look_done, struct cache_touch, look);
+    if (judge(touch->cache, touch) == CACHE_DONE)
+        touch->done(touch);
+}
+
+static int touch_here(struct cache *c, struct cache_touch *touch)
+{
+    touch->look = (struct cache_get){.key = touch->key, .no_promote = true, .done = looked};
+    return cache_get(c, &touch->look) == CACHE_PENDING ? CACHE_PENDING : judge(c, touch);
+}
+
+/* ======= the fleet ======= */
+
+static int answered(struct cache *c, struct cache_touch *touch)
+{
+    const struct fleet_change *change = &touch->change;
+    c->committing--;
+    switch (change->outcome) {
+    case FLEET_COMMITTED:
+        prolong(c, touch, change->soft_ns, change->hard_ns);
+        touch->result = (struct version){change->epoch, change->v, change->id};
+        touch->ttl_left_ms = policy_left_ms(change->hard_ns, cache_now(c));
+        return answer(c, touch, STATUS_OK);
+    case FLEET_AWAY: return answer(c, touch, STATUS_DETACHED);
+    case FLEET_FAILED: return answer(c, touch, STATUS_BUSY);
+    case FLEET_UNKNOWN: c->figures.changes_unknown++; return answer(c, touch, STATUS_UNKNOWN);
+    default: return answer(c, touch, STATUS_NOT_FOUND);
+    }
+}
+
+static void commit_answered(struct fleet_change *change)
+{
+    struct cache_touch *touch = CONTAINER_OF(change, struct cache_touch, change);
+    if (answered(touch->cache, touch) == CACHE_DONE)
+        touch->done(touch);
+}
+
+static int touch_there(struct cache *c, struct cache_touch *touch)
+{
+    struct life life = policy_life(c->setup.options, touch->ttl_ms, touch->stale_ms, cache_now(c));
+    struct entry e = {.key = touch->key, .soft_ns = life.soft_ns, .hard_ns = life.hard_ns};
+    touch->change = (struct fleet_change){
+        .verb = FLEET_TOUCH, .partition = touch->partition, .entry = &e, .done = commit_answered};
+    c->committing++;
+    return c->fleet->ops->commit(c->fleet, &touch->change) == FLEET_DONE ? answered(c, touch) : CACHE_PENDING;
+}
+
+/* ======= the verb ======= */
+
+int cache_touch(struct cache *c, struct cache_touch *touch)
+{
+    touch->cache = c;
+    touch->ttl_left_ms = 0;
+    touch->result = (struct version){0};
+    if (!cache_key_valid(touch->key))
+        return answer(c, touch, STATUS_BAD_KEY);
+    touch->partition = cache_partition(c, touch->key);
+    touch->look.key_hash = cache_key_hash(c, touch->key);
+    return c->fleet ? touch_there(c, touch) : touch_here(c, touch);
+}
