@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from tree import ROOT, files, run
 
-FLAGS = ["-D_GNU_SOURCE", "-I.", "-Iserver", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-fsyntax-only"]
+FLAGS = ["-D_GNU_SOURCE", "-I.", "-Iserver", "-Itests", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-fsyntax-only"]
 
 
 def complaint(path, compiler, standard, language):
