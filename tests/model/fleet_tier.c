@@ -1,0 +1,159 @@
+#include "tests/model/fleet_tier.h"
+
+unsigned model_key(struct slice key)
+{
+    for (unsigned i = 0; i < KEYS; i++)
+        if (slice_equal(key, slice_text(key_texts[i])))
+            return i;
+    WRONG("a key that is none of the model's");
+}
+
+void model_value_into(struct entry *e, const unsigned *value)
+{
+    e->value = slice_of(value, sizeof(*value));
+}
+
+static struct model_tier *self(struct tier *t)
+{
+    return CONTAINER_OF(t, struct model_tier, tier);
+}
+
+static struct model_row *row_of(struct tier *t, struct slice key)
+{
+    return &self(t)->rows[model_key(key)];
+}
+
+static int answer(struct model_tier *t, struct tier_read *read)
+{
+    struct model_row *row = row_of(&t->tier, read->key);
+    read->reason = MISS_COLD;
+    if (!row->used)
+        return TIER_MISSED;
+    struct entry *e = &row->entry;
+    enum verdict verdict = kills_judge(t->kills, e->key, e->tags, e->tags_count, e->v);
+    read->reason = verdict == DEAD ? MISS_INVALIDATED : MISS_EXPIRED;
+    if (verdict == DEAD || read->now_ns >= e->hard_ns)
+        return TIER_MISSED;
+    read->entry = *e;
+    model_value_into(&read->entry, &row->value);
+    read->entry.stale |= verdict == SOFTENED;
+    read->entry.suspect |= verdict == SUSPECT;
+    return TIER_FOUND;
+}
+
+static int get(struct tier *tier, struct tier_read *read)
+{
+    struct model_tier *t = self(tier);
+    if (!t->slow)
+        return answer(t, read);
+    CHECK(t->waiting_count < TIER_WAITING);
+    t->waiting[t->waiting_count++] = read;
+    return TIER_PENDING;
+}
+
+void model_tier_land(struct model_tier *t)
+{
+    struct tier_read *waiting[TIER_WAITING];
+    unsigned count = t->waiting_count;
+    memcpy(waiting, t->waiting, count * sizeof(waiting[0]));
+    t->waiting_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        waiting[i]->done(waiting[i], answer(t, waiting[i]));
+}
+
+void model_tier_committed(struct model_tier *t)
+{
+    struct tier_barrier *barriers[TIER_WAITING];
+    unsigned count = t->barriers_count;
+    memcpy(barriers, t->barriers, count * sizeof(barriers[0]));
+    t->barriers_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        barriers[i]->done(barriers[i]);
+}
+
+static int changed(struct tier *t)
+{
+    return self(t)->warm && !RULE(I12_barrier, false) ? TIER_UNSAFE : TIER_DONE;
+}
+
+static int put(struct tier *t, const struct entry *e)
+{
+    struct model_row *row = row_of(t, e->key);
+    row->used = true;
+    row->entry = *e;
+    row->entry.key = slice_text(key_texts[model_key(e->key)]);
+    memcpy(&row->value, e->value.data, sizeof(row->value));
+    return changed(t);
+}
+
+static int drop(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v)
+{
+    struct model_row *row = row_of(t, key);
+    if (self(t)->warm || row->entry.v < v)
+        row->used = false;
+    return changed(t);
+}
+
+static int soften(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns)
+{
+    row_of(t, key)->entry.stale = true;
+    return changed(t);
+}
+
+static int touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+{
+    return row_of(t, key)->used ? TIER_DONE : TIER_NOT_THERE;
+}
+
+static int kill_name(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
+{
+    return changed(t);
+}
+
+static int raise_floor(struct tier *t, uint64_t v, bool soft)
+{
+    return changed(t);
+}
+
+static int confirm(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
+{
+    return TIER_DONE;
+}
+
+static void barrier(struct tier *tier, struct tier_barrier *b)
+{
+    struct model_tier *t = self(tier);
+    CHECK(t->barriers_count < TIER_WAITING);
+    t->barriers[t->barriers_count++] = b;
+}
+
+static void list(struct tier *t, uint64_t *cursor, uint32_t limit, uint64_t now_ns,
+                 bool (*each)(void *user, const struct tier_listed *listed), void *user)
+{
+    *cursor = 0;
+}
+
+static void measure(struct tier *t, struct tier_figures *ret)
+{
+    *ret = (struct tier_figures){.available = true};
+}
+
+void model_tier_init(struct model_tier *t, enum tier_name name, const struct kills *kills)
+{
+    memset(t, 0, sizeof(*t));
+    t->ops = (struct tier_ops){.name = name,
+                               .get = get,
+                               .put = put,
+                               .drop = drop,
+                               .soften = soften,
+                               .touch = touch,
+                               .kill = kill_name,
+                               .floor = raise_floor,
+                               .confirm = confirm,
+                               .barrier = barrier,
+                               .list = list,
+                               .measure = measure};
+    t->tier.ops = &t->ops;
+    t->warm = name == TIER_WARM;
+    t->kills = kills;
+}

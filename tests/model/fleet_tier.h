@@ -1,0 +1,37 @@
+/* Tiers of a few rows: as L1 in memory, or as warm with a disk that lags behind and is what a crash leaves. */
+#ifndef LARDER_TESTS_FLEET_TIER_H
+#define LARDER_TESTS_FLEET_TIER_H
+
+#include "base/kills.h"
+#include "base/tier.h"
+#include "tests/model/fleet_world.h"
+
+struct model_row {
+    bool used;
+    struct entry entry;
+    unsigned value;
+};
+
+enum { TIER_WAITING = 64 };
+
+struct model_tier {
+    struct tier tier;
+    struct tier_ops ops;
+    const struct kills *kills;
+    struct model_row rows[KEYS];
+    bool warm; /* drops whatever is there, changes are unsafe until the commit */
+    bool slow; /* reads wait until model_tier_land */
+    struct tier_read *waiting[TIER_WAITING];
+    unsigned waiting_count;
+    struct tier_barrier *barriers[TIER_WAITING];
+    unsigned barriers_count;
+};
+
+void model_tier_init(struct model_tier *t, enum tier_name name, const struct kills *kills);
+void model_tier_land(struct model_tier *t);
+/* Everything up to now is on the disk. */
+void model_tier_committed(struct model_tier *t);
+unsigned model_key(struct slice key);
+void model_value_into(struct entry *e, const unsigned *value);
+
+#endif
