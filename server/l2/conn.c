@@ -18,7 +18,8 @@ enum {
     SENTENCE_BYTES = 400,
     KEPT_BYTES = 64 * 1024,
     GREETING_BYTES =
-        2 * L2_URL_MAX, /* reserved at once, so that growing leaves no copy of a password behind */
+        3 * L2_URL_MAX, /* user, password, the rest; reserved at once: growing would leave copies behind */
+    NAME_MAX_BYTES = 256,
 };
 
 struct conn {
@@ -365,6 +366,7 @@ static const struct transport_events transport_events = {
 struct conn *conn_open(const struct conn_setup *setup)
 {
     CHECK(setup->url->tls == (setup->tls != NULL) && setup->limits.commands > 0);
+    CHECK(!setup->name || strlen(setup->name) <= NAME_MAX_BYTES);
     struct conn *c = must_alloc(sizeof(*c));
     c->setup = *setup;
     c->resp = resp_create(&setup->limits.reply);

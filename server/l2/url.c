@@ -85,8 +85,6 @@ static int parse_credentials(struct l2_url *url, char *text)
     int e = decode(text);
     if (e == 0 && password)
         e = decode(password);
-    if (e == 0 && *url->user && !*url->password)
-        e = L2_URL_E_PASSWORD;
     return e;
 }
 
@@ -261,14 +259,16 @@ static int judge_text(const char *text)
     return strchr(text, '#') ? L2_URL_E_FRAGMENT : 0;
 }
 
-static int judge_tls(const struct l2_url *url)
+static int judge_parts(const struct l2_url *url)
 {
     if (!url->tls && (*url->cacert || *url->cert || *url->key || *url->servername))
         return L2_URL_E_NOT_TLS;
-    return !*url->cert != !*url->key ? L2_URL_E_PAIR : 0;
+    if (!*url->cert != !*url->key)
+        return L2_URL_E_PAIR;
+    return *url->user && !*url->password ? L2_URL_E_PASSWORD : 0;
 }
 
-static int parse_copy(struct l2_url *url)
+static int parse_copy(struct l2_url *url, const char *password)
 {
     const struct scheme *scheme = scheme_of(url->text);
     char *rest = url->text + strlen(scheme->text);
@@ -278,14 +278,31 @@ static int parse_copy(struct l2_url *url)
     int e = scheme->unix_socket ? parse_unix(url, rest, scheme->authority) : parse_tcp(url, rest, &db_given);
     if (e == 0)
         e = parse_query(url, query, &db_given);
-    return e < 0 ? e : judge_tls(url);
+    if (e == 0 && *password && *url->password)
+        e = L2_URL_E_TWICE;
+    if (e == 0 && *password)
+        url->password = password;
+    return e < 0 ? e : judge_parts(url);
 }
 
-int l2_url_parse(const char *text, struct l2_url *ret)
+/* The password stands behind the address, in memory that is wiped with it. */
+static void copy(struct l2_url *url, const char *text, const char *password)
+{
+    size_t text_bytes = strlen(text) + 1, password_bytes = strlen(password) + 1;
+    url->text_bytes = text_bytes + password_bytes;
+    url->text = must_alloc(url->text_bytes);
+    memcpy(url->text, text, text_bytes);
+    memcpy(url->text + text_bytes, password, password_bytes);
+}
+
+int l2_url_parse_with(const char *text, const char *password, struct l2_url *ret)
 {
     int e = judge_text(text);
+    if (e == 0 && password && strnlen(password, L2_URL_MAX + 1) > L2_URL_MAX)
+        e = L2_URL_E_LENGTH;
     if (e < 0)
         return e;
+    size_t text_bytes = strlen(text) + 1;
     *ret = (struct l2_url){.path = "",
                            .host = "",
                            .user = "",
@@ -294,12 +311,16 @@ int l2_url_parse(const char *text, struct l2_url *ret)
                            .cert = "",
                            .key = "",
                            .servername = ""};
-    ret->text_bytes = strlen(text) + 1;
-    ret->text = must_strdup(text);
-    e = parse_copy(ret);
+    copy(ret, text, password ? password : "");
+    e = parse_copy(ret, ret->text + text_bytes);
     if (e < 0)
         l2_url_finish(ret);
     return e;
+}
+
+int l2_url_parse(const char *text, struct l2_url *ret)
+{
+    return l2_url_parse_with(text, NULL, ret);
 }
 
 void l2_url_finish(struct l2_url *url)

@@ -6,7 +6,7 @@
  * and behind a '?': db, and for rediss:// cacert, cert, key (paths of PEM files) and servername.  Everything may be
  * percent-encoded; an address of version 6 stands in brackets.
  *
- * What must stay true: pure; what comes out has no NUL and no control character in it; the password is in no sentence
+ * What must stay true: pure; what comes of an address has no control character in it; the password is in no sentence
  * and in no shown form, and is wiped at the end. */
 #ifndef LARDER_L2_URL_H
 #define LARDER_L2_URL_H
@@ -37,7 +37,7 @@ struct l2_url {
 };
 
 #define L2_URL_ERRORS(ERROR)                                                                               \
-    ERROR(-1, LENGTH, "the address of Redis is empty or longer than 8 KiB")                                \
+    ERROR(-1, LENGTH, "the address of Redis is empty, or it or its password is longer than 8 KiB")         \
     ERROR(-2, SCHEME, "the address of Redis begins with none of redis://, rediss://, unix:")               \
     ERROR(-3, HTTP,                                                                                        \
           "this is the HTTP address of a Redis service; the one that begins with rediss:// is needed")     \
@@ -53,7 +53,8 @@ struct l2_url {
     ERROR(-11, PARAMETER, "behind the '?' only db, cacert, cert, key and servername are known, each once") \
     ERROR(-12, NOT_TLS, "cacert, cert, key and servername are for rediss:// only")                         \
     ERROR(-13, PAIR, "cert and key are given together or not at all")                                      \
-    ERROR(-14, PASSWORD, "the address of Redis has a user without a password")
+    ERROR(-14, PASSWORD, "the address of Redis has a user, and there is no password")                      \
+    ERROR(-15, TWICE, "the password of Redis is given in the address and beside it")
 
 enum {
 #define ERROR(code, NAME, sentence) L2_URL_E_##NAME = (code),
@@ -64,6 +65,8 @@ const char *l2_url_error_text(int error);
 
 /* <0: L2_URL_E_*, nothing to finish. */
 int l2_url_parse(const char *text, struct l2_url *ret);
+/* The same with a password from elsewhere, a file for instance, taken as it is; "" or NULL: none. */
+int l2_url_parse_with(const char *text, const char *password, struct l2_url *ret);
 void l2_url_finish(struct l2_url *url); /* wipes, frees; zeroed memory and a second time are fine */
 
 /* For logs and documents: scheme, user, place and database; no password, no parameters.  Returns room. */

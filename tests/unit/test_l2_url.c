@@ -169,6 +169,21 @@ static void the_longest_parts_fit_the_shown_form(void **state)
     free(text);
 }
 
+static void a_password_may_come_from_elsewhere(void **state)
+{
+    struct l2_url url;
+    assert_int_equal(l2_url_parse_with("redis://app@h", "a%40 b", &url), 0);
+    assert_string_equal(url.user, "app");
+    assert_string_equal(url.password, "a%40 b");
+    assert_string_equal(url.host, "h");
+    l2_url_finish(&url);
+    assert_int_equal(l2_url_parse_with("unix:/run/r", "pw", &url), 0);
+    assert_string_equal(url.password, "pw");
+    l2_url_finish(&url);
+    assert_int_equal(l2_url_parse_with("redis://:x@h", "pw", &url), L2_URL_E_TWICE);
+    assert_int_equal(l2_url_parse_with("redis://app@h", "", &url), L2_URL_E_PASSWORD);
+}
+
 static void finishing_twice_is_fine(void **state)
 {
     struct l2_url url = {0};
@@ -186,6 +201,7 @@ int main(void)
         cmocka_unit_test(each_mistake_has_its_own_sentence),
         cmocka_unit_test(what_is_too_long_is_refused),
         cmocka_unit_test(the_longest_parts_fit_the_shown_form),
+        cmocka_unit_test(a_password_may_come_from_elsewhere),
         cmocka_unit_test(finishing_twice_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
