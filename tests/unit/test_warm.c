@@ -354,6 +354,32 @@ static void a_full_map_evicts_from_the_front(void **state)
     assert_int_equal(rig_figures(&rig).warm_commits_failed, 0);
 }
 
+static int open_tiny_patient_rig(void **state)
+{
+    rig_make(&rig);
+    rig.options.warm_bytes = 1 << 20;
+    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    rig_open(&rig);
+    return 0;
+}
+
+static void more_than_a_small_map_holds_is_committed_in_parts_and_nothing_is_refused(void **state)
+{
+    char key[16];
+    for (unsigned n = 0; n < 900; n++) { /* twice as much as the map holds */
+        static char value[2000];
+        snprintf(key, sizeof(key), "k%u", n);
+        struct entry e = rig_entry(&rig, key, slice_of(value, sizeof(value)));
+        assert_int_equal(rig.tier->ops->put(rig.tier, &e), TIER_DONE);
+    }
+    rig_settle(&rig);
+    struct rig_read r;
+    rig_get(&rig, key, &r);
+    assert_int_equal(r.outcome, TIER_FOUND);
+    assert_true(rig_figures(&rig).warm_puts == 900 && rig_figures(&rig).warm_puts_dropped == 0);
+    assert_int_equal(rig_figures(&rig).warm_commits_failed, 0);
+}
+
 /* ======= listing ======= */
 
 static unsigned listed[100], listed_count, listed_stop;
@@ -622,6 +648,9 @@ int main(void)
             too_big_is_the_answer_without_a_page_too_and_the_removal_waits_for_its_commit, open_pageless_rig,
             close_rig),
         TEST(a_full_map_evicts_from_the_front),
+        cmocka_unit_test_setup_teardown(
+            more_than_a_small_map_holds_is_committed_in_parts_and_nothing_is_refused, open_tiny_patient_rig,
+            close_rig),
         TEST(a_listing_shows_each_key_once),
         TEST(a_listing_goes_on_with_the_entry_that_was_refused),
         TEST(the_sweep_removes_what_is_over_or_killed),
