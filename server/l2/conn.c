@@ -58,6 +58,7 @@ const char *conn_error_text(int error)
     switch (error) {
     case CONN_E_NOT_READY: return "there is no connection to Redis now";
     case CONN_E_FULL: return "too much is on its way to Redis";
+    case CONN_E_LATE: return "there was no time left to ask Redis";
     case CONN_E_TOO_BIG: return "the command is too big for Redis";
     default: return "no error";
     }
@@ -101,8 +102,7 @@ static void end(struct conn *c, enum conn_why why, const char *detail)
     write_sentence(c, detail);
     c->transport = transport_close(c->transport);
     if (c->out.data)
-        explicit_bzero(c->out.data,
-                       c->out.size < KEPT_BYTES ? c->out.size : KEPT_BYTES); /* maybe a greeting */
+        explicit_bzero(c->out.data, c->out.size); /* maybe a greeting */
     later_cancel(&c->flush);
     later_cancel(&c->judge);
     timer_stop(&c->timer);
@@ -276,6 +276,8 @@ int conn_issue(struct conn *c, struct l2_command *command)
         return CONN_E_TOO_BIG;
     if (c->under_way >= c->setup.limits.commands || bytes > c->setup.limits.bytes - c->bytes_under_way)
         return CONN_E_FULL;
+    if (command->deadline_ns <= loop_now_ns(c->setup.loop))
+        return CONN_E_LATE; /* whoever asks too late is no reason to end the connection */
     return put(c, command);
 }
 

@@ -34,7 +34,9 @@ struct l2_command {
     /* filled by the caller; argv and what it points to may go when conn_issue returns */
     const struct slice *argv;
     unsigned count;
-    uint64_t deadline_ns; /* of the loop's clock; past it the connection ends */
+    /* How long Redis may take, by the loop's clock; past it the connection ends.  What a client waits at most is
+     * somebody else's matter. */
+    uint64_t deadline_ns;
     /* `reply` is NULL unless ANSWERED, and goes when this returns.  Issuing more from in here is fine. */
     void (*done)(struct l2_command *c, const struct l2_reply *reply, enum l2_outcome outcome);
 
@@ -105,6 +107,7 @@ enum {
     CONN_E_NOT_READY = -1, /* not greeted yet, or ended */
     CONN_E_FULL = -2,      /* too much is under way: try again when something was answered */
     CONN_E_TOO_BIG = -3,   /* it will never fit */
+    CONN_E_LATE = -4,      /* its deadline has passed */
 };
 const char *conn_error_text(int error);
 

@@ -101,9 +101,8 @@ void transport_send(struct transport *t, struct buffer *out, bool secret)
     if (secret)
         explicit_bzero(out->data, out->size);
     out->size = 0;
-    if (e < 0)
-        t->sending.size =
-            0; /* a TLS that cannot write any more fails its next read as well, or the deadline ends it */
+    if (e < 0) /* a TLS that cannot write any more fails its next read as well, or the deadline ends it */
+        t->sending.size = 0;
     else if (t->sending.size > 0)
         send_now(t);
 }

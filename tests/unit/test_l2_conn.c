@@ -330,6 +330,15 @@ static void no_more_bytes_than_the_limit_are_under_way(void **state)
     ask_wait(&f->rig, &b);
 }
 
+static void a_command_that_comes_too_late_is_refused_and_ends_nothing(void **state)
+{
+    struct rig *rig = connected(state);
+    struct ask a;
+    assert_int_equal(ask_in(rig, &a, 0, "PING", (char *)NULL), CONN_E_LATE);
+    EXPECT_STATUS(rig, "PONG", "PING");
+    assert_int_equal(a.done, 0);
+}
+
 static void a_reply_over_the_limit_ends_the_connection(void **state)
 {
     struct fixture *f = running(state, NULL);
@@ -565,6 +574,7 @@ int main(void)
         CASE(a_command_may_be_issued_from_the_answer_of_another),
         CASE(no_more_commands_than_the_limit_are_under_way),
         CASE(no_more_bytes_than_the_limit_are_under_way),
+        CASE(a_command_that_comes_too_late_is_refused_and_ends_nothing),
         CASE(a_reply_over_the_limit_ends_the_connection),
         CASE(a_command_past_its_deadline_ends_the_connection),
         CASE(an_answer_that_came_while_we_slept_counts),
