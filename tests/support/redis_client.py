@@ -1,18 +1,15 @@
 """A throw-away redis-server on a Unix socket, and a client small enough to be seen through."""
 
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 import tap
+from scenario import die_with_parent, until
 
 SECONDS = 20
-POLL_SECONDS = 0.01
 
 
 class RedisError(Exception):
@@ -72,12 +69,6 @@ class Client:
         self.socket.close()
 
 
-def die_with_parent():
-    """A test that is shot takes its server along."""
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Redis:
     """One server in a directory of its own, which it keeps over restarts."""
 
@@ -96,22 +87,18 @@ class Redis:
         self.child = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.home, *words],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
         log.close()
-        self.wait_until_it_answers()
+        until(self.answers, "redis-server answers a ping", SECONDS)
         return self
 
-    def wait_until_it_answers(self):
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                client = Client(self.path, seconds=1)
-                pong = client.call("PING")
-                client.close()
-                if pong == b"PONG":
-                    return
-            except (OSError, Closed):
-                pass
-            assert self.child.poll() is None and time.monotonic() < deadline, f"redis-server does not answer:\n{self.log()}"
-            time.sleep(POLL_SECONDS)
+    def answers(self):
+        assert self.child.poll() is None, f"redis-server ended with {self.child.returncode}:\n{self.log()}"
+        try:
+            client = Client(self.path, seconds=1)
+            pong = client.call("PING")
+            client.close()
+            return pong == b"PONG"
+        except (OSError, Closed):
+            return False
 
     def client(self):
         self.clients.append(Client(self.path))
