@@ -19,7 +19,7 @@ struct partition {
     uint64_t last_fence_ns; /* the newest that vouched; over restarts too, within one boot */
     uint64_t target;        /* CATCHING_UP ends here */
     uint64_t believe_from;  /* what was read before our own backlog was through is not believed */
-    uint64_t kills_from;    /* see coherence_kills_known_from */
+    uint64_t kills_from;    /* see coherence_knows_kills */
     uint64_t silent_ns;     /* for so long nothing came although something is due */
     bool greeted, sending;  /* of this session; a batch of the backlog is on its way */
     bool greeted_before;    /* of this process: kills_from holds */
@@ -122,6 +122,20 @@ bool coherence_linked(const struct coherence *c)
 
 /* ======= what the journal means ======= */
 
+/* The position may be kept: its effects are queued before it (I6). */
+static void tell_applied(struct coherence *c, unsigned p)
+{
+    struct partition *part = &c->of[p];
+    bool old_fence = part->last_fence_ns - part->told_fence_ns >= MEMORY_EVERY_NS;
+    if (!part->applied_news && !old_fence)
+        return;
+    part->applied_news = false;
+    part->told_fence_ns = part->last_fence_ns;
+    c->setup.listener->applied(c->setup.listener_user, p, part->last_fence_ns);
+}
+
+/* A gap or an epoch goes to the warm tier in the turn of its effects: kills that are forgotten there under the old
+ * position would let their dead return. */
 static void tell(struct coherence *c, unsigned p, enum tail_news news)
 {
     const struct fleet_listener *listener = c->setup.listener;
@@ -133,6 +147,7 @@ static void tell(struct coherence *c, unsigned p, enum tail_news news)
         c->figures.gaps++;
         c->of[p].kills_from = c->view.of[p].floor;
         listener->gap(c->setup.listener_user, p, c->view.of[p].floor);
+        tell_applied(c, p);
         return;
     }
     c->figures.epochs++;
@@ -141,6 +156,7 @@ static void tell(struct coherence *c, unsigned p, enum tail_news news)
     c->of[p].believe_from = 0;
     fences_forget(&c->of[p].fences);
     listener->epoch(c->setup.listener_user, p);
+    tell_applied(c, p);
 }
 
 /* Whatever moved `applied` may have made a fence good (F13). */
@@ -155,18 +171,6 @@ static void vouch(struct coherence *c, unsigned p)
         return;
     shown->fresh_until_ns = clock_after(sent_ns, FLEET_FRESH_NS); /* I8: from the sending */
     c->shown_news = true;
-}
-
-/* The position may be kept: its effects are queued before it (I6). */
-static void tell_applied(struct coherence *c, unsigned p)
-{
-    struct partition *part = &c->of[p];
-    bool old_fence = part->last_fence_ns - part->told_fence_ns >= MEMORY_EVERY_NS;
-    if (!part->applied_news && !old_fence)
-        return;
-    part->applied_news = false;
-    part->told_fence_ns = part->last_fence_ns;
-    c->setup.listener->applied(c->setup.listener_user, p, part->last_fence_ns);
 }
 
 static bool caught_up(const struct coherence *c)
@@ -523,9 +527,17 @@ bool coherence_may_believe(const struct coherence *c, uint64_t session, unsigned
            RULE(C8_believe, v_now >= c->of[p].believe_from && backlog_empty(c->backlog, p));
 }
 
-uint64_t coherence_kills_known_from(const struct coherence *c, unsigned p)
+bool coherence_knows_kills(const struct coherence *c, unsigned p, uint64_t entry_v, uint64_t v_now,
+                           uint64_t now_ns)
 {
-    return c->of[p].kills_from;
+    const struct fleet_partition *shown = &c->view.of[p];
+    return RULE(C2_map, entry_v >= c->of[p].kills_from) &&
+           RULE(C2_names, v_now <= shown->applied || now_ns < shown->fresh_until_ns);
+}
+
+void coherence_forgot(struct coherence *c, unsigned p, uint64_t v)
+{
+    c->of[p].kills_from = v > c->of[p].kills_from ? v : c->of[p].kills_from;
 }
 
 /* ======= the whole ======= */

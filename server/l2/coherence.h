@@ -107,7 +107,9 @@ void coherence_record(struct coherence *c, unsigned partition, uint64_t note,
 void coherence_answered(struct coherence *c, struct fleet_change *change, uint64_t now_ns);
 /* A connection failed, was refused, was silent too long, or said what it must not (I9).  `why`: static sentence. */
 void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns);
-/* A reply that had compared the epoch showed this position. */
+/* A reply of this session and epoch showed this position: of a believed read, the larger of the counter and the entry's
+ * own.  What enters a tier must have been seen before: an invalidation made while DETACHED removes what is at or below
+ * `seen`, and would leave an entry from above it. */
 void coherence_saw(struct coherence *c, unsigned partition, uint64_t v);
 
 /* ---- what the host asks -------------------------------------------------------------------------------- */
@@ -128,8 +130,13 @@ bool coherence_linked(const struct coherence *c);
  * given to anybody (I3)?  What was applied or is pending for its key and names is cache/'s part of I3. */
 bool coherence_may_believe(const struct coherence *c, uint64_t session, unsigned partition, uint64_t epoch,
                            uint64_t v_now);
-/* The kill map of the host is complete for entries at or above this position; below it Redis must judge. */
-uint64_t coherence_kills_known_from(const struct coherence *c, unsigned partition);
+/* Tags and prefixes of a plain reply are judged by this host's kill map.  Is that enough for an entry at entry_v?  Not for
+ * one from before the map began, and not while kills that v_now contains may have been waiting in the journal for longer
+ * than a promise of freshness allows.  False: Redis must judge (getl without a lease). */
+bool coherence_knows_kills(const struct coherence *c, unsigned partition, uint64_t entry_v, uint64_t v_now,
+                           uint64_t now_ns);
+/* Kills up to v were forgotten here. */
+void coherence_forgot(struct coherence *c, unsigned partition, uint64_t v);
 
 enum coherence_state coherence_state(const struct coherence *c);
 

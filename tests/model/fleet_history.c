@@ -22,7 +22,8 @@ struct value {
 static struct mutation mutations[MUTATIONS_MAX];
 static struct value values[VALUES_MAX];
 static unsigned mutations_count, values_count;
-static unsigned at_least[HOSTS][KEYS];     /* on this host nothing born before (C1, C5, C8) */
+static unsigned at_least[HOSTS][KEYS];     /* on this host nothing born before (C1, C8) */
+static unsigned seen[HOSTS][KEYS];         /* nor this (C5) */
 static unsigned at_least_everywhere[KEYS]; /* unflagged, on any host (C3) */
 
 void history_begin(void)
@@ -30,6 +31,7 @@ void history_begin(void)
     mutations_count = 0;
     values_count = 1;
     memset(at_least, 0, sizeof(at_least));
+    memset(seen, 0, sizeof(seen));
     memset(at_least_everywhere, 0, sizeof(at_least_everywhere));
 }
 
@@ -54,7 +56,7 @@ void history_commit(uint8_t keys, unsigned value, unsigned op)
 {
     CHECK(mutations_count < MUTATIONS_MAX);
     mutations[mutations_count++] = (struct mutation){world_ns, keys, op, NOBODY};
-    if (value && !values[value].known) {
+    if (value) {
         values[value].known = true;
         values[value].born = mutations_count;
     }
@@ -77,6 +79,12 @@ static const struct mutation *superseded(unsigned key, unsigned value)
 bool history_current(unsigned key, unsigned value)
 {
     return values[value].known && !superseded(key, value);
+}
+
+void history_filled(unsigned key, unsigned value)
+{
+    if (superseded(key, value))
+        violation("C6", "Redis took value %u of key %u, read from its source before a change", value, key);
 }
 
 static void raise_to(unsigned *at, unsigned least)
@@ -112,7 +120,7 @@ void history_queued(int host, unsigned change)
 
 struct history_view history_read_begins(int host, unsigned key)
 {
-    return (struct history_view){world_ns, at_least[host][key], at_least_everywhere[key]};
+    return (struct history_view){world_ns, at_least[host][key], seen[host][key], at_least_everywhere[key]};
 }
 
 /* Whoever saw this saw every change before it (C5). */
@@ -120,9 +128,16 @@ static void monotonic(int host, unsigned key, unsigned born)
 {
     for (unsigned i = born; i-- > 0;)
         if (mutations[i].keys & 1u << key && mutations[i].only_host == NOBODY) {
-            raise_to(&at_least[host][key], i + 1);
+            raise_to(&seen[host][key], i + 1);
             return;
         }
+}
+
+/* Records that no client waited for may be undone by a kill when there is no journal for kills; they are done again
+ * before anything is vouched for. */
+void history_forgets_reads(int host)
+{
+    memset(seen[host], 0, sizeof(seen[host]));
 }
 
 static void judge_flagged(int host, unsigned key, unsigned value, const struct history_view *view)
@@ -164,6 +179,9 @@ void history_read_ends(int host, unsigned key, unsigned value, enum history_how 
     if (v->born < view->at_least)
         violation("C1", "host %d key %u: value %u, born at %u, though %u was known here", host, key, value,
                   v->born, view->at_least);
+    if (v->born < view->seen)
+        violation("C5", "host %d key %u: value %u, born at %u, though %u was seen here", host, key, value,
+                  v->born, view->seen);
     if (how == READ_FLAGGED)
         judge_flagged(host, key, value, view);
     else

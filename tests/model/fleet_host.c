@@ -5,17 +5,13 @@
 #include "l2/coherence.h"
 #include "tests/model/fleet_tier.h"
 
-enum { OPS = 12, LOADS = 6, QUEUE = 64, KEPT = 256, NAMES_MAX = 32, ZOMBIES = 16 };
+enum { OPS = 12, LOADS = 6, QUEUE = 64, KEPT = 256, ZOMBIES = 16 };
 
 /* ======= what is on the disk ======= */
 
 struct disk {
-    struct model_row rows[KEYS];
+    struct model_kept warm;
     struct fleet_memory memory[PARTITIONS_MOST];
-    struct {
-        uint64_t name, hard_v, soft_v;
-    } kills[NAMES_MAX];
-    unsigned kills_count;
     struct {
         uint64_t number;
         uint32_t size;
@@ -244,8 +240,9 @@ static void answer_read(struct host *h, struct message *m)
         read->done(read, TIER_MISSED);
         return;
     }
-    if (!m->exact &&
-        !RULE(kills_known, m->entry_v >= coherence_kills_known_from(h->coherence, m->partition))) {
+    if (!RULE(seen_before, false))
+        coherence_saw(h->coherence, m->partition, m->v > m->entry_v ? m->v : m->entry_v);
+    if (!m->exact && !coherence_knows_kills(h->coherence, m->partition, m->entry_v, m->v, clock_of(h))) {
         if (!ask_read(h, read, true))
             read->done(read, TIER_MISSED);
         return;
@@ -299,6 +296,7 @@ static int fleet_queue(struct fleet *f, const struct fleet_change *change)
 
 static void fleet_forgot(struct fleet *f, unsigned partition, uint64_t v)
 {
+    coherence_forgot(host_of_fleet(f)->coherence, partition, v);
 }
 
 static void fleet_measure(struct fleet *f, struct fleet_figures *ret)
@@ -329,6 +327,7 @@ static void hear_epoch(void *user, unsigned partition)
     struct host *h = user;
     TALK("host %d: another epoch in %u", h->number, partition);
     cache_fleet_epoch(h->cache, partition);
+    model_tier_forget(&h->warm, partition);
 }
 
 /* Kept with its effects: by the next commit. */
@@ -387,15 +386,6 @@ static const struct outbox_ops outbox_ops = {outbox_keep, outbox_drop_up_to, out
 
 /* ======= the disk ======= */
 
-static void save_kill(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v)
-{
-    struct disk *d = user;
-    CHECK(d->kills_count < NAMES_MAX);
-    d->kills[d->kills_count].name = name_hash;
-    d->kills[d->kills_count].hard_v = hard_v;
-    d->kills[d->kills_count++].soft_v = soft_v;
-}
-
 static void copy_disk(struct disk *to, const struct disk *from)
 {
     memcpy(to, from, offsetof(struct disk, kept) + from->kept_count * sizeof(from->kept[0]));
@@ -407,9 +397,7 @@ void host_commit_disk(int host)
     struct host *h = &hosts[host];
     if (h->dying || h->paused)
         return;
-    memcpy(h->now.rows, h->warm.rows, sizeof(h->now.rows));
-    h->now.kills_count = 0;
-    kills_each(h->kills, save_kill, &h->now);
+    h->now.warm = h->warm.now;
     copy_disk(&h->disk, &h->now);
     TALK("host %d: commit, position %llu", host, (unsigned long long)h->disk.memory[0].applied);
     model_tier_committed(&h->warm);
@@ -439,15 +427,9 @@ static void restore_tiers(struct host *h)
 {
     h->kills = kills_create(1);
     kills_split(h->kills, redis_partitions());
-    for (unsigned i = 0; i < h->now.kills_count; i++) {
-        if (h->now.kills[i].hard_v)
-            kills_add(h->kills, h->now.kills[i].name, h->now.kills[i].hard_v, false);
-        if (h->now.kills[i].soft_v)
-            kills_add(h->kills, h->now.kills[i].name, h->now.kills[i].soft_v, true);
-    }
-    model_tier_init(&h->l1, TIER_L1, h->kills);
-    model_tier_init(&h->warm, TIER_WARM, h->kills);
-    memcpy(h->warm.rows, h->now.rows, sizeof(h->now.rows));
+    model_tier_init(&h->l1, TIER_L1, h->kills, NULL);
+    model_tier_init(&h->warm, TIER_WARM, h->kills, &h->disk.warm);
+    h->warm.journaled = dice_say(80);
     h->warm.slow = dice_say(20);
 }
 
@@ -530,6 +512,8 @@ void host_restart(int host, bool in_order)
         host_commit_disk(host);
     else if (RULE(I6_atomic, false)) /* the position ahead of its effects */
         memcpy(h->disk.memory, h->now.memory, sizeof(h->disk.memory));
+    if (!in_order && !h->warm.journaled)
+        history_forgets_reads(host);
     stop(h);
     start(h);
 }
@@ -542,9 +526,8 @@ void hosts_begin(void)
         h->number = i;
         h->rate = 1.0 + ((double)dice_below(1001) - 500.0) / 1e6;
         h->offset_ns = dice_below(1000000) * NS_PER_MS;
-        h->disk.kept_count = h->disk.kills_count = h->failed_count = 0;
-        memset(h->disk.rows, 0, sizeof(h->disk.rows));
-        memset(h->disk.memory, 0, sizeof(h->disk.memory));
+        h->failed_count = 0;
+        memset(&h->disk, 0, sizeof(h->disk));
         link_release_all(i);
         start(h);
     }
@@ -640,7 +623,7 @@ static void was_set(struct cache_set *set)
     if (set->status == STATUS_QUEUED)
         history_queued(op->host, op->change);
     if (set->status == STATUS_OK || set->status == STATUS_SKIPPED)
-        history_acknowledged(op->host, op->id, op->wait_all);
+        history_acknowledged(op->host, op->id, op->wait_all && set->status == STATUS_OK);
 }
 
 static void set_value(struct host *h, struct op *op, bool remove)

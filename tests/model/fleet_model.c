@@ -298,7 +298,8 @@ static void look_at_everything(void)
 
 static void run_schedule(void)
 {
-    state = seed * 0x9e3779b97f4a7c15ull;
+    state = seed;
+    state = dice(); /* neighbours have nothing in common */
     world_ns = 1000 * NS_PER_S;
     history_begin();
     redis_begin(1 + dice_below(PARTITIONS_MOST));

@@ -139,6 +139,7 @@ static void run_fill(struct partition *p, struct message *m)
         return;
     }
     struct names names = {.keys = (uint8_t)(1u << m->key)};
+    history_filled(m->key, m->value);
     m->v = RULE(F4_record, !alive(p, m->key)) ? p->v : mutate(p, &names, m, m->value);
     p->stored[m->key] = (struct stored){m->value, p->epoch, m->v, m->id};
     TALK("redis %u: filled key %u with value %u at %llu", m->partition, m->key, m->value,

@@ -20,7 +20,7 @@ static struct model_tier *self(struct tier *t)
 
 static struct model_row *row_of(struct tier *t, struct slice key)
 {
-    return &self(t)->rows[model_key(key)];
+    return &self(t)->now.rows[model_key(key)];
 }
 
 static int answer(struct model_tier *t, struct tier_read *read)
@@ -71,33 +71,43 @@ void model_tier_committed(struct model_tier *t)
         barriers[i]->done(barriers[i]);
 }
 
-static int changed(struct tier *t)
+/* I12: what was answered as done survives a kill. */
+static int changed(struct model_tier *t)
 {
-    return self(t)->warm && !RULE(I12_barrier, false) ? TIER_UNSAFE : TIER_DONE;
+    return t->disk && !t->journaled && !RULE(I12_barrier, false) ? TIER_UNSAFE : TIER_DONE;
 }
 
-static int put(struct tier *t, const struct entry *e)
+/* The disk loses what is not to come back; what is to be there comes with the commit. */
+static void remove_on_disk(struct model_tier *t, struct slice key)
 {
-    struct model_row *row = row_of(t, e->key);
+    if (t->disk && t->journaled && RULE(I12_journal, true))
+        t->disk->rows[model_key(key)].used = false;
+}
+
+static int put(struct tier *tier, const struct entry *e)
+{
+    struct model_row *row = row_of(tier, e->key);
     row->used = true;
     row->entry = *e;
     row->entry.key = slice_text(key_texts[model_key(e->key)]);
     memcpy(&row->value, e->value.data, sizeof(row->value));
-    return changed(t);
+    remove_on_disk(self(tier), e->key);
+    return changed(self(tier));
 }
 
-static int drop(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v)
+static int drop(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t v)
 {
-    struct model_row *row = row_of(t, key);
-    if (self(t)->warm || row->entry.v < v)
+    struct model_row *row = row_of(tier, key);
+    if (self(tier)->disk || row->entry.v < v) /* L1 compares positions */
         row->used = false;
-    return changed(t);
+    remove_on_disk(self(tier), key);
+    return changed(self(tier));
 }
 
 static int soften(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns)
 {
     row_of(t, key)->entry.stale = true;
-    return changed(t);
+    return changed(self(t));
 }
 
 static int touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
@@ -105,14 +115,41 @@ static int touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t s
     return row_of(t, key)->used ? TIER_DONE : TIER_NOT_THERE;
 }
 
-static int kill_name(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
+static void keep_kill(struct model_kept *kept, uint64_t name, uint64_t v, bool soft)
 {
+    unsigned i = 0;
+    while (i < kept->kills_count && kept->kills[i].name != name)
+        i++;
+    CHECK(i < KILLS_KEPT);
+    if (i == kept->kills_count) {
+        memset(&kept->kills[i], 0, sizeof(kept->kills[i]));
+        kept->kills[kept->kills_count++].name = name;
+    }
+    uint64_t *at = soft ? &kept->kills[i].soft_v : &kept->kills[i].hard_v;
+    *at = *at > v ? *at : v;
+}
+
+static int kill_name(struct tier *tier, uint64_t name, uint64_t v, bool soft)
+{
+    struct model_tier *t = self(tier);
+    keep_kill(&t->now, name, v, soft);
+    if (t->disk && t->journaled)
+        keep_kill(t->disk, name, v, soft);
     return changed(t);
+}
+
+void model_tier_forget(struct model_tier *t, unsigned partition)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < t->now.kills_count; i++)
+        if (t->now.kills[i].name >> KILLS_PARTITION_SHIFT != partition)
+            t->now.kills[left++] = t->now.kills[i];
+    t->now.kills_count = left;
 }
 
 static int raise_floor(struct tier *t, uint64_t v, bool soft)
 {
-    return changed(t);
+    return changed(self(t));
 }
 
 static int confirm(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
@@ -138,7 +175,7 @@ static void measure(struct tier *t, struct tier_figures *ret)
     *ret = (struct tier_figures){.available = true};
 }
 
-void model_tier_init(struct model_tier *t, enum tier_name name, const struct kills *kills)
+void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *kills, struct model_kept *disk)
 {
     memset(t, 0, sizeof(*t));
     t->ops = (struct tier_ops){.name = name,
@@ -154,6 +191,14 @@ void model_tier_init(struct model_tier *t, enum tier_name name, const struct kil
                                .list = list,
                                .measure = measure};
     t->tier.ops = &t->ops;
-    t->warm = name == TIER_WARM;
     t->kills = kills;
+    t->disk = disk;
+    for (unsigned i = 0; disk && i < disk->kills_count; i++) {
+        if (disk->kills[i].hard_v)
+            kills_add(kills, disk->kills[i].name, disk->kills[i].hard_v, false);
+        if (disk->kills[i].soft_v)
+            kills_add(kills, disk->kills[i].name, disk->kills[i].soft_v, true);
+    }
+    if (disk)
+        t->now = *disk;
 }

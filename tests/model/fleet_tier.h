@@ -12,14 +12,25 @@ struct model_row {
     unsigned value;
 };
 
-enum { TIER_WAITING = 64 };
+enum { TIER_WAITING = 64, KILLS_KEPT = 32 };
+
+/* What warm keeps: entries, and the names that were killed. */
+struct model_kept {
+    struct model_row rows[KEYS];
+    struct {
+        uint64_t name, hard_v, soft_v;
+    } kills[KILLS_KEPT];
+    unsigned kills_count;
+};
 
 struct model_tier {
     struct tier tier;
     struct tier_ops ops;
     const struct kills *kills;
-    struct model_row rows[KEYS];
-    bool warm; /* drops whatever is there, changes are unsafe until the commit */
+    struct model_kept now;
+    struct model_kept *disk; /* warm: as of the last commit; L1: NULL */
+    bool
+        journaled; /* warm: removals reach the disk at once, stores with the commit; else all is unsafe till then */
     bool slow; /* reads wait until model_tier_land */
     struct tier_read *waiting[TIER_WAITING];
     unsigned waiting_count;
@@ -27,7 +38,9 @@ struct model_tier {
     unsigned barriers_count;
 };
 
-void model_tier_init(struct model_tier *t, enum tier_name name, const struct kills *kills);
+void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *kills, struct model_kept *disk);
+/* The names of another epoch. */
+void model_tier_forget(struct model_tier *t, unsigned partition);
 void model_tier_land(struct model_tier *t);
 /* Everything up to now is on the disk. */
 void model_tier_committed(struct model_tier *t);

@@ -55,12 +55,14 @@ unsigned history_to_set(int host, unsigned key);
 void history_commit(uint8_t keys, unsigned value, unsigned op);
 /* A host begins a change that it may have to make for itself first; its number. */
 unsigned history_change_begins(int host, uint8_t keys);
+/* Redis is about to take a value that was loaded. */
+void history_filled(unsigned key, unsigned value);
 void history_refused(unsigned value);
 
 /* What a read that begins now may not go behind. */
 struct history_view {
     uint64_t began_ns;
-    unsigned at_least, at_least_unflagged;
+    unsigned at_least, seen, at_least_unflagged;
 };
 struct history_view history_read_begins(int host, unsigned key);
 /* READ_FLAGGED: nobody vouches for it.  READ_LOCAL: moreover it is this host's own, made while it was detached. */
@@ -71,6 +73,8 @@ void history_read_ends(int host, unsigned key, unsigned value, enum history_how 
 void history_acknowledged(int host, unsigned op, bool everywhere);
 /* It was done here and queued: nothing born before it may be seen on this host again (C8). */
 void history_queued(int host, unsigned change);
+/* The host crashed without a journal of kills: C5 begins anew. */
+void history_forgets_reads(int host);
 bool history_current(unsigned key, unsigned value);
 
 /* A broken promise: printed with the seed, counted. */

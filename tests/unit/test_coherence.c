@@ -429,11 +429,11 @@ static void i2_a_hole_raises_the_floor_and_goes_on(void **state)
     struct world *w = *state;
     live(w);
     record(w, 0, 13);
-    assert_string_equal(w->heard, "g0r0");
+    assert_string_equal(w->heard, "g0a0r0");
     assert_int_equal(w->told_floor, 12);
     assert_int_equal(w->view->of[0].applied, 13);
     record(w, 0, 14);
-    assert_string_equal(w->heard, "g0r0r0");
+    assert_string_equal(w->heard, "g0a0r0r0");
 }
 
 static void a_record_twice_is_heard_once(void **state)
@@ -686,9 +686,22 @@ static void kills_are_known_from_the_greeting_or_the_gap(void **state)
     struct coherence_hello hello = {.epoch = E, .v = 10, .first = 1, .killed = 6};
     coherence_greeted(w->c, 0, &hello, w->now);
     greet(w, 1, E, 10, 11);
-    assert_int_equal(coherence_kills_known_from(w->c, 0), 6);
+    assert_false(coherence_knows_kills(w->c, 0, 5, 10, w->now));
+    assert_true(coherence_knows_kills(w->c, 0, 6, 10, w->now));
+    coherence_forgot(w->c, 0, 8);
+    assert_false(coherence_knows_kills(w->c, 0, 7, 10, w->now));
     record(w, 0, 15);
-    assert_int_equal(coherence_kills_known_from(w->c, 0), 14);
+    assert_false(coherence_knows_kills(w->c, 0, 13, 15, w->now));
+    assert_true(coherence_knows_kills(w->c, 0, 14, 15, w->now));
+}
+
+static void c2_kills_that_wait_in_the_journal_are_known_only_while_somebody_vouches(void **state)
+{
+    struct world *w = *state;
+    live(w);
+    assert_true(coherence_knows_kills(w->c, 0, 9, 12, w->now));
+    assert_false(coherence_knows_kills(w->c, 0, 9, 12, w->now + FLEET_FRESH_NS));
+    assert_true(coherence_knows_kills(w->c, 0, 9, 10, w->now + FLEET_FRESH_NS));
 }
 
 /* ======= the outbox ======= */
@@ -866,6 +879,7 @@ int main(void)
         T(i3_a_reply_below_the_floor_is_not_believed),
         T(c8_a_reply_read_before_the_outbox_was_through_is_not_believed),
         T(kills_are_known_from_the_greeting_or_the_gap),
+        T(c2_kills_that_wait_in_the_journal_are_known_only_while_somebody_vouches),
         T(equal_invalidations_wait_once),
         T(one_that_is_on_its_way_is_not_the_later_one),
         T(the_outbox_forgets_only_what_was_answered),
