@@ -101,7 +101,7 @@ static void change(void)
     else
         kill_tag(k % 4);
     if (random_number() % COMMIT_ONE_IN == 0)
-        rig_barrier(&rig);
+        rig_settle(&rig);
     atomic_fetch_add(&ledger->changes, 1);
 }
 
