@@ -16,8 +16,8 @@ enum {
     HOT_SLOTS_A_SLICE = 16384,  /* about 50 µs; 256 MiB are gone round in some 10 s */
     KILLS_WORTH_PRUNING = 1000, /* 48 KB; pruning makes old tokens useless, so not before it is of use */
 };
-#define PRUNE_EVERY \
-    (60 * NS_PER_S) /* a fill may come this long after its miss, whatever was killed meanwhile */
+/* A fill may come this long after its miss, whatever was killed meanwhile. */
+#define PRUNE_EVERY (60 * NS_PER_S)
 
 /* ---- what the session asks ----------------------------------------------------------------------------- */
 
