@@ -542,10 +542,12 @@ void coherence_forgot(struct coherence *c, unsigned p, uint64_t v)
 
 /* ======= the whole ======= */
 
-static void remember(struct coherence *c, unsigned p, const struct fleet_memory *memory)
+/* Entries may have been kept at positions the journal had not brought yet: they were seen (coherence_saw). */
+static void remember(struct coherence *c, unsigned p, const struct fleet_memory *memory, uint64_t newest)
 {
+    uint64_t seen = newest > memory->applied ? newest : memory->applied;
     c->view.of[p] = (struct fleet_partition){
-        .epoch = memory->epoch, .applied = memory->applied, .seen = memory->applied, .floor = memory->floor};
+        .epoch = memory->epoch, .applied = memory->applied, .seen = seen, .floor = memory->floor};
     c->of[p].last_fence_ns = c->of[p].told_fence_ns = memory->last_fence_ns;
 }
 
@@ -560,9 +562,10 @@ struct coherence *coherence_create(const struct coherence_setup *setup)
     c->view.partitions = setup->partitions;
     c->view.serve_spread_ns = setup->detached_max_ns / 10 * 4;
     for (unsigned p = 0; p < setup->partitions && setup->memory; p++)
-        remember(c, p, &setup->memory[p]);
+        remember(c, p, &setup->memory[p], setup->newest ? setup->newest[p] : 0);
     show(c, SHM_DETACHED);
     c->setup.memory = NULL; /* the caller's, and read */
+    c->setup.newest = NULL;
     return c;
 }
 

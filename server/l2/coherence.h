@@ -75,7 +75,8 @@ struct coherence_setup {
     void *listener_user;
     struct outbox *outbox;             /* NULL: queued invalidations do not survive a kill */
     const struct fleet_memory *memory; /* one a partition; NULL: none */
-    uint64_t (*random)(void *user);    /* for the pauses between attempts */
+    const uint64_t *newest; /* one a partition: the newest position of an entry kept in that epoch; or NULL */
+    uint64_t (*random)(void *user); /* for the pauses between attempts */
     void *random_user;
 };
 

@@ -86,6 +86,7 @@ struct host {
 static struct host hosts[HOSTS];
 static struct message zombies[ZOMBIES];
 static unsigned zombies_count, calling_op, last_op;
+static bool redis_gone; /* with its connections and what was in them */
 
 static uint64_t clock_of(const struct host *h)
 {
@@ -120,8 +121,9 @@ static void io_connect(void *io)
 /* What was sent may arrive yet (F7). */
 static void leave_zombies(const struct queue *q)
 {
-    for (unsigned i = 0; i < q->count; i++)
-        if (q->of[i].ask != ASK_READ && q->of[i].ask != ASK_FENCE && zombies_count < ZOMBIES)
+    for (unsigned i = 0; i < q->count && !redis_gone; i++)
+        if (!q->of[i].dead && q->of[i].ask != ASK_READ && q->of[i].ask != ASK_FENCE &&
+            zombies_count < ZOMBIES)
             zombies[zombies_count++] = q->of[i];
 }
 
@@ -328,6 +330,8 @@ static void hear_epoch(void *user, unsigned partition)
     TALK("host %d: another epoch in %u", h->number, partition);
     cache_fleet_epoch(h->cache, partition);
     model_tier_forget(&h->warm, partition);
+    if (h->warm.journaled) /* the position belongs to what has just been forgotten */
+        h->disk.memory[partition] = (struct fleet_memory){0};
 }
 
 /* Kept with its effects: by the next commit. */
@@ -433,8 +437,22 @@ static void restore_tiers(struct host *h)
     h->warm.slow = dice_say(20);
 }
 
+/* The newest position of an entry on the disk, in the epoch of the position. */
+static void newest_of(const struct disk *d, uint64_t *ret)
+{
+    for (unsigned key = 0; key < KEYS; key++) {
+        const struct entry *e = &d->warm.rows[key].entry;
+        unsigned p = shm_partition(slice_text(key_texts[key]), redis_partitions());
+        if (d->warm.rows[key].used && e->epoch == d->memory[p].epoch && e->v > ret[p] &&
+            !RULE(seen_kept, false))
+            ret[p] = e->v;
+    }
+}
+
 static void open_coherence(struct host *h)
 {
+    uint64_t newest[PARTITIONS_MOST] = {0};
+    newest_of(&h->now, newest);
     h->outbox.ops = &outbox_ops;
     struct coherence_setup setup = {.partitions = redis_partitions(),
                                     .detached_max_ns = DETACHED_MAX_NS,
@@ -445,6 +463,7 @@ static void open_coherence(struct host *h)
                                     .listener_user = h,
                                     .outbox = &h->outbox,
                                     .memory = h->now.memory,
+                                    .newest = newest,
                                     .random = roll};
     h->coherence = coherence_create(&setup);
     h->fleet = (struct fleet){&fleet_ops, coherence_view(h->coherence), &h->l2_tier};
@@ -752,6 +771,27 @@ static void lose(struct host *h, const char *why)
     TALK("host %d: lost: %s", h->number, why);
     coherence_lost(h->coherence, why, clock_of(h));
     tell_failed_reads(h);
+}
+
+/* A host that does not look hears of it later. */
+static void link_kill(struct link *l)
+{
+    l->lost = l->wanted;
+    for (unsigned c = 0; c < CHANNEL_TAIL; c++)
+        for (unsigned i = 0; i < l->requests[c].count; i++)
+            l->requests[c].of[i].dead = true;
+}
+
+void links_die(void)
+{
+    zombies_count = 0;
+    redis_gone = true;
+    for (int i = 0; i < HOSTS; i++)
+        if (hosts[i].link.wanted && !hosts[i].paused)
+            lose(&hosts[i], "Redis is gone");
+        else
+            link_kill(&hosts[i].link);
+    redis_gone = false;
 }
 
 static void take_first(struct queue *q, struct message *ret)

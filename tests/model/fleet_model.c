@@ -214,12 +214,6 @@ static void step_pause(void)
     host_pause(any_host(), dice_say(40));
 }
 
-static void cut_all(void)
-{
-    for (int h = 0; h < HOSTS; h++)
-        link_cut(h);
-}
-
 static void step_snapshot(void)
 {
     redis_snapshot();
@@ -231,11 +225,11 @@ static void step_redis(void)
     case 0: redis_flush(); break;
     case 1:
         redis_restart(true);
-        cut_all();
+        links_die();
         break;
     case 2:
         redis_restart(false);
-        cut_all();
+        links_die();
         break;
     default: redis_trim(dice_below(redis_partitions()), dice_say(30) ? 1000 : 1 + dice_below(3)); break;
     }

@@ -138,13 +138,23 @@ static int kill_name(struct tier *tier, uint64_t name, uint64_t v, bool soft)
     return changed(t);
 }
 
-void model_tier_forget(struct model_tier *t, unsigned partition)
+static void forget(struct model_kept *kept, unsigned partition)
 {
     unsigned left = 0;
-    for (unsigned i = 0; i < t->now.kills_count; i++)
-        if (t->now.kills[i].name >> KILLS_PARTITION_SHIFT != partition)
-            t->now.kills[left++] = t->now.kills[i];
-    t->now.kills_count = left;
+    for (unsigned i = 0; i < kept->kills_count; i++)
+        if (kept->kills[i].name >> KILLS_PARTITION_SHIFT != partition)
+            kept->kills[left++] = kept->kills[i];
+    kept->kills_count = left;
+    for (unsigned key = 0; key < KEYS; key++)
+        if (shm_partition(slice_text(key_texts[key]), redis_partitions()) == partition)
+            kept->rows[key].used = false;
+}
+
+void model_tier_forget(struct model_tier *t, unsigned partition)
+{
+    forget(&t->now, partition);
+    if (t->journaled)
+        forget(t->disk, partition);
 }
 
 static int raise_floor(struct tier *t, uint64_t v, bool soft)

@@ -39,7 +39,7 @@ struct model_tier {
 };
 
 void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *kills, struct model_kept *disk);
-/* The names of another epoch. */
+/* Another epoch: what is there of this partition belongs to none. */
 void model_tier_forget(struct model_tier *t, unsigned partition);
 void model_tier_land(struct model_tier *t);
 /* Everything up to now is on the disk. */

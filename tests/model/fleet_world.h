@@ -95,6 +95,7 @@ struct message {
     unsigned key, value;
     uint32_t id;
     bool remove, exact; /* exact: Redis judges names as well */
+    bool dead;          /* whom it was sent to is no more */
     uint64_t since_v;
     struct names names;
     struct fleet_change *change; /* whose it is */
@@ -144,6 +145,8 @@ enum channel { CHANNEL_CONTROL, CHANNEL_DATA, CHANNEL_TAIL, CHANNELS };
 void link_hold(int host, enum channel channel, bool replies, bool held);
 void link_release_all(int host);
 void link_cut(int host);
+/* Redis ended: nothing that was sent to it arrives any more. */
+void links_die(void);
 bool link_flow(int host, enum channel channel, bool replies); /* moves one message; false: nothing moved */
 void link_all_flow(int host);
 void zombies_arrive(void);
