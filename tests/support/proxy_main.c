@@ -3,15 +3,16 @@
  *   hold up|down|both      bytes of that direction (up: to the server) are taken and kept
  *   release up|down|both   and go on, also those of clients that have left meanwhile: zombies
  *   delay up|down|both MS  each byte goes on MS milliseconds after it came
- *   swallow up|down|both   bytes are taken and thrown away; `release` ends it
+ *   swallow up|down|both   bytes are taken and thrown away; `release` ends it for connections that lost none
  *   cut                    all connections are reset, both ends
  *   refuse / accept        the door is closed, and opened again at the same port
  *   count                  up N down N held N open N all N
  *
  * Each line is answered by one line, `ok` or the figures, when it is in force.  It ends with its standard input.
  *
- * What must stay true: bytes keep their order; what was taken from a client whose connection is gone still goes to the
- * server, and only then does that end close: that is what a network may do. */
+ * What must stay true: bytes keep their order and have no gap, so a connection that lost some gets nothing any more;
+ * what was taken from a client whose connection is gone still goes to the server, and only then does that end close:
+ * that is what a network may do. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,7 @@ struct pipe {
     size_t kept;
     bool finished; /* the source will send no more */
     bool told;     /* and the sink knows */
+    bool torn;     /* bytes were swallowed: so is all that follows */
 };
 
 struct pair {
@@ -216,7 +218,8 @@ static void take_in(struct pair *p, int way)
         p->pipes[way].finished = true;
     else {
         passed[way] += (uint64_t)got;
-        if (!rules[way].swallow)
+        p->pipes[way].torn |= rules[way].swallow;
+        if (!p->pipes[way].torn)
             keep(&p->pipes[way], way, room, (size_t)got);
     }
 }

@@ -370,22 +370,6 @@ static void a_command_past_its_deadline_ends_the_connection(void **state)
     assert_int_equal(hasty.outcome, L2_LOST);
 }
 
-static void an_answer_that_came_while_we_slept_counts(void **state)
-{
-    struct rig *rig = connected(state);
-    struct fixture *f = *state;
-    struct ask a;
-    assert_int_equal(ask_in(rig, &a, 50 * NS_PER_MS, "SET", "k", "v", (char *)NULL), 0);
-    loop_run_once(rig->loop); /* it is sent */
-    while (strcmp(redis_ask(&f->redis, "EXISTS k"), ":1") != 0)
-        ;
-    while (clock_boot_ns() < a.command.deadline_ns) /* nobody looks at the socket meanwhile */
-        ;
-    ask_wait(rig, &a);
-    assert_int_equal(a.outcome, a.command.sent_ns ? L2_ANSWERED : L2_UNSENT);
-    assert_non_null(rig->conn);
-}
-
 static void a_killed_redis_loses_what_is_under_way(void **state)
 {
     enum { MANY = 1000 };
@@ -577,7 +561,6 @@ int main(void)
         CASE(a_command_that_comes_too_late_is_refused_and_ends_nothing),
         CASE(a_reply_over_the_limit_ends_the_connection),
         CASE(a_command_past_its_deadline_ends_the_connection),
-        CASE(an_answer_that_came_while_we_slept_counts),
         CASE(a_killed_redis_loses_what_is_under_way),
         CASE(a_connection_killed_by_redis_is_over),
         CASE(what_the_kernel_has_not_got_is_told_apart),

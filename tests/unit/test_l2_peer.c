@@ -286,6 +286,21 @@ static void an_answer_after_the_deadline_is_not_believed(void **state)
     assert_int_equal(a.outcome, L2_LOST);
 }
 
+/* Timers fire before sockets are read: a process that was stopped must not take its own sleep for Redis'. */
+static void an_answer_that_came_while_we_slept_counts(void **state)
+{
+    struct peer *p = greeted(state);
+    struct ask a;
+    assert_int_equal(ask_in(&p->rig, &a, NS_PER_S / 2, "PING", (char *)NULL), 0);
+    expect(p, PING);
+    say(p, "+PONG\r\n");
+    while (clock_boot_ns() < a.command.deadline_ns + 5 * NS_PER_MS) /* nobody turns the loop meanwhile */
+        ;
+    ask_wait(&p->rig, &a);
+    assert_int_equal(a.outcome, L2_ANSWERED);
+    assert_non_null(p->rig.conn);
+}
+
 /* ======= resets ======= */
 
 /* The bytes our kernel still has must not arrive later: a reset, not an orderly end behind them. */
@@ -389,6 +404,7 @@ int main(void)
         CASE(what_is_no_reply_ends_the_connection_and_nothing_after_it_is_believed),
         CASE(half_a_reply_is_none),
         CASE(an_answer_after_the_deadline_is_not_believed),
+        CASE(an_answer_that_came_while_we_slept_counts),
         CASE(closing_throws_away_what_was_not_sent_yet),
         CASE(of_two_addresses_the_second_is_tried_when_the_first_refuses),
         CASE(of_two_addresses_the_first_may_not_take_all_the_time),
