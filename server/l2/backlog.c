@@ -211,18 +211,23 @@ static void put_into(struct adder *a, const struct item *item)
     a->count++;
 }
 
+static struct adder begin_batch(struct backlog_batch *batch, unsigned partition)
+{
+    batch->change = (struct fleet_change){.verb = FLEET_INVALIDATE,
+                                          .partition = partition,
+                                          .keys = batch->keys,
+                                          .tags = batch->tags,
+                                          .prefixes = batch->prefixes};
+    return (struct adder){.batch = batch};
+}
+
 bool backlog_next(struct backlog *b, unsigned partition, struct backlog_batch *ret)
 {
-    struct adder adder = {.batch = ret};
-    ret->change = (struct fleet_change){.verb = FLEET_INVALIDATE,
-                                        .partition = partition,
-                                        .keys = ret->keys,
-                                        .tags = ret->tags,
-                                        .prefixes = ret->prefixes};
+    struct adder adder = begin_batch(ret, partition);
     LIST_FOR(node, &b->of[partition])
     {
         struct item *item = item_of(node);
-        CHECK(adder.count || !item->on_its_way); /* one batch of a partition at a time */
+        CHECK(!item->on_its_way); /* one batch of a partition at a time */
         if (!fits(&adder, item))
             break;
         put_into(&adder, item);
@@ -230,6 +235,14 @@ bool backlog_next(struct backlog *b, unsigned partition, struct backlog_batch *r
         unhash(b, item);
     }
     return adder.count > 0;
+}
+
+void backlog_sent(struct backlog *b, unsigned partition, struct backlog_batch *ret)
+{
+    struct adder adder = begin_batch(ret, partition);
+    LIST_FOR(node, &b->of[partition])
+    if (item_of(node)->on_its_way)
+        put_into(&adder, item_of(node));
 }
 
 void backlog_answered(struct backlog *b, unsigned partition)

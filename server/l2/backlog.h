@@ -39,6 +39,8 @@ struct backlog_batch {
     struct slice keys[BACKLOG_BATCH], tags[BACKLOG_BATCH], prefixes[BACKLOG_BATCH];
 };
 bool backlog_next(struct backlog *b, unsigned partition, struct backlog_batch *ret);
+/* The one that is on its way. */
+void backlog_sent(struct backlog *b, unsigned partition, struct backlog_batch *ret);
 /* It was carried out; or nobody knows, and it must be done again. */
 void backlog_answered(struct backlog *b, unsigned partition);
 void backlog_returned(struct backlog *b, unsigned partition);

@@ -329,6 +329,26 @@ static void enter_outbox(struct coherence *c, uint64_t now_ns)
     pump(c, now_ns);
 }
 
+/* I7: what was done here under a guessed position is done again under the one it got, before any read is believed: an
+ * entry from above the guess may have come meanwhile.  `applied` does not move; the journal will bring it too (I1). */
+static void do_batch_here(struct coherence *c, unsigned p, uint64_t v)
+{
+    struct backlog_batch batch;
+    backlog_sent(c->backlog, p, &batch);
+    const struct fleet_change *change = &batch.change;
+    struct fleet_record record = {.v = v,
+                                  .keys = change->keys,
+                                  .tags = change->tags,
+                                  .prefixes = change->prefixes,
+                                  .keys_count = change->keys_count,
+                                  .tags_count = change->tags_count,
+                                  .prefixes_count = change->prefixes_count,
+                                  .all = change->all,
+                                  .soft = change->soft};
+    if (!RULE(I7_outbox, false))
+        c->setup.listener->record(c->setup.listener_user, p, &record);
+}
+
 static void batch_answered(struct coherence *c, unsigned p, uint64_t now_ns)
 {
     struct partition *part = &c->of[p];
@@ -340,6 +360,7 @@ static void batch_answered(struct coherence *c, unsigned p, uint64_t now_ns)
     }
     part->sending = false;
     part->believe_from = part->batch.v;
+    do_batch_here(c, p, part->batch.v);
     c->since_ns = now_ns;
     backlog_answered(c->backlog, p);
     tail_saw(&c->view.of[p], part->batch.v);

@@ -29,6 +29,7 @@ struct world {
     /* what the listener heard: r record, g gap, e epoch, a applied, s shown */
     char heard[ASKED * 2 + 1];
     uint64_t told_floor, told_v, told_fence;
+    unsigned told_keys;
     enum shm_mode mode_at_shown;
     /* the disk of the outbox */
     struct outbox outbox;
@@ -93,6 +94,7 @@ static void hear_record(void *user, unsigned p, const struct fleet_record *recor
 {
     struct world *w = user;
     assert_true(w->view->of[p].applied < record->v); /* the position is shown after its effects */
+    w->told_keys = record->keys_count;
     write_down(w->heard, 'r', p);
     w->told_v = record->v;
 }
@@ -731,6 +733,19 @@ static void one_that_is_on_its_way_is_not_the_later_one(void **state)
     assert_int_equal(w->kept_count, 0);
 }
 
+static void i7_what_waited_is_done_here_under_the_position_it_got(void **state)
+{
+    struct world *w = *state;
+    live(w);
+    queue_key(w, "a", 0);
+    assert_string_equal(w->heard, "");
+    answer(w, w->sent[0], FLEET_COMMITTED, 12);
+    assert_string_equal(w->heard, "r0");
+    assert_int_equal(w->told_v, 12);
+    assert_int_equal(w->told_keys, 1);
+    assert_int_equal(w->view->of[0].applied, 10);
+}
+
 static void the_outbox_forgets_only_what_was_answered(void **state)
 {
     struct world *w = *state;
@@ -882,6 +897,7 @@ int main(void)
         T(c2_kills_that_wait_in_the_journal_are_known_only_while_somebody_vouches),
         T(equal_invalidations_wait_once),
         T(one_that_is_on_its_way_is_not_the_later_one),
+        T(i7_what_waited_is_done_here_under_the_position_it_got),
         T(the_outbox_forgets_only_what_was_answered),
         T(an_unanswered_batch_is_sent_again),
         T(a_refused_batch_ends_the_session_and_stays),
