@@ -32,6 +32,7 @@ struct app {
     struct config *config;
     struct config_sources sources;
     enum phase phase;
+    struct redis redis;
     int state_lock_fd;
     char runtime[PLACE_BYTES]; /* where the pages lie */
     struct loop *loop;
@@ -307,6 +308,14 @@ static const char *find_runtime(const struct app *a, char room[PLACE_BYTES])
     return place_runtime(o->socket, o->state, room) ? room : NULL;
 }
 
+static int open_redis(struct app *a)
+{
+    const char *wrong = redis_open(&a->redis, &a->config->redis);
+    if (wrong)
+        log_error("the address of Redis cannot be used", L_TEXT("why", wrong));
+    return wrong ? EXIT_USAGE : EXIT_DONE;
+}
+
 static int open_spaces(struct app *a)
 {
     char state[PLACE_BYTES];
@@ -315,8 +324,12 @@ static int open_spaces(struct app *a)
         return EXIT_USAGE;
     if (!realpath(a->config->server.state, state)) /* the same state under another name is the same state */
         snprintf(state, sizeof(state), "%s", a->config->server.state);
-    struct space_setup setup = {
-        .loop = a->loop, .state = state, .state_usable = usable, .runtime = find_runtime(a, a->runtime)};
+    struct space_setup setup = {.loop = a->loop,
+                                .state = state,
+                                .state_usable = usable,
+                                .runtime = find_runtime(a, a->runtime),
+                                .redis = &a->redis,
+                                .l2 = &a->config->redis};
     a->spaces = must_alloc(a->config->namespaces_count * sizeof(*a->spaces));
     for (unsigned i = 0; i < a->config->namespaces_count; i++) {
         setup.config = &a->config->namespaces[i];
@@ -354,7 +367,8 @@ static void say_ready(const struct app *a)
     snprintf(status, sizeof(status), "READY=1\nSTATUS=answering at %s", a->config->server.socket);
     log_info("answering", L_TEXT("socket", a->config->server.socket),
              L_TEXT("state", a->config->server.state), L_TEXT("runtime", a->runtime),
-             L_U64("namespaces", a->spaces_count), L_TEXT("mode", "STANDALONE"));
+             L_U64("namespaces", a->spaces_count),
+             L_TEXT("mode", a->redis.configured ? "fleet" : "STANDALONE"));
     notify_send(status);
 }
 
@@ -376,7 +390,9 @@ int app_create(const struct app_setup *setup, struct app **ret)
     a->loop = loop_create();
     a->documents = (struct documents){.config = a->config, .loop = a->loop, .started_ns = clock_boot_ns()};
     start_clockwork(a);
-    int code = open_spaces(a);
+    int code = open_redis(a);
+    if (code == EXIT_DONE)
+        code = open_spaces(a);
     a->documents.spaces = a->spaces;
     a->documents.spaces_count = a->spaces_count;
     if (code == EXIT_DONE)
@@ -410,6 +426,7 @@ struct app *app_destroy(struct app *a)
     free(a->spaces);
     if (a->state_lock_fd >= 0)
         close(a->state_lock_fd);
+    redis_close(&a->redis);
     config_destroy(a->config);
     free(a);
     return NULL;

@@ -191,11 +191,11 @@ static void make_values(struct config *c)
 {
     unsigned room = 0;
     for (unsigned t = 0; t < option_tables_count; t++)
-        room +=
-            option_tables[t].count * (option_tables[t].section == SECTION_SERVER ? 1 : c->namespaces_count);
+        room += option_tables[t].count *
+                (option_tables[t].section == SECTION_NAMESPACE ? c->namespaces_count : 1);
     c->values = must_alloc(room * sizeof(*c->values));
     for (unsigned t = 0; t < option_tables_count; t++)
-        if (option_tables[t].section == SECTION_SERVER)
+        if (option_tables[t].section != SECTION_NAMESPACE)
             add_values(c, &option_tables[t], NULL);
     for (unsigned n = 0; n < c->namespaces_count; n++)
         for (unsigned t = 0; t < option_tables_count; t++)
@@ -442,11 +442,5 @@ void config_each_unused(const struct config *c, void (*each)(void *user, const s
 
 bool config_names_redis(const struct config *c)
 {
-    for (unsigned i = 0; i < c->settings.count; i++) {
-        const struct setting *s = &c->settings.items[i];
-        if (s->section == SECTION_REDIS && s->key &&
-            (strcmp(s->key, "url") == 0 || strcmp(s->key, "host") == 0))
-            return true;
-    }
-    return false;
+    return c->redis.enabled && (*c->redis.url || *c->redis.host);
 }

@@ -35,6 +35,7 @@ struct config_value {
 struct config {
     struct server_options server;
     struct net_options net;
+    struct l2_options redis;
     unsigned socket_mode;
     struct config_namespace *namespaces; /* the first is the default one */
     unsigned namespaces_count;

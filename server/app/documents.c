@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "l1/l1.h"
+#include "l2/l2.h"
 #include "warm/warm.h"
 
 enum { SCHEMA = 1 };
@@ -215,6 +216,22 @@ static json_t *policies(const struct documents *d)
     return array;
 }
 
+static const char *mode_text(unsigned mode)
+{
+    static const char *const texts[] = {"STANDALONE", "FRESH", "SUSPECT", "DETACHED"};
+    return mode < COUNT_OF(texts) ? texts[mode] : "?";
+}
+
+/* The worst of all namespaces. */
+static const char *state_text(const struct documents *d)
+{
+    unsigned worst = 0;
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        if (cache_mode(d->spaces[i].cache) > worst)
+            worst = cache_mode(d->spaces[i].cache);
+    return mode_text(worst);
+}
+
 static json_t *namespaces(const struct documents *d)
 {
     json_t *all = json_object();
@@ -223,7 +240,7 @@ static json_t *namespaces(const struct documents *d)
         const struct space *s = &d->spaces[i];
         json_t *o = json_object();
         measure(s, &c);
-        put_text(o, "state", "STANDALONE");
+        put_text(o, "state", mode_text(cache_mode(s->cache)));
         json_object_set_new(o, "cache", figures(cache_rows, COUNT_OF(cache_rows), &c.cache));
         if (s->l1)
             json_object_set_new(o, "l1", figures(l1_rows, COUNT_OF(l1_rows), &c.l1));
@@ -287,13 +304,39 @@ static json_t *process(void)
     return o;
 }
 
+/* The namespaces share one Redis; each has a session of its own. */
+static void look_at_redis(const struct documents *d, struct l2_health *ret, bool *ret_all_linked)
+{
+    struct l2_health h;
+    *ret = (struct l2_health){0};
+    *ret_all_linked = false;
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        if (!d->spaces[i].l2)
+            continue;
+        l2_health(d->spaces[i].l2, &h);
+        *ret_all_linked = (i == 0 || *ret_all_linked) && h.linked;
+        if (i == 0 || !h.linked)
+            *ret = h;
+    }
+}
+
 static json_t *redis(const struct documents *d)
 {
+    struct l2_health h;
+    bool linked;
     json_t *o = json_object();
+    look_at_redis(d, &h, &linked);
     put_switch(o, "configured", config_names_redis(d->config));
-    put_switch(o, "connected", false);
-    json_object_set_new(o, "used_memory_bytes", json_null());
-    json_object_set_new(o, "max_memory_bytes", json_null());
+    put_switch(o, "connected", linked);
+    json_object_set_new(o, "used_memory_bytes",
+                        linked ? json_integer((json_int_t)h.memory_used) : json_null());
+    json_object_set_new(o, "max_memory_bytes", linked ? json_integer((json_int_t)h.memory_max) : json_null());
+    if (h.state)
+        put_text(o, "session", h.state);
+    if (h.trouble)
+        put_text(o, "trouble", h.trouble);
+    if (linked)
+        put_text(o, "version", h.version);
     return o;
 }
 
@@ -304,7 +347,7 @@ static json_t *stats(const struct documents *d)
     json_t *o = json_object();
     sessions_measure(d->sessions, &sessions);
     put_head(o, d);
-    put_text(o, "state", "STANDALONE");
+    put_text(o, "state", state_text(d));
     json_object_set_new(o, "overall", overall(d, &all));
     json_object_set_new(o, "tiers", tiers(&all));
     json_object_set_new(o, "policies", policies(d));
@@ -366,10 +409,15 @@ static void look_at_whole(struct findings *f, const struct documents *d)
 {
     struct session_figures sessions = {0};
     sessions_measure(d->sessions, &sessions);
-    if (config_names_redis(d->config))
-        find(f, 20, NULL,
-             "a fleet store is configured and this release does not use it: the state is STANDALONE",
-             "remove the redis address, or know that hosts do not see each other's changes");
+    struct l2_health redis;
+    bool linked;
+    look_at_redis(d, &redis, &linked);
+    if (config_names_redis(d->config) && !linked)
+        find(f, 30, NULL, redis.trouble ? redis.trouble : "Redis is not connected",
+             "entries are answered from this host until detached_max has passed; see that Redis can be "
+             "reached");
+    else if (linked && redis.trouble)
+        find(f, 10, NULL, redis.trouble, NULL);
     if (sessions.connections_refused)
         find(f, 5, NULL, "clients were refused for want of room",
              "raise connections, client_memory or the limit on open files");
@@ -401,10 +449,14 @@ static json_t *health(const struct documents *d)
     look_at_whole(&f, d);
     put_text(o, "status", f.failing ? "failing" : f.degraded ? "degraded" : "ok");
     put_number(o, "score", (uint64_t)f.score);
-    put_text(o, "state", "STANDALONE");
+    put_text(o, "state", state_text(d));
     put_head(o, d);
     json_object_set_new(o, "tiers", availability(&all));
-    json_object_set_new(o, "redis_latency_ms", json_null());
+    struct l2_health redis_health;
+    bool linked;
+    look_at_redis(d, &redis_health, &linked);
+    json_object_set_new(o, "redis_latency_ms",
+                        linked ? json_real((double)redis_health.lag_ns / NS_PER_MS) : json_null());
     json_object_set_new(o, "issues", f.issues);
     json_object_set_new(o, "recommendations", f.recommendations);
     return o;

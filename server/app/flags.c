@@ -25,7 +25,7 @@ static const struct {
      "configuration; " CONFIG_FILE " if it is there, and conf.d/*.conf beside it"},
     {FLAG_CHECK, "check-config", NULL,
      "read the configuration, say what is wrong with it, and end: 0 nothing, 2 something"},
-    {FLAG_REDIS, "redis", "URL", "the fleet's store; this release keeps to its own host and says so"},
+    {FLAG_REDIS, "redis", "URL", "the store that all hosts share: redis://host, rediss://host or unix:/path"},
     {FLAG_HELP, "help", NULL, "this text"},
     {FLAG_HELP_CONFIG, "help-config", NULL, "a configuration file with every option at its default"},
     {FLAG_VERSION, "version", NULL, "name and release"},
@@ -261,6 +261,7 @@ void flags_print_config(FILE *out)
           "in force.\n",
           out);
     print_section(out, SECTION_SERVER, "[server]");
+    print_section(out, SECTION_REDIS, "# One Redis for all namespaces.\n[redis]");
     fputs("\n\n# Names for durations; these five are there without being said.\n[durations]\n#short = "
           "60s\n#medium = 5m\n"
           "#long = 30m\n#very_long = 1h\n#day = 24h\n",

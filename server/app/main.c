@@ -65,8 +65,8 @@ static void tell_about(const struct config *c)
 {
     config_each_unused(c, tell_unused, NULL);
     if (config_names_redis(c))
-        log_warn("this release does not use Redis yet: STANDALONE, hosts do not see each other's changes");
-    else if (environment_get(environ, "UPSTASH_REDIS_REST_URL"))
+        return;
+    if (environment_get(environ, "UPSTASH_REDIS_REST_URL"))
         log_warn("UPSTASH_REDIS_REST_URL is the REST address; set REDIS_URL to the rediss:// address of that "
                  "database");
     else

@@ -27,10 +27,13 @@ static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
 #define KNOB_STRUCT struct warm_options
 static const struct knob warm_knobs[] = {WARM_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
+#define KNOB_STRUCT struct l2_options
+static const struct knob redis_knobs[] = {L2_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
 
-#define SERVER_TABLE(title, knobs, part)                                             \
-    {                                                                                \
-        SECTION_SERVER, title, knobs, COUNT_OF(knobs), offsetof(struct config, part) \
+#define DAEMON_TABLE(section, title, knobs, part)                             \
+    {                                                                         \
+        section, title, knobs, COUNT_OF(knobs), offsetof(struct config, part) \
     }
 #define NAMESPACE_TABLE(title, knobs, part)                                                       \
     {                                                                                             \
@@ -38,15 +41,15 @@ static const struct knob warm_knobs[] = {WARM_OPTIONS(KNOB_ROW)};
     }
 
 const struct option_table option_tables[] = {
-    SERVER_TABLE("the daemon", server_knobs, server),
-    SERVER_TABLE("what clients may pin, and how long they may take", net_knobs, net),
+    DAEMON_TABLE(SECTION_SERVER, "the daemon", server_knobs, server),
+    DAEMON_TABLE(SECTION_SERVER, "what clients may pin, and how long they may take", net_knobs, net),
+    DAEMON_TABLE(SECTION_REDIS, "Redis, what all hosts share", redis_knobs, redis),
     NAMESPACE_TABLE("what is kept, and for how long", cache_knobs, cache),
     NAMESPACE_TABLE("L1, shared memory", l1_knobs, l1),
     NAMESPACE_TABLE("the warm tier, on disk", warm_knobs, warm),
 };
 const unsigned option_tables_count = COUNT_OF(option_tables);
 
-#define SECTION_redis                    SECTION_REDIS
 #define SECTION_admin                    SECTION_ADMIN
 #define SECTION_namespace                SECTION_NAMESPACE
 #define SECTION_policy                   SECTION_POLICY

@@ -6,6 +6,7 @@
 #include "base/knob.h"
 #include "cache/cache.h"
 #include "l1/l1.h"
+#include "l2/l2.h"
 #include "net/limits.h"
 #include "warm/warm.h"
 
@@ -35,20 +36,11 @@ struct server_options {
 /* Options that are understood and have no effect yet.  LATER(section, key, aliases): accepted from every source so that
  * today's files and environments work, checked when their feature comes. */
 #define LATER_OPTIONS(LATER)                                               \
-    LATER(redis, url, "REDIS_URL")                                         \
-    LATER(redis, host, "REDIS_HOST")                                       \
-    LATER(redis, port, "REDIS_PORT")                                       \
-    LATER(redis, password, "REDIS_PASSWORD")                               \
-    LATER(redis, password_file, "")                                        \
-    LATER(redis, database, "REDIS_CACHE_DB")                               \
-    LATER(redis, key_prefix, "REDIS_KEY_PREFIX")                           \
     LATER(admin, listen, "")                                               \
     LATER(admin, token, "")                                                \
     LATER(admin, token_file, "")                                           \
     LATER(admin, metrics, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED") \
-    LATER(namespace, l2, "CACHE_L2_ENABLED")                               \
     LATER(namespace, l2_ttl, "CACHE_L2_TTL_SECONDS:S")                     \
-    LATER(namespace, compress_min, "CACHE_COMPRESSION_THRESHOLD:B")        \
     LATER(namespace, warming, "CACHE_WARMING_ENABLED")                     \
     LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS")        \
     LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")                 \
@@ -58,8 +50,6 @@ struct server_options {
     LATER(namespace, secret, "")                                           \
     LATER(namespace, jitter, "")                                           \
     LATER(namespace, negative_ttl, "")                                     \
-    LATER(namespace, on_detached, "")                                      \
-    LATER(namespace, detached_max, "")                                     \
     LATER(policy, pattern, "")                                             \
     LATER(policy, description, "")                                         \
     LATER(policy, ttl, "")                                                 \

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "l1/l1.h"
+#include "l2/l2.h"
 #include "warm/warm.h"
 
 enum {
@@ -99,9 +100,13 @@ static const char *warm_error_text(int error)
     }
 }
 
-static int open_warm(struct space *s, const char *state, bool state_usable)
+static int open_warm(struct space *s, const char *state, bool state_usable, bool in_fleet)
 {
     char directory[PLACE_BYTES + 128];
+    if (in_fleet) { /* it does not remember positions of the fleet yet, so a restart could not tell what it missed */
+        remember_nothing(s, "not used beside Redis");
+        return 0;
+    }
     if (!s->config->warm.warm || !state_usable) {
         remember_nothing(s, state_usable
                                 ? "switched off"
@@ -141,6 +146,68 @@ static uint64_t gate(const struct space *s, uint64_t now_ns)
     return clean_stop ? 0 : clock_after(now_ns, s->config->l1.l1_lease);
 }
 
+/* ---- the fleet ------------------------------------------------------------------------------------------ */
+
+/* What the fleet tells goes to the cache, which knows what it means, and to the two tiers that keep something of it. */
+static void on_record(void *user, unsigned partition, const struct fleet_record *record)
+{
+    cache_fleet_record(((struct space *)user)->cache, partition, record);
+}
+
+static void on_gap(void *user, unsigned partition, uint64_t floor)
+{
+    struct space *s = user;
+    log_warn("changes of the fleet were missed: what is here is compared before it is served",
+             L_TEXT("namespace", s->config->name), L_U64("partition", partition), L_U64("below", floor));
+    cache_fleet_gap(s->cache, partition, floor);
+}
+
+static void on_epoch(void *user, unsigned partition)
+{
+    struct space *s = user;
+    log_info("another epoch of the fleet: what is here belongs to none", L_TEXT("namespace", s->config->name),
+             L_U64("partition", partition));
+    cache_fleet_epoch(s->cache, partition);
+    if (s->l1)
+        l1_fleet_epoch(s->l1);
+}
+
+static void on_applied(void *user, unsigned partition, uint64_t last_fence_ns)
+{
+    struct space *s = user;
+    (void)last_fence_ns;
+    cache_fleet_applied(s->cache, partition);
+}
+
+static void on_shown(void *user)
+{
+    struct space *s = user;
+    if (s->l1)
+        l1_fleet_shown(s->l1);
+}
+
+static const struct fleet_listener listener = {on_record, on_gap, on_epoch, on_applied, on_shown};
+
+static void open_l2(struct space *s, const struct space_setup *setup)
+{
+    if (!setup->redis || !setup->redis->configured)
+        return;
+    kills_split(s->kills, (unsigned)setup->l2->partitions);
+    struct l2_setup l2 = {.options = setup->l2,
+                          .loop = s->loop,
+                          .url = &setup->redis->url,
+                          .tls = setup->redis->tls,
+                          .namespace = s->config->name,
+                          .host = s->memory.epoch,
+                          .hash_secret = s->memory.hash_secret,
+                          .value_max = s->config->cache.max_value,
+                          .max_ttl_ns = s->config->cache.max_ttl,
+                          .detached_max_ns = s->config->cache.detached_max,
+                          .listener = &listener,
+                          .user = s};
+    s->l2 = l2_create(&l2);
+}
+
 static void open_l1(struct space *s)
 {
     struct l1_setup setup = {.options = &s->config->l1,
@@ -149,6 +216,7 @@ static void open_l1(struct space *s)
                              .namespace = s->config->name,
                              .hash_secret = s->memory.hash_secret,
                              .epoch = s->memory.epoch,
+                             .view = s->l2 ? l2_fleet(s->l2)->view : NULL,
                              .mirror = s->page ? page_mirror : NULL,
                              .user = s->page};
     if (!s->config->l1.l1) {
@@ -177,6 +245,7 @@ static void open_cache(struct space *s)
                                 .kills = s->kills,
                                 .l1 = s->l1 ? l1_tier(s->l1) : NULL,
                                 .warm = s->warm ? warm_tier(s->warm) : NULL,
+                                .fleet = s->l2 ? l2_fleet(s->l2) : NULL,
                                 .hash_secret = s->memory.hash_secret,
                                 .epoch = s->memory.epoch,
                                 .start_no = s->memory.start_no,
@@ -188,15 +257,18 @@ int space_open(struct space *s, const struct space_setup *setup)
 {
     *s = (struct space){.config = setup->config, .loop = setup->loop};
     open_page(s, setup->state, setup->runtime);
-    if (open_warm(s, setup->state, setup->state_usable) < 0) {
+    if (open_warm(s, setup->state, setup->state_usable, setup->redis && setup->redis->configured) < 0) {
         s->page = page_close(s->page, false);
         return -1;
     }
     s->kills = kills_create(s->memory.hash_secret);
     if (s->warm)
         warm_start(s->warm, s->kills);
+    open_l2(s, setup);
     open_l1(s);
     open_cache(s);
+    if (s->l2)
+        l2_start(s->l2);
     s->session = (struct session_space){
         .name = s->config->name, .cache = s->cache, .secret = false, .ops = &session_ops, .user = s};
     return 0;
@@ -298,6 +370,8 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
 {
     struct l1_figures l1 = {0};
     struct prune_mark *m = &s->mark;
+    if (s->l2) /* its positions are the fleet's, and the fleet's scripts prune by time: the map has its own bound */
+        return;
     if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;
     if (s->l1)
@@ -331,10 +405,10 @@ static void stopped_at_once(struct later *w)
     tell_stopped(CONTAINER_OF(w, struct space, no_warm_to_stop));
 }
 
-void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user)
+/* Whoever still waited for the fleet has its answer now, so nothing is pending in the cache. */
+static void left_fleet(void *user)
 {
-    s->stopped = stopped;
-    s->stopped_user = user;
+    struct space *s = user;
     s->hot.at = 0;
     while (may_keep_hot(s) && !keep_hot_slice(s))
         ;
@@ -343,9 +417,20 @@ void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *use
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
     later_init(&s->no_warm_to_stop, stopped_at_once);
     if (s->warm)
-        warm_stop(s->warm, deadline_ns, tell_stopped, s);
+        warm_stop(s->warm, s->stop_deadline_ns, tell_stopped, s);
     else
         later_ask(s->loop, &s->no_warm_to_stop);
+}
+
+void space_stop(struct space *s, uint64_t deadline_ns, void (*stopped)(void *user), void *user)
+{
+    s->stopped = stopped;
+    s->stopped_user = user;
+    s->stop_deadline_ns = deadline_ns;
+    if (s->l2)
+        l2_stop(s->l2, left_fleet, s);
+    else
+        left_fleet(s);
 }
 
 void space_close(struct space *s)
@@ -354,6 +439,7 @@ void space_close(struct space *s)
     bool clean = s->stopped && loop_now_fresh(s->loop) >= s->gate_until_ns;
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1);
+    s->l2 = l2_destroy(s->l2);
     s->warm = warm_destroy(s->warm);
     s->kills = kills_destroy(s->kills);
 

@@ -3,18 +3,21 @@
 #define LARDER_APP_SPACE_H
 
 #include "app/config.h"
+#include "app/redis.h"
 #include "session/session.h"
 
 struct space {
     struct session_space session; /* first: ops get it back */
     const struct config_namespace *config;
     struct loop *loop;
+    uint64_t stop_deadline_ns;
     struct page *page;
     struct page_found found;
     struct warm *warm;
     struct warm_memory memory;
     struct kills *kills;
     struct l1 *l1;
+    struct l2 *l2; /* NULL: STANDALONE */
     struct cache *cache;
     const char *page_trouble, *warm_trouble, *l1_trouble; /* static sentences: why there is none, else NULL */
     uint64_t gate_until_ns;
@@ -36,8 +39,10 @@ struct space {
 struct space_setup {
     const struct config_namespace *config;
     struct loop *loop;
-    const char *state;   /* its real path: also what the runtime page is named after */
-    bool state_usable;   /* it is there, ours, and nobody else's */
+    const char *state;         /* its real path: also what the runtime page is named after */
+    bool state_usable;         /* it is there, ours, and nobody else's */
+    const struct redis *redis; /* NULL, or not configured: STANDALONE */
+    const struct l2_options *l2;
     const char *runtime; /* NULL: no place on tmpfs */
 };
 

@@ -20,6 +20,7 @@ static uint64_t left_ms(uint64_t until_ns, uint64_t now_ns)
 static uint8_t entry_flags(const struct cache_get *g)
 {
     return (uint8_t)((g->entry.stale ? WIRE_ENTRY_STALE : 0) | (g->entry.local ? WIRE_ENTRY_LOCAL : 0) |
+                     (g->detached ? WIRE_ENTRY_DETACHED : 0) |
                      (g->too_big_for_l1 ? WIRE_ENTRY_TOO_BIG_FOR_L1 : 0));
 }
 

@@ -111,24 +111,10 @@ static void count_unused(void *user, const struct setting *s)
 
 static void names_of_features_to_come_are_taken_and_change_nothing(void **state)
 {
-    static const char *const variables[] = {"REDIS_URL=redis://u:p@h:6379/0",
-                                            "REDIS_HOST=h",
-                                            "REDIS_PORT=6379",
-                                            "REDIS_PASSWORD=p",
-                                            "REDIS_CACHE_DB=1",
-                                            "REDIS_KEY_PREFIX=p:",
-                                            "CACHE_L2_ENABLED=1",
-                                            "CACHE_L2_TTL_SECONDS=60",
-                                            "CACHE_COMPRESSION_THRESHOLD=1024",
-                                            "CACHE_WARMING_ENABLED=true",
-                                            "CACHE_WARMING_INTERVAL=300000",
-                                            "CACHE_WARM_ON_START=1",
-                                            "CACHE_ENABLE_METRICS=1",
-                                            "CACHE_MONITORING_ENABLED=1",
-                                            "CACHE_WRITE_THROUGH=true",
-                                            "RATE_LIMIT_MAX_REQUESTS=100",
-                                            "LARDER_REDIS_URL=redis://h",
-                                            "LARDER_ADMIN_LISTEN=unix:/x"};
+    static const char *const variables[] = {
+        "CACHE_L2_TTL_SECONDS=60",  "CACHE_WARMING_ENABLED=true",  "CACHE_WARMING_INTERVAL=300000",
+        "CACHE_WARM_ON_START=1",    "CACHE_ENABLE_METRICS=1",      "CACHE_MONITORING_ENABLED=1",
+        "CACHE_WRITE_THROUGH=true", "RATE_LIMIT_MAX_REQUESTS=100", "LARDER_ADMIN_LISTEN=unix:/x"};
     for (unsigned i = 0; i < COUNT_OF(variables); i++) {
         unsigned unused = 0;
         struct config *c = from_variable(variables[i]);
@@ -137,6 +123,27 @@ static void names_of_features_to_come_are_taken_and_change_nothing(void **state)
             fail_msg("%s counts as %u options", variables[i], unused);
         config_destroy(c);
     }
+}
+
+static void names_apps_have_for_redis_are_taken(void **state)
+{
+    struct config *c = from_variable("REDIS_URL=redis://u:p@h:6379/0");
+    assert_string_equal(c->redis.url, "redis://u:p@h:6379/0");
+    assert_true(config_names_redis(c));
+    config_destroy(c);
+    c = from_variable("REDIS_HOST=h");
+    assert_true(config_names_redis(c));
+    config_destroy(c);
+    c = from_variable("REDIS_CACHE_DB=3");
+    assert_int_equal(c->redis.database, 3);
+    assert_false(config_names_redis(c));
+    config_destroy(c);
+    c = from_variable("CACHE_COMPRESSION_THRESHOLD=4096");
+    assert_int_equal(c->redis.compress_min, 4096);
+    config_destroy(c);
+    c = from_variable("CACHE_L2_ENABLED=0");
+    assert_false(c->redis.enabled);
+    config_destroy(c);
 }
 
 static void names_of_the_client_are_none_of_our_business(void **state)

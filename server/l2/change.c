@@ -1,0 +1,290 @@
+/* A change becomes a script call, and the script's answer the outcome of the change. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "l2/l2_private.h"
+
+/* ======= what Redis refuses ======= */
+
+/* FAILED and AWAY: nothing was done.  UNKNOWN is for answers nobody thought of. */
+static const struct {
+    const char *code;
+    struct refusal refusal;
+} refusals[] = {
+    {"EPOCH", {FLEET_AWAY, true, "Redis has begun anew"}},
+    {"SESSION", {FLEET_AWAY, true, "Redis knows a newer session of this host"}},
+    {"NOSCRIPT", {FLEET_AWAY, true, "Redis has forgotten our scripts"}},
+    {"NOTMASTER", {FLEET_AWAY, true, "this Redis is a replica"}},
+    {"READONLY", {FLEET_AWAY, true, "this Redis is a replica and takes no changes"}},
+    {"NOREPLICAS", {FLEET_FAILED, false, "Redis has too few replicas to take changes"}},
+    {"MASTERDOWN", {FLEET_AWAY, true, "this Redis is a replica that has lost its master"}},
+    {"UNBLOCKED", {FLEET_AWAY, true, "this Redis has become a replica"}},
+    {"LOADING", {FLEET_AWAY, true, "Redis is loading its data"}},
+    {"NOAUTH", {FLEET_AWAY, true, "Redis wants a password"}},
+    {"WRONGPASS", {FLEET_AWAY, true, "Redis does not take our password"}},
+    {"NOPERM", {FLEET_FAILED, true, "Redis does not allow our user what we need: see the doctor"}},
+    {"OOM", {FLEET_FAILED, false, "Redis has no memory left"}},
+    {"MISCONF", {FLEET_FAILED, false, "Redis cannot save and takes no changes"}},
+    {"BUSY", {FLEET_FAILED, false, "Redis is busy with a script"}},
+    {"WRONGTYPE", {FLEET_FAILED, true, "there is a foreign value at one of our keys in Redis"}},
+};
+
+struct refusal refusal_of(const struct l2_reply *error)
+{
+    for (unsigned i = 0; i < COUNT_OF(refusals); i++)
+        if (l2_reply_is_error(error, refusals[i].code))
+            return refusals[i].refusal;
+    return (struct refusal){FLEET_UNKNOWN, true, "Redis answered with an error we do not know"};
+}
+
+/* ======= the answer ======= */
+
+struct sent {
+    struct l2_command command;
+    struct l2 *l2;
+    struct fleet_change *change;
+    uint64_t generation;
+};
+
+bool reply_number(const struct l2_reply *r, uint64_t *ret)
+{
+    if (!r || r->kind != L2_INTEGER || r->integer < 0)
+        return false;
+    *ret = (uint64_t)r->integer;
+    return true;
+}
+
+static const struct {
+    const char *word;
+    enum fleet_outcome outcome;
+} verdicts[] = {
+    {"OK", FLEET_COMMITTED},      {"EXISTS", FLEET_EXISTS},   {"NOT_FOUND", FLEET_NOT_FOUND},
+    {"CONFLICT", FLEET_CONFLICT}, {"REFUSED", FLEET_REFUSED},
+};
+
+static bool read_verdict(const struct l2_reply *word, enum fleet_outcome *ret)
+{
+    if (!word || word->kind != L2_BULK)
+        return false;
+    for (unsigned i = 0; i < COUNT_OF(verdicts); i++)
+        if (slice_equal(word->text, slice_text(verdicts[i].word))) {
+            *ret = verdicts[i].outcome;
+            return true;
+        }
+    return false;
+}
+
+/* OK, V, ms, head: the entry's version and the life it has now. */
+static bool read_touched(struct l2 *l2, const struct l2_reply *r, struct fleet_change *c)
+{
+    const struct l2_reply *head = l2_reply_at(r, 3);
+    uint64_t ms, now_ns = l2_now(l2);
+    struct l2_record record;
+    struct l2_left left;
+    if (!head || head->kind != L2_BULK || !reply_number(l2_reply_at(r, 2), &ms) ||
+        !l2_record_peek(head->text, &record) || !l2_record_left(&record, ms, &left))
+        return false;
+    c->epoch = record.epoch;
+    c->v = record.v;
+    c->id = record.entry.id;
+    c->hard_ns = clock_after(now_ns, left.hard_ms * NS_PER_MS);
+    c->soft_ns = clock_after(now_ns, left.soft_ms * NS_PER_MS);
+    return true;
+}
+
+static bool read_answer(struct l2 *l2, const struct l2_reply *r, struct fleet_change *c)
+{
+    c->epoch = coherence_view(l2->coherence)->of[c->partition].epoch;
+    if (c->verb == FLEET_INVALIDATE) {
+        c->outcome = FLEET_COMMITTED;
+        return reply_number(l2_reply_at(r, 0), &c->v);
+    }
+    if (!read_verdict(l2_reply_at(r, 0), &c->outcome) || !reply_number(l2_reply_at(r, 1), &c->v))
+        return false;
+    return c->verb != FLEET_TOUCH || c->outcome != FLEET_COMMITTED || read_touched(l2, r, c);
+}
+
+/* A refusal that ends the session is told to who asked first, then to everybody (coherence.h). */
+static void refused(struct l2 *l2, struct fleet_change *c, const struct l2_reply *error)
+{
+    struct refusal why = refusal_of(error);
+    c->outcome = why.outcome;
+    c->why = why.why;
+    l2->health.trouble = why.why;
+    log_debug("Redis refused a change", L_TEXT("why", why.why));
+    coherence_answered(l2->coherence, c, l2_now(l2));
+    if (why.ends)
+        node_fail(l2, why.why);
+}
+
+static void answered(struct l2 *l2, struct fleet_change *c, const struct l2_reply *reply)
+{
+    bool good = reply->kind == L2_ARRAY && read_answer(l2, reply, c);
+    if (!good)
+        c->outcome = FLEET_UNKNOWN;
+    coherence_answered(l2->coherence, c, l2_now(l2));
+    if (!good)
+        node_fail(l2, "Redis answered a script with something else");
+}
+
+static void command_done(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
+{
+    struct sent *s = CONTAINER_OF(command, struct sent, command);
+    struct l2 *l2 = s->l2;
+    struct fleet_change *c = s->change;
+    bool ours =
+        s->generation == l2->node.generation; /* else coherence has answered it when the session ended */
+    free(s);
+    if (!ours)
+        return;
+    if (outcome == L2_ANSWERED && reply->kind == L2_ERROR) {
+        refused(l2, c, reply);
+    } else if (outcome == L2_ANSWERED) {
+        answered(l2, c, reply);
+    } else {
+        c->outcome = outcome == L2_LOST ? FLEET_UNKNOWN : FLEET_AWAY;
+        coherence_answered(l2->coherence, c, l2_now(l2));
+    }
+}
+
+/* ======= the question ======= */
+
+static void entry_keys(struct l2 *l2, unsigned partition, const void *what)
+{
+    const struct slice *key = what;
+    call_key(l2, partition, ":e:", *key);
+    call_key(l2, partition, ":l:", *key);
+}
+
+static void touch_keys(struct l2 *l2, unsigned partition, const void *what)
+{
+    const struct slice *key = what;
+    call_key(l2, partition, ":e:", *key);
+}
+
+static void invalidate_keys(struct l2 *l2, unsigned partition, const void *what)
+{
+    const struct fleet_change *c = what;
+    for (unsigned i = 0; i < c->keys_count; i++)
+        entry_keys(l2, partition, &c->keys[i]);
+}
+
+static void add_life(struct l2 *l2, const struct entry *e)
+{
+    uint64_t now_ns = l2_now(l2);
+    uint64_t hard_ms = e->hard_ns > now_ns ? (e->hard_ns - now_ns) / NS_PER_MS : 0;
+    uint64_t soft_ms = e->soft_ns > now_ns ? (e->soft_ns - now_ns) / NS_PER_MS : 0;
+    hard_ms = hard_ms ? hard_ms : 1;
+    hard_ms = hard_ms < UINT32_MAX ? hard_ms : UINT32_MAX;
+    soft_ms = soft_ms ? soft_ms : 1; /* 0 means: stale by invalidation */
+    args_number(&l2->args, soft_ms < hard_ms ? soft_ms : hard_ms);
+    args_number(&l2->args, hard_ms);
+}
+
+static void add_tail(struct l2 *l2, const struct fleet_change *c)
+{
+    const struct entry *e = c->entry;
+    struct l2_entry packed = {.key = e->key,
+                              .value = e->value,
+                              .id = e->id,
+                              .user_flags = e->user_flags,
+                              .schema = e->schema,
+                              .absent = e->absent};
+    for (unsigned i = 0; i < c->tags_count && packed.tags_count < SHM_TAGS_MAX; i++) {
+        bool known = false;
+        for (unsigned n = 0; n < packed.tags_count; n++)
+            known |= slice_equal(packed.tags[n], c->tags[i]);
+        if (!known)
+            packed.tags[packed.tags_count++] = c->tags[i];
+    }
+    uint64_t min = l2->setup.options->compress_min;
+    size_t room = l2_tail_bytes_max(&packed);
+    l2->tail.size = 0;
+    l2->tail.limit = room > l2->tail.limit ? room : l2->tail.limit;
+    CHECK(buffer_reserve(&l2->tail, room) == 0);
+    l2->tail.size =
+        l2_tail_encode(l2->tail.data, &packed, min && min < UINT32_MAX ? (uint32_t)min : UINT32_MAX);
+    args_add(&l2->args, slice_of(l2->tail.data, l2->tail.size));
+}
+
+static void put_condition(struct l2 *l2, const struct fleet_change *c)
+{
+    switch (c->condition) {
+    case FLEET_ALWAYS: args_text(&l2->args, ""); break;
+    case FLEET_IF_ABSENT: args_text(&l2->args, "absent"); break;
+    case FLEET_IF_PRESENT: args_text(&l2->args, "present"); break;
+    case FLEET_IF_VERSION:
+        l2_version(l2->version, c->expected_epoch, c->expected_v, c->expected_id);
+        args_add(&l2->args, slice_of(l2->version, sizeof(l2->version)));
+        break;
+    }
+}
+
+static void put_store(struct l2 *l2, const struct fleet_change *c)
+{
+    bool fill = c->verb == FLEET_FILL;
+    call_begin(l2, fill ? SCRIPT_FILL : SCRIPT_SET, c->partition, 0, c->entry->key.size, entry_keys,
+               &c->entry->key);
+    args_number(&l2->args, l2->setup.options->journal_length);
+    if (fill)
+        args_number(&l2->args, c->since_v);
+    else
+        put_condition(l2, c);
+    add_life(l2, c->entry);
+    if (c->remove)
+        args_text(&l2->args, "");
+    else
+        add_tail(l2, c);
+}
+
+static void put_touch(struct l2 *l2, const struct fleet_change *c)
+{
+    call_begin(l2, SCRIPT_TOUCH, c->partition, 0, c->entry->key.size, touch_keys, &c->entry->key);
+    add_life(l2, c->entry);
+}
+
+static size_t names_bytes(const struct fleet_change *c)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < c->keys_count; i++)
+        bytes += c->keys[i].size;
+    for (unsigned i = 0; i < c->tags_count; i++)
+        bytes += c->tags[i].size + 1;
+    for (unsigned i = 0; i < c->prefixes_count; i++)
+        bytes += c->prefixes[i].size + 1;
+    return bytes;
+}
+
+static void put_invalidate(struct l2 *l2, const struct fleet_change *c)
+{
+    struct args *a = &l2->args;
+    call_begin(l2, SCRIPT_INVALIDATE, c->partition, c->keys_count, names_bytes(c), invalidate_keys, c);
+    args_number(a, l2->setup.options->journal_length);
+    args_text(a, c->soft ? "soft" : "hard");
+    args_text(a, SCRIPT_NAMES_MAX);
+    for (unsigned i = 0; i < c->tags_count; i++)
+        args_join(a, slice_text("t"), "", c->tags[i]);
+    for (unsigned i = 0; i < c->prefixes_count; i++)
+        args_join(a, slice_text("p"), "", c->prefixes[i]);
+    if (c->all)
+        args_text(a, "a");
+}
+
+bool change_send(struct l2 *l2, struct fleet_change *c)
+{
+    if (c->keys_count + c->tags_count + c->prefixes_count + c->all > SCRIPT_ITEMS_MAX)
+        return false;
+    switch (c->verb) {
+    case FLEET_SET:
+    case FLEET_FILL: put_store(l2, c); break;
+    case FLEET_TOUCH: put_touch(l2, c); break;
+    case FLEET_INVALIDATE: put_invalidate(l2, c); break;
+    }
+    struct sent *s = must_alloc(sizeof(*s));
+    *s = (struct sent){.l2 = l2, .change = c, .generation = l2->node.generation};
+    s->command.done = command_done;
+    if (call_issue(l2, LINK_CONTROL, &s->command))
+        return true;
+    free(s);
+    return false;
+}

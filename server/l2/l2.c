@@ -1,0 +1,135 @@
+#include "l2/l2.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include "l2/l2_private.h"
+
+static struct l2 *l2_of(struct fleet *f)
+{
+    return CONTAINER_OF(f, struct l2, fleet);
+}
+
+static int commit(struct fleet *f, struct fleet_change *change)
+{
+    return coherence_commit(l2_of(f)->coherence, change);
+}
+
+static int queue(struct fleet *f, const struct fleet_change *change)
+{
+    return coherence_queue(l2_of(f)->coherence, change);
+}
+
+static void measure(struct fleet *f, struct fleet_figures *ret)
+{
+    const struct l2 *l2 = l2_of(f);
+    coherence_measure(l2->coherence, ret);
+    ret->reads = l2->reads;
+    ret->hits = l2->hits;
+    ret->redis_memory_used = l2->health.memory_used;
+    ret->redis_memory_max = l2->health.memory_max;
+    ret->trouble = ret->trouble ? ret->trouble : l2->health.trouble;
+}
+
+static const struct fleet_ops ops = {.commit = commit, .queue = queue, .measure = measure};
+
+static uint64_t random_number(void *user)
+{
+    uint64_t number;
+    (void)user;
+    CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number));
+    return number;
+}
+
+static void make_coherence(struct l2 *l2)
+{
+    const struct l2_setup *s = &l2->setup;
+    struct coherence_setup setup = {.partitions = (unsigned)s->options->partitions,
+                                    .detached_max_ns = s->detached_max_ns,
+                                    .backlog_max = BACKLOG_MAX,
+                                    .io = &node_io,
+                                    .io_user = l2,
+                                    .listener = s->listener,
+                                    .listener_user = s->user,
+                                    .outbox = s->outbox,
+                                    .memory = s->memory,
+                                    .random = random_number};
+    l2->coherence = coherence_create(&setup);
+}
+
+struct l2 *l2_create(const struct l2_setup *setup)
+{
+    struct l2 *l2 = must_alloc(sizeof(*l2));
+    l2->setup = *setup;
+    l2->collected = journal_collected();
+    node_init(&l2->node);
+    later_init(&l2->batch_over, read_batch_over);
+    names_make(&l2->names, setup->options->key_prefix, setup->namespace,
+               (unsigned)setup->options->partitions);
+    snprintf(l2->host_field, sizeof(l2->host_field), "s:%016" PRIx64, setup->host);
+    make_coherence(l2);
+    l2->tier.ops = &read_ops;
+    l2->fleet = (struct fleet){.ops = &ops, .view = coherence_view(l2->coherence), .tier = &l2->tier};
+    return l2;
+}
+
+static void on_tick(struct timer *t)
+{
+    struct l2 *l2 = CONTAINER_OF(t, struct l2, tick);
+    coherence_tick(l2->coherence, l2_now(l2));
+}
+
+void l2_start(struct l2 *l2)
+{
+    timer_init(&l2->tick, l2->setup.loop, on_tick);
+    timer_start(&l2->tick, COHERENCE_TICK_NS, COHERENCE_TICK_NS);
+    l2->ticking = true;
+}
+
+/* ======= the end ======= */
+
+static void tick_closed(struct timer *t)
+{
+    struct l2 *l2 = CONTAINER_OF(t, struct l2, tick);
+    l2->ticking = false;
+    if (node_ended(l2))
+        l2->stopped(l2->stopped_user);
+}
+
+void l2_stop(struct l2 *l2, void (*stopped)(void *user), void *user)
+{
+    CHECK(l2->ticking);
+    l2->stopped = stopped;
+    l2->stopped_user = user;
+    coherence_lost(l2->coherence, "the daemon stops", l2_now(l2));
+    timer_finish(&l2->tick, tick_closed);
+}
+
+struct l2 *l2_destroy(struct l2 *l2)
+{
+    if (!l2)
+        return NULL;
+    CHECK(!l2->ticking && node_ended(l2) && !l2->batch);
+    l2->coherence = coherence_destroy(l2->coherence);
+    buffer_finish(&l2->room);
+    buffer_finish(&l2->tail);
+    buffer_finish(&l2->value);
+    free(l2->collected);
+    free(l2);
+    return NULL;
+}
+
+/* ======= looking in ======= */
+
+struct fleet *l2_fleet(struct l2 *l2)
+{
+    return &l2->fleet;
+}
+
+void l2_health(const struct l2 *l2, struct l2_health *ret)
+{
+    *ret = l2->health;
+    ret->linked = coherence_linked(l2->coherence);
+    ret->state = coherence_state_text(coherence_state(l2->coherence));
+}
