@@ -348,6 +348,7 @@ int main(void)
         WITH_FILES(an_empty_variable_is_none),
         WITH_FILES(every_alias_has_the_unit_people_give_it),
         WITH_FILES(names_of_features_to_come_are_taken_and_change_nothing),
+        WITH_FILES(names_apps_have_for_redis_are_taken),
         WITH_FILES(names_of_the_client_are_none_of_our_business),
         WITH_FILES(an_alias_with_a_wrong_value_is_named),
         WITH_FILES(an_unknown_option_comes_with_a_suggestion),
