@@ -236,6 +236,15 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     return r;
 }
 
+/* It is given to those who wait and put nowhere: then nothing older may stay here, or the next reader sees less (C5). */
+static void give_way(const struct cache_get *get, const struct tier_read *read, int outcome)
+{
+    struct cache *c = get->cache;
+    bool theirs = outcome == TIER_FOUND && tier_at(c, get->step)->ops->name == TIER_L2;
+    if (theirs && ahead_position(c->ahead, get->key_hash) < read->entry.v)
+        apply_removal(c, get->key, get->key_hash, read->entry.v);
+}
+
 /* The read of a slow tier ended: everybody who waited gets it or goes on to the next tier. */
 static void land(struct flight *flight, struct tier_read *read, int outcome)
 {
@@ -243,6 +252,8 @@ static void land(struct flight *flight, struct tier_read *read, int outcome)
     bool insert = !flight_detached(flight);
     while ((get = flight_next_waiting(flight))) {
         struct cache *c = get->cache;
+        if (flight_detached(flight))
+            give_way(get, read, outcome);
         int r = judge(c, get, read, outcome, insert);
         insert = insert && r != CACHE_DONE;
         if (r == STEP_MORE)
