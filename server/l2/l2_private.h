@@ -49,6 +49,8 @@ struct node {
     struct conn *links[LINKS];
     unsigned open;       /* links whose `closed` has not come yet */
     unsigned ready;      /* links that were greeted */
+    bool joined;         /* a fence of this session has come back */
+    bool told;           /* the log knows that there is trouble */
     unsigned loading;    /* scripts whose digest is still to come */
     uint64_t generation; /* of connections: what an older one reports is nobody's */
     uint8_t session[8];

@@ -32,10 +32,32 @@ static void close_links(struct node *n)
     }
 }
 
+/* Once, not at each attempt. */
+static void tell_trouble(struct l2 *l2, const char *why)
+{
+    if (l2->node.told)
+        return;
+    l2->node.told = true;
+    log_warn("Redis is away: what is here is served, flagged, as long as detached_max allows",
+             L_TEXT("namespace", l2->setup.namespace), L_TEXT("why", why));
+}
+
+static void tell_joined(struct l2 *l2)
+{
+    if (l2->node.joined)
+        return;
+    l2->node.joined = true;
+    l2->node.told = false;
+    log_info("in the fleet", L_TEXT("namespace", l2->setup.namespace), L_TEXT("redis", l2->health.version),
+             L_U64("partitions", l2->setup.options->partitions));
+}
+
 void node_fail(struct l2 *l2, const char *why)
 {
     close_links(&l2->node);
+    l2->node.joined = false;
     l2->health.trouble = why;
+    tell_trouble(l2, why);
     coherence_lost(l2->coherence, why, l2_now(l2));
 }
 
@@ -72,8 +94,8 @@ static void link_closed(struct conn *conn, const struct conn_end *end)
     n->open--;
     if (i < LINKS) {
         n->links[i] = NULL;
-        log_warn("the connection to Redis ended", L_TEXT("namespace", l2->setup.namespace),
-                 L_TEXT("why", end->sentence));
+        log_debug("a connection to Redis ended", L_TEXT("namespace", l2->setup.namespace),
+                  L_TEXT("why", end->sentence));
         node_fail(l2, why_text(end->why));
     }
     if (n->open == 0 && l2->stopped)
@@ -298,6 +320,7 @@ static void fence_answered(struct l2_command *command, const struct l2_reply *re
     if (is_good(a, reply, outcome, 2)) {
         if (reply_number(l2_reply_at(reply, 0), &v)) {
             l2->health.trouble = NULL;
+            tell_joined(l2);
             l2->health.lag_ns = loop_now_fresh(l2->setup.loop) - command->sent_ns;
             coherence_fenced(l2->coherence, a->partition, v, l2_now(l2));
         } else {
