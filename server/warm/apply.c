@@ -5,6 +5,7 @@
 #include "warm/writer_inside.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/check.h"
 
 static uint64_t higher(uint64_t a, uint64_t b)
@@ -19,27 +20,71 @@ static int apply_hot(struct env_txn *t, const struct op *op, bool with_puts)
     return env_save_hot(t, (const uint64_t *)(const void *)op->bytes, op->size / (uint32_t)sizeof(uint64_t));
 }
 
+/* ======= places ======= */
+
+/* What the transaction fixes besides its effects. */
+struct after {
+    struct env_state state;
+    struct env_place places[SHM_PARTITIONS];
+    uint64_t places_changed; /* a bit a partition */
+};
+
+static void set_place(struct after *after, const struct op *op)
+{
+    struct env_place *place = &after->places[op->partition], next;
+    memcpy(&next, op->bytes, sizeof(next));
+    if (next.epoch == place->epoch)
+        next.newest = place->newest;
+    *place = next;
+    after->places_changed |= 1ull << op->partition;
+}
+
+/* Entries read from the fleet may be ahead of what is applied here. */
+static void note_newest(struct after *after, const struct op *op)
+{
+    struct env_place *place = &after->places[op->partition];
+    if (!after->state.partitions || op->epoch != place->epoch ||
+        op->v <= higher(place->applied, place->newest))
+        return;
+    place->newest = op->v;
+    after->places_changed |= 1ull << op->partition;
+}
+
+static int save_places(struct env_txn *t, const struct after *after)
+{
+    int rc = 0;
+    for (unsigned p = 0; p < SHM_PARTITIONS && rc == 0; p++)
+        if (after->places_changed >> p & 1)
+            rc = env_save_place(t, p, &after->places[p]);
+    return rc;
+}
+
 /* ======= first: in the order of changes ======= */
 
-static int note_key(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts)
+static int note_key(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
+                    struct after *after)
 {
+    if (op->kind == OP_PUT)
+        note_newest(after, op);
     w->keyed[w->keyed_count++] = (struct keyed){op->hash, op->sequence, op};
     return op->kind == OP_PUT && with_puts ? env_append(t, op->sequence, slice_of(op->bytes, op->size)) : 0;
 }
 
 static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
-                          struct env_state *state)
+                          struct after *after)
 {
     switch (op->kind) {
     case OP_PUT:
     case OP_DROP:
-    case OP_LIFE: return note_key(w, t, op, with_puts);
+    case OP_LIFE: return note_key(w, t, op, with_puts, after);
     case OP_KILL: return env_kill(t, op->hash, op->hard_v, op->soft_v);
     case OP_HOT: return apply_hot(t, op, with_puts);
     case OP_FLOOR:
-        state->floor_v = higher(state->floor_v, op->hard_v);
-        state->soft_floor_v = higher(state->soft_floor_v, op->soft_v);
+        after->state.floor_v = higher(after->state.floor_v, op->hard_v);
+        after->state.soft_floor_v = higher(after->state.soft_floor_v, op->soft_v);
         return 0;
+    case OP_PLACE: set_place(after, op); return 0;
+    case OP_EPOCH: set_place(after, op); return env_forget_kills(t, op->partition, w->setup.partitions);
     }
     WRONG("a change of no kind");
 }
@@ -66,9 +111,9 @@ static int apply_to_name(struct writer *w, struct env_txn *t, const struct op *o
         tally->puts += with_puts;
         tally->puts_dropped += !with_puts;
         return with_puts ? env_name(t, op->hash, op->sequence, ret_old)
-                         : env_unname(t, op->hash, w->state.epoch, UINT64_MAX, ret_old);
+                         : env_unname(t, op->hash, op->epoch, UINT64_MAX, ret_old);
     case OP_DROP:
-        rc = env_unname(t, op->hash, w->state.epoch, op->v, ret_old);
+        rc = env_unname(t, op->hash, op->epoch, op->v, ret_old);
         tally->deletes += rc == 0;
         return rc;
     default: now = writer_clock(w); return env_relife(t, op->hash, op->change, &now);
@@ -108,15 +153,17 @@ static int forget_old(struct writer *w, struct env_txn *t)
 /* ======= all of it ======= */
 
 /* Changes below the floor are overtaken by it: whatever they were about is dead. */
-static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct env_state *state,
+static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct after *after,
                      struct tally *tally)
 {
+    struct env_state *state = &after->state;
     int rc = 0;
     w->keyed_count = w->old_count = 0;
     LIST_FOR(node, &w->batch)
     {
         const struct op *op = CONTAINER_OF(node, struct op, node);
-        rc = op->sequence < state->dead_below ? 0 : apply_in_order(w, t, op, with_puts, state);
+        bool overtaken = op->sequence < state->dead_below && !op_outlives_floor(op);
+        rc = overtaken ? 0 : apply_in_order(w, t, op, with_puts, after);
         if (rc < 0)
             return rc;
         state->applied = op->sequence;
@@ -125,19 +172,22 @@ static int apply_all(struct writer *w, struct env_txn *t, bool with_puts, struct
     rc = apply_names(w, t, with_puts, tally);
     if (rc >= 0)
         rc = forget_old(w, t);
+    if (rc >= 0)
+        rc = save_places(t, after);
     return rc < 0 ? rc : env_save(t, state);
 }
 
 int apply_batch(struct writer *w, bool with_puts, struct tally *ret)
 {
-    struct env_state next = w->state;
+    struct after next = {.state = w->state};
     struct env_txn t;
+    memcpy(next.places, w->places, sizeof(next.places));
     *ret = (struct tally){0};
     int rc = env_begin(w->setup.env, &t);
     if (rc)
         return rc;
     pthread_mutex_lock(&w->lock);
-    next.dead_below = w->floor;
+    next.state.dead_below = w->floor;
     pthread_mutex_unlock(&w->lock);
     rc = apply_all(w, &t, with_puts, &next, ret);
     if (rc < 0) {
@@ -145,7 +195,9 @@ int apply_batch(struct writer *w, bool with_puts, struct tally *ret)
         return rc;
     }
     rc = env_commit(&t);
-    if (rc == 0)
-        w->state = next;
-    return rc;
+    if (rc)
+        return rc;
+    w->state = next.state;
+    memcpy(w->places, next.places, sizeof(w->places));
+    return 0;
 }

@@ -14,7 +14,7 @@
 enum {
     DATABASES = 5,
     ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
-    STATE_FORMAT = 1,
+    STATE_FORMAT = 2,
 };
 
 #define STATE_MAGIC 0x4d52415752414c31ull
@@ -166,6 +166,66 @@ int env_save(struct env_txn *t, const struct env_state *state)
     s.checksum = state_checksum(&s);
     MDB_val key = val("state", 5), data = val(&s, sizeof(s));
     return env_answer(mdb_put(t->handle, t->env->m, &key, &data, 0));
+}
+
+/* ======= places ======= */
+
+struct saved_place {
+    struct env_place place;
+    uint64_t check;
+};
+
+static uint64_t place_check(unsigned partition, const struct env_place *place)
+{
+    return XXH3_64bits_withSeed(place, sizeof(*place), partition);
+}
+
+/* A row that cannot be read is a place nobody knows: then the fleet's epoch is a new one here. */
+static int read_place(struct env *env, MDB_txn *txn, unsigned partition, struct env_place *ret)
+{
+    struct saved_place s;
+    uint8_t number = (uint8_t)partition;
+    MDB_val key = val(&number, sizeof(number)), data;
+    *ret = (struct env_place){0};
+    int rc = mdb_get(txn, env->m, &key, &data);
+    if (rc == 0 && data.mv_size == sizeof(s)) {
+        memcpy(&s, data.mv_data, sizeof(s));
+        if (s.check == place_check(partition, &s.place))
+            *ret = s.place;
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int env_load_places(struct env *env, struct env_place ret[SHM_PARTITIONS])
+{
+    MDB_txn *txn;
+    int rc = begin_read(env, &txn);
+    if (rc)
+        return env_answer(rc);
+    for (unsigned p = 0; p < SHM_PARTITIONS && rc == 0; p++)
+        rc = read_place(env, txn, p, &ret[p]);
+    mdb_txn_abort(txn);
+    return env_answer(rc);
+}
+
+int env_save_place(struct env_txn *t, unsigned partition, const struct env_place *place)
+{
+    struct saved_place s = {*place, place_check(partition, place)};
+    uint8_t number = (uint8_t)partition;
+    MDB_val key = val(&number, sizeof(number)), data = val(&s, sizeof(s));
+    return env_answer(mdb_put(t->handle, t->env->m, &key, &data, 0));
+}
+
+int env_forget_places(struct env_txn *t)
+{
+    int rc = 0;
+    for (unsigned p = 0; p < SHM_PARTITIONS && rc == 0; p++) {
+        uint8_t number = (uint8_t)p;
+        MDB_val key = val(&number, sizeof(number));
+        rc = mdb_del(t->handle, t->env->m, &key, NULL);
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    return env_answer(rc);
 }
 
 /* ======= reads ======= */

@@ -4,6 +4,7 @@
  *   i  hash of key           → sequence
  *   k  hash of tag or prefix → hard V, soft V
  *   m  "state"               → struct env_state
+ *      number of partition   → struct env_place
  *   h  number of chunk       → hot key hashes, hottest first
  *
  * What must stay true: i names for each key at most one sequence and v holds at most one record of a key; a
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/kills.h"
+#include "proto/shm.h"
 #include "proto/slice.h"
 #include "warm/record.h"
 
@@ -32,6 +35,7 @@ enum {
 /* What one commit fixes about the whole. */
 struct env_state {
     uint64_t secret, epoch, start_no;
+    uint64_t partitions; /* of the fleet the run was in; 0: none */
     char boot_id[40];
     uint64_t clean;
     uint64_t page_id;    /* of the runtime page the run uses; 0: none */
@@ -40,11 +44,22 @@ struct env_state {
     uint64_t floor_v, soft_floor_v;
 };
 
+/* How far the fleet's journal is done in here, a partition (I6). */
+struct env_place {
+    uint64_t epoch; /* 0: none known */
+    uint64_t applied, floor;
+    uint64_t newest; /* position of an entry ever stored in that epoch, when it is above `applied` */
+    uint64_t last_fence_ns;
+    uint64_t boot; /* record_boot of the one last_fence_ns is in */
+};
+
 int env_open(const char *path, uint64_t map_bytes, struct env **ret);
 struct env *env_close(struct env *env); /* NULL ok, returns NULL */
 int env_sync(struct env *env);
 /* ENV_NONE: a new environment; ENV_BROKEN: written by somebody else. */
 int env_load(struct env *env, struct env_state *ret);
+/* All partitions; zeros where nothing is known. */
+int env_load_places(struct env *env, struct env_place ret[SHM_PARTITIONS]);
 
 /* ---- reads: any thread, each with a reader of its own; nothing is held between two calls ---- */
 
@@ -84,6 +99,8 @@ int env_commit(struct env_txn *t); /* on failure all of it is gone */
 void env_abort(struct env_txn *t);
 
 int env_save(struct env_txn *t, const struct env_state *state);
+int env_save_place(struct env_txn *t, unsigned partition, const struct env_place *place);
+int env_forget_places(struct env_txn *t);
 /* Removes what the key had before; `sequence` is higher than all in the database. */
 int env_put(struct env_txn *t, uint64_t sequence, uint64_t hash, struct slice record);
 /* Removes the record of a hash unless its position in `epoch` is v or newer. */
@@ -115,11 +132,10 @@ int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count, const str
                 void *user, uint32_t *ret_changed);
 /* Hard and soft position of the kill of a name, 0 when there is none. */
 int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64_t *ret_soft_v);
-/* A name's hash without the number of its partition; the smallest ones are not hashes but floors. */
-#define ENV_NAME_MASK (UINT64_MAX >> 6)
-enum { ENV_FLOOR_NAMES = 4 };
-/* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends. */
+/* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends.  Floors stay. */
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count);
+/* Forgets all kills of a partition, floors too. */
+int env_forget_kills(struct env_txn *t, unsigned partition, unsigned partitions);
 
 struct env_sizes {
     uint64_t entries, kills, bytes_used, bytes_max;

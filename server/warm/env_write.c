@@ -390,8 +390,7 @@ static bool is_past(const MDB_val *key, const MDB_val *data, uint64_t v)
     if (key->mv_size != sizeof(name))
         return false;
     memcpy(&name, key->mv_data, sizeof(name));
-    return (name & ENV_NAME_MASK) >= ENV_FLOOR_NAMES && env_kill_of(name, data, &kill) && kill.hard_v <= v &&
-           kill.soft_v <= v;
+    return !kills_is_floor(name) && env_kill_of(name, data, &kill) && kill.hard_v <= v && kill.soft_v <= v;
 }
 
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count)
@@ -414,6 +413,38 @@ int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t coun
         *name = 0;
     mdb_cursor_close(cursor);
     return env_answer(none_is_fine(rc));
+}
+
+/* Names of a partition stand together, since its number is what they begin with. */
+static int remove_names(MDB_cursor *cursor, unsigned partition)
+{
+    uint64_t name = kills_name(0, partition);
+    MDB_val key = val(&name, sizeof(name)), data;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
+        if (key.mv_size != sizeof(name))
+            return MDB_CORRUPTED;
+        memcpy(&name, key.mv_data, sizeof(name));
+        if (name >> KILLS_PARTITION_SHIFT != partition)
+            return 0;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc)
+            break;
+    }
+    return none_is_fine(rc);
+}
+
+int env_forget_kills(struct env_txn *t, unsigned partition, unsigned partitions)
+{
+    MDB_cursor *cursor;
+    if (partitions == 1)
+        return env_answer(mdb_drop(t->handle, t->env->k, 0));
+    int rc = mdb_cursor_open(t->handle, t->env->k, &cursor);
+    if (rc)
+        return env_answer(rc);
+    rc = remove_names(cursor, partition);
+    mdb_cursor_close(cursor);
+    return env_answer(rc);
 }
 
 /* ======= hot set ======= */

@@ -23,7 +23,7 @@ int warm_judge(struct warm *w, struct slice bytes, uint64_t sequence, const stru
     struct record r;
     *ret_reason = MISS_COLD;
     bool intact = op && op->kind == OP_PUT ? record_decode_unchecked(bytes, &r) : record_decode(bytes, &r);
-    if (!intact || r.entry.epoch != w->state.epoch)
+    if (!intact || r.entry.epoch != w->epochs[warm_partition(w, r.entry.key)])
         return TIER_MISSED;
     struct record_clock now = clock_for(w, &r, now_ns);
     bool lives = record_reckon(&r, &now);
@@ -38,15 +38,17 @@ int warm_judge(struct warm *w, struct slice bytes, uint64_t sequence, const stru
         r.entry.stale = true;
         r.entry.soft_ns = r.entry.soft_ns < now_ns ? r.entry.soft_ns : now_ns;
     }
+    r.entry.suspect = verdict == SUSPECT;
     *ret = r.entry;
     return TIER_FOUND;
 }
 
 /* A record that is not one is a miss; it is removed and counted. */
-static void remove_bad(struct warm *w, uint64_t hash)
+static void remove_bad(struct warm *w, const struct tier_read *read)
 {
     w->bad++;
-    struct op *op = op_create(OP_DROP, OP_OF_KEY, hash, 0);
+    struct op *op = op_create(OP_DROP, OP_OF_KEY, read->key_hash, 0);
+    op->epoch = w->epochs[warm_partition(w, read->key)];
     op->v = UINT64_MAX;
     warm_submit(w, op);
 }
@@ -64,7 +66,7 @@ static int answer(struct warm *w, struct tier_read *read, struct slice bytes, ui
     w->hits += found;
     w->misses += !found;
     if (!found && read->reason == MISS_COLD && !op && !record_decode(bytes, &r))
-        remove_bad(w, read->key_hash);
+        remove_bad(w, read);
     return outcome;
 }
 

@@ -30,6 +30,10 @@ struct warm {
     char *directory, *data_path, *lock_path;
     int owner_file, floor_file;
     const char *why_empty;
+    unsigned partitions;                     /* of the namespace; without a fleet 1 */
+    unsigned fleet_partitions;               /* 0: no fleet */
+    struct env_place places[SHM_PARTITIONS]; /* as found, without a fleet zeros */
+    uint64_t epochs[SHM_PARTITIONS];         /* that positions are in now; without a fleet state.epoch */
 
     /* changes */
     struct writer *writer;
@@ -79,13 +83,24 @@ static inline struct warm *warm_of(struct tier *t)
     return (struct warm *)t;
 }
 
+static inline unsigned warm_partition(const struct warm *w, struct slice key)
+{
+    return shm_partition(key, w->partitions);
+}
+
+static inline unsigned warm_partition_of_name(const struct warm *w, uint64_t name)
+{
+    return w->partitions == 1 ? 0 : (unsigned)(name >> KILLS_PARTITION_SHIFT);
+}
+
 /* queue.c */
 void warm_queue(struct warm *w, struct op *op); /* from the journal, before the writer runs */
 int warm_submit(struct warm *w, struct op *op);
 void warm_release_lingering(struct warm *w);
 /* No read is under way that began before `ticket` was the next one. */
 bool warm_reads_are_over(const struct warm *w, uint64_t ticket);
-void warm_make_room(struct warm *w); /* before a change looks at what it changes */
+void warm_make_room(struct warm *w);    /* before a change looks at what it changes */
+void warm_forget_swept(struct warm *w); /* positions of another epoch begin */
 void warm_barrier(struct tier *t, struct tier_barrier *b);
 void warm_news(struct wakeup *news);
 void warm_free_changes(struct warm *w, struct list *ops);

@@ -27,6 +27,7 @@
 extern const struct tier_ops warm_ops;
 
 static const char corrupt[] = "the file was corrupt: it was moved aside, and the tier starts empty";
+static const char of_another_fleet[] = "what was kept is of another fleet, or of none: nothing of it is used";
 static const char full[] = "no room to begin on the disk: the file was removed, and the tier starts empty";
 
 enum {
@@ -155,9 +156,15 @@ static void discard(struct warm *w, const char *why, bool aside)
         unlink(w->data_path);
     w->why_empty = why;
     w->saved.count = 0;
+    memset(w->places, 0, sizeof(w->places));
 }
 
 /* ======= the environment ======= */
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 
 static void begin_state(struct warm *w)
 {
@@ -168,6 +175,7 @@ static void begin_state(struct warm *w)
         CHECK(getrandom(&s->epoch, sizeof(s->epoch), 0) == sizeof(s->epoch));
     while (s->epoch == 0);
     s->clean = true;
+    s->partitions = w->fleet_partitions;
     memcpy(s->boot_id, w->boot_id, sizeof(w->boot_id));
 }
 
@@ -221,6 +229,8 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
     }
     if (rc == 0)
         rc = env_each_kill(w->env, save_kill, w);
+    if (rc == 0)
+        rc = env_load_places(w->env, w->places);
     const char *doubt = rc == 0 ? distrust(w, found) : NULL;
     if (doubt) {
         *ret_why = doubt;
@@ -228,6 +238,31 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
         rc = ENV_BROKEN;
     }
     return rc;
+}
+
+/* Positions of a fleet say nothing about those of another one, or of none: what is there counts as dead, and its room is
+ * given back by and by. */
+static int begin_in_fleet(struct warm *w, struct env_txn *t, struct env_state *next)
+{
+    if (next->partitions == w->fleet_partitions)
+        return 0;
+    next->partitions = w->fleet_partitions;
+    next->dead_below = 1 + higher(higher(next->applied, next->dead_below), env_last_sequence(w->env));
+    next->applied = next->dead_below;
+    next->floor_v = next->soft_floor_v = 0;
+    int rc = env_forget_kills(t, 0, 1);
+    return rc ? rc : env_forget_places(t);
+}
+
+/* What is in memory already of another fleet's. */
+static void forget_other_fleet(struct warm *w)
+{
+    log_warn("warm tier starts empty", L_TEXT("path", w->data_path), L_TEXT("why", of_another_fleet));
+    w->why_empty = of_another_fleet;
+    w->saved.count = 0;
+    memset(w->places, 0, sizeof(w->places));
+    if (w->page)
+        page_clear(w->page);
 }
 
 static int try_begin_run(struct warm *w)
@@ -245,15 +280,20 @@ static int try_begin_run(struct warm *w)
     int rc = env_begin(w->env, &t);
     if (rc)
         return rc;
-    rc = env_save(&t, &next);
+    rc = begin_in_fleet(w, &t, &next);
+    if (rc == 0)
+        rc = env_save(&t, &next);
     if (rc < 0) {
         env_abort(&t);
         return rc;
     }
     rc = env_commit(&t);
-    if (rc == 0)
-        w->state = next;
-    return rc;
+    if (rc)
+        return rc;
+    if (next.partitions != w->state.partitions)
+        forget_other_fleet(w);
+    w->state = next;
+    return 0;
 }
 
 static bool evict_some(struct warm *w, uint32_t count)
@@ -312,11 +352,6 @@ static int open_environment(struct warm *w, const struct page_found *found)
 
 /* ======= the journal ======= */
 
-static uint64_t higher(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void queue_key(struct warm *w, const struct page_record *record)
 {
     struct op *op = overlay_find(w->overlay, OP_OF_KEY, record->hash);
@@ -344,6 +379,8 @@ static void queue_kill(struct warm *w, const struct page_record *record)
     struct op *op = overlay_find(w->overlay, class, record->hash);
     if (!op) {
         op = op_create(name ? OP_KILL : OP_FLOOR, class, record->hash, 0);
+        op->partition = (uint8_t)warm_partition_of_name(w, record->hash);
+        op->epoch = w->epochs[op->partition];
         op->need = COVER_HARD;
         op->journal_end = record->end;
         warm_queue(w, op);
@@ -411,6 +448,8 @@ static void carry_on(struct warm *w)
 {
     w->dead_below = higher(w->state.dead_below, saved_floor(w));
     w->sequence = higher(higher(w->state.applied, w->dead_below), env_last_sequence(w->env));
+    for (unsigned p = 0; p < w->partitions; p++)
+        w->epochs[p] = w->fleet_partitions ? w->places[p].epoch : w->state.epoch;
     if (w->page)
         replay_page(w);
     w->state.dead_below = w->dead_below;
@@ -429,6 +468,9 @@ static struct warm *make(const struct warm_setup *setup)
     w->options = *setup->options;
     w->loop = setup->loop;
     w->page = setup->page;
+    w->partitions = setup->fleet && setup->partitions ? setup->partitions : 1;
+    w->fleet_partitions = setup->fleet ? w->partitions : 0;
+    CHECK(w->partitions <= SHM_PARTITIONS);
     w->owner_file = w->floor_file = -1;
     w->directory = must_strdup(setup->directory);
     w->data_path = path_in(setup->directory, "data.mdb");

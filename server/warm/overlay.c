@@ -27,9 +27,21 @@ struct op *op_create(enum op_kind kind, enum op_class class, uint64_t hash, size
  * position and fits no later one.  What has no record and waits for its commit may be anything. */
 bool op_may_inherit(const struct op *old, const struct op *op)
 {
+    if (!op_may_go_ahead(old, op))
+        return false;
     if (op->need == COVER_NONE || op_unsafe(old))
         return true;
     return op->class == OP_OF_KEY && old->cover >= op->need;
+}
+
+bool op_may_go_ahead(const struct op *old, const struct op *op)
+{
+    return op->class != OP_OF_PLACE && old->epoch == op->epoch;
+}
+
+bool op_is_covered_by(const struct op *old, const struct op *op)
+{
+    return old->class == OP_OF_PLACE ? old->kind == OP_PLACE : old->epoch == op->epoch;
 }
 
 void op_inherit(const struct op *old, struct op *op)

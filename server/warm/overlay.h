@@ -18,8 +18,8 @@
 
 enum { OVERLAY_MAX = 1000000 };
 
-enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_FLOOR, OP_HOT };
-enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_FLOOR, OP_OF_HOT };
+enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_FLOOR, OP_HOT, OP_PLACE, OP_EPOCH };
+enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_FLOOR, OP_OF_HOT, OP_OF_PLACE };
 /* What the runtime page holds for a change, or would have to hold to make it survive kill -9. */
 enum op_cover { COVER_NONE, COVER_SOFT, COVER_HARD };
 
@@ -32,22 +32,33 @@ struct op {
     enum op_kind kind;
     enum op_class class;
     enum op_cover need, cover;
-    bool in_table, lingering;    /* the loop thread's */
-    uint64_t v;                  /* DROP: spares records at v or newer */
+    bool in_table, lingering; /* the loop thread's */
+    uint8_t partition;
+    uint64_t epoch;              /* of the partition when it was made; 0: unknown, or it does not matter */
+    uint64_t v;                  /* DROP: spares records of the epoch at v or newer; PUT: its position */
     uint64_t hard_v, soft_v;     /* KILL, FLOOR */
     struct record_change change; /* LIFE */
     uint64_t linger;             /* ticket of the first read that cannot have missed its commit */
     uint32_t size;
-    _Alignas(uint64_t) char bytes[]; /* PUT: the record; HOT: the hashes */
+    _Alignas(uint64_t) char bytes[]; /* PUT: the record; HOT: the hashes; PLACE: struct env_place */
 };
 
 struct op *op_create(enum op_kind kind, enum op_class class, uint64_t hash, size_t size);
+static inline bool op_outlives_floor(const struct op *op)
+{
+    return op->kind == OP_EPOCH;
+}
 static inline bool op_unsafe(const struct op *op)
 {
     return op->need > op->cover;
 }
 /* May `op` take the place of the waiting `old`, so that what the page holds for `old` is enough for it? */
 bool op_may_inherit(const struct op *old, const struct op *op);
+/* May it go where `old` stands in the queue, which is before other changes?  A place stays behind what it covers (I6), what
+ * belongs to another epoch behind the change of epochs. */
+bool op_may_go_ahead(const struct op *old, const struct op *op);
+/* May `old` leave the queue because `op` comes behind it? */
+bool op_is_covered_by(const struct op *old, const struct op *op);
 void op_inherit(const struct op *old, struct op *op);
 
 struct overlay;

@@ -89,8 +89,22 @@ static void became_safe(struct warm *w, uint64_t sequence)
     release(&w->barriers, w->safe);
 }
 
+/* What is not about anything stored, and so outlives it. */
+static void queue_again(struct warm *w, struct list *ops)
+{
+    LIST_FOR_SAFE(node, ops)
+    {
+        struct op *op = CONTAINER_OF(node, struct op, node);
+        if (!op_outlives_floor(op))
+            continue;
+        list_remove(node);
+        op->sequence = ++w->sequence;
+        writer_append(w->writer, op);
+    }
+}
+
 /* Everything stored so far is given up: then all changes waiting for a commit are about nothing (F10).  Kills too:
- * what is stored from here on was judged against them. */
+ * what is stored from here on was judged against them.  Places too: an older one asks for more of the journal. */
 static void collapse(struct warm *w)
 {
     struct list waiting;
@@ -99,6 +113,7 @@ static void collapse(struct warm *w)
     w->dead_below = ++w->sequence;
     writer_collapse(w->writer, w->dead_below, &waiting);
     overlay_clear(w->overlay);
+    queue_again(w, &waiting);
     warm_free_changes(w, &waiting);
     warm_free_changes(w, &w->lingering);
     log_warn("warm tier: too many changes without a commit, all entries are given up");
@@ -142,12 +157,11 @@ static bool place_last(struct warm *w, struct op *old, struct op *op)
     op->journal_end = write_journal(w, op);
     if (op->journal_end)
         op->cover = op->need;
-    else if (old && writer_replace(w->writer, old, op, true))
+    else if (old && op_may_go_ahead(old, op) && writer_replace(w->writer, old, op, true))
         return true;
     w->sequence++;
-    bool mine = old && writer_take_back(w->writer, old);
-    writer_append(w->writer, op);
-    return mine;
+    writer_append(w->writer, op); /* first, so that what waits keeps its time */
+    return old && op_is_covered_by(old, op) && writer_take_back(w->writer, old);
 }
 
 static void forget_replaced(struct warm *w, struct op *old, bool mine)
@@ -254,6 +268,11 @@ static void note_swept(struct warm *w, uint64_t v)
     w->swept.before_v = warm_swept_v(w);
     w->swept.v = v;
     w->swept.ticket = w->tickets;
+}
+
+void warm_forget_swept(struct warm *w)
+{
+    w->swept.v = w->swept.before_v = 0;
 }
 
 uint64_t warm_swept_v(const struct warm *w)

@@ -106,6 +106,8 @@ static bool offer(struct restore *r, const struct batch_record *record)
         return true; /* changed since */
     if (warm_judge(w, bytes, record->sequence, op, loop_now_ns(w->loop), &e, &reason) != TIER_FOUND)
         return true;
+    if (e.suspect)
+        return true; /* L1 has no place for one that must be asked for: it would be born after its own floor */
     if (!r->take(r->user, &e))
         return false;
     r->taken++;

@@ -12,8 +12,10 @@
  *   - what is queued after the mark is a change newer than all those kills, or a fill or an older entry with a new
  *     life, and those were judged against the exact map, which still has them, in the turn in which they are queued;
  *   - reads under way when the pass ends, and changes that linger for them, are counted by the loop (warm_swept_v).
- * Names that are floors (ENV_FLOOR_NAMES) stay for ever.  With more than one partition positions cannot be compared
- * and there must be a mark for each.
+ * Names that are floors stay for ever; what is older than KILLS_UNKNOWN stays too, for the fleet to judge.
+ * An epoch that ends takes its marks along: a mark and all that follows from it count for the epochs it was taken in.
+ * With more than one partition positions have no order among them: then nothing is settled, and the map of kills is
+ * kept small by its own collapse.
  * Entries carried up into L1 before the pass ended are L1's: it sweeps for itself. */
 #include "warm/writer_inside.h"
 
@@ -130,23 +132,18 @@ static enum verdict judge_row(struct env_txn *t, uint64_t name, uint64_t v)
     return soft_v > v ? SOFTENED : ALIVE;
 }
 
-/* Under its whole hash, or as the name in the first partition, which has no bits of the partition's number. */
-static enum verdict judge_name(struct env_txn *t, uint64_t name, uint64_t v)
-{
-    return worse(judge_row(t, name, v), judge_row(t, name & ENV_NAME_MASK, v));
-}
-
 static enum verdict judge_names(const struct writer *w, struct env_txn *t, const struct entry *e)
 {
-    enum verdict verdict = judge_name(t, KILLS_ALL, e->v);
+    unsigned p = shm_partition(e->key, w->setup.partitions);
+    enum verdict verdict = judge_row(t, kills_name(KILLS_ALL, p), e->v);
     for (unsigned n = 0; n < e->tags_count; n++)
-        verdict = worse(verdict, judge_name(t, e->tags[n], e->v));
+        verdict = worse(verdict, judge_row(t, kills_name(e->tags[n], p), e->v));
     for (unsigned n = 0; n < SHM_PREFIX_LEVELS && verdict != DEAD; n++) {
         struct slice prefix = shm_prefix(e->key, n);
         if (prefix.size == 0)
             break;
-        verdict =
-            worse(verdict, judge_name(t, shm_hash_name(w->state.secret, SHM_NAME_PREFIX, prefix), e->v));
+        uint64_t name = shm_hash_name(w->state.secret, SHM_NAME_PREFIX, prefix);
+        verdict = worse(verdict, judge_row(t, kills_name(name, p), e->v));
     }
     return verdict;
 }
@@ -166,7 +163,8 @@ static enum env_wish judge_record(void *writer, struct env_txn *t, const struct 
         w->tend.expired += !seen->bad;
         return ENV_REMOVE;
     }
-    if (seen->sequence < w->state.dead_below || r.entry.epoch != w->state.epoch ||
+    uint64_t epoch = writer_epoch(w, r.entry.key);
+    if (seen->sequence < w->state.dead_below || (epoch != 0 && r.entry.epoch != epoch) ||
         r.entry.v < w->state.floor_v)
         return ENV_REMOVE;
     enum verdict verdict = w->figures.sizes.kills ? judge_names(w, t, &r.entry) : ALIVE;
@@ -188,20 +186,45 @@ static void begin_pass(struct writer *w)
     d->pass_v = w->state.applied >= d->mark.sequence ? d->mark.kill_v : 0;
 }
 
+/* false: it was another epoch's. */
+static bool report_swept(struct writer *w, uint64_t v)
+{
+    pthread_mutex_lock(&w->lock);
+    bool same = w->tend.epochs == w->newest.epochs;
+    if (same)
+        w->news.swept_v = v;
+    pthread_mutex_unlock(&w->lock);
+    if (same)
+        writer_tell(w);
+    return same;
+}
+
 static void end_pass(struct writer *w, uint64_t now_ns)
 {
     struct tend *d = &w->tend;
     d->next_ns = now_ns + PASS_EVERY_NS;
     if (d->pass_v <= d->swept_v)
         return;
+    if (!report_swept(w, d->pass_v))
+        return;
     d->swept_v = d->pass_v;
-    pthread_mutex_lock(&w->lock);
-    w->news.swept_v = d->swept_v;
-    pthread_mutex_unlock(&w->lock);
-    writer_tell(w);
     d->pruning = true;
     d->prune_name = 0;
     d->next_ns = now_ns + step_every(w);
+}
+
+static void notice_epoch(struct writer *w)
+{
+    struct tend *d = &w->tend;
+    pthread_mutex_lock(&w->lock);
+    uint64_t epochs = w->newest.epochs;
+    pthread_mutex_unlock(&w->lock);
+    if (epochs == d->epochs)
+        return;
+    d->epochs = epochs;
+    d->mark = (struct sweep_mark){.epochs = epochs};
+    d->cursor = d->pass_v = d->swept_v = 0;
+    d->pruning = false;
 }
 
 /* The mark of a pass stays until that pass is through. */
@@ -263,6 +286,7 @@ static void prune(struct writer *w, uint64_t now_ns)
 void tend_database(struct writer *w)
 {
     uint64_t now = clock_boot_ns();
+    notice_epoch(w);
     keep_room(w);
     tend_memory(w, now);
     if (now >= w->tend.next_ns) {

@@ -12,9 +12,18 @@ enum { VALUE_SHARE = 4 }; /* a record may take a quarter of the map: more would 
 
 /* ======= changes of keys ======= */
 
-static int drop_key(struct warm *w, uint64_t hash, uint64_t v)
+static struct op *op_of_key(const struct warm *w, enum op_kind kind, struct slice key, uint64_t hash,
+                            size_t size)
 {
-    struct op *op = op_create(OP_DROP, OP_OF_KEY, hash, 0);
+    struct op *op = op_create(kind, OP_OF_KEY, hash, size);
+    op->partition = (uint8_t)warm_partition(w, key);
+    op->epoch = w->epochs[op->partition];
+    return op;
+}
+
+static int drop_key(struct warm *w, struct slice key, uint64_t hash, uint64_t v)
+{
+    struct op *op = op_of_key(w, OP_DROP, key, hash, 0);
     op->need = COVER_HARD;
     op->v = v;
     return warm_submit(w, op);
@@ -24,7 +33,7 @@ static int drop_key(struct warm *w, uint64_t hash, uint64_t v)
 static int refuse_put(struct warm *w, const struct entry *e, int why)
 {
     w->puts_dropped += why == TIER_UNSTORED;
-    drop_key(w, e->key_hash, UINT64_MAX);
+    drop_key(w, e->key, e->key_hash, UINT64_MAX);
     return why;
 }
 
@@ -38,7 +47,7 @@ static bool never_fits(const struct warm *w, uint64_t record_size, const struct 
 static struct op *op_put(struct warm *w, const struct entry *e, uint64_t now_ns)
 {
     struct record_clock now = {w->boot, now_ns, clock_wall_ns()};
-    struct op *op = op_create(OP_PUT, OP_OF_KEY, e->key_hash, record_bytes(e));
+    struct op *op = op_of_key(w, OP_PUT, e->key, e->key_hash, record_bytes(e));
     record_encode(op->bytes, e, &now);
     op->need = COVER_HARD;
     op->v = e->v;
@@ -58,9 +67,15 @@ static int warm_put(struct tier *t, const struct entry *e)
     return warm_submit(w, op_put(w, e, now));
 }
 
-static bool is_newer(const struct op *old, uint64_t v)
+/* Positions can be compared within an epoch. */
+static bool has_position_from(const struct warm *w, const struct op *old, struct slice key, uint64_t v)
 {
-    return old && old->kind == OP_PUT && old->v >= v;
+    return old->v >= v && old->epoch == w->epochs[warm_partition(w, key)];
+}
+
+static bool is_newer(const struct warm *w, const struct op *old, struct slice key, uint64_t v)
+{
+    return old && old->kind == OP_PUT && has_position_from(w, old, key, v);
 }
 
 static int warm_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v)
@@ -68,10 +83,11 @@ static int warm_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64
     struct warm *w = warm_of(t);
     warm_make_room(w);
     struct op *old = overlay_find(w->overlay, OP_OF_KEY, key_hash);
-    if (is_newer(old, v))
+    if (is_newer(w, old, key, v))
         return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;
+    bool more = old && old->kind == OP_DROP && has_position_from(w, old, key, v);
     w->drops++;
-    return drop_key(w, key_hash, old && old->kind == OP_DROP && old->v > v ? old->v : v);
+    return drop_key(w, key, key_hash, more ? old->v : v);
 }
 
 /* Queued again it outlives the kills of now, so it takes with it what they did to it. */
@@ -90,14 +106,14 @@ static int change_put(struct warm *w, const struct op *old, struct record_change
 }
 
 /* A change of life of whatever is there: folded into the newest queued change of the key. */
-static int change_life(struct warm *w, uint64_t hash, struct record_change change)
+static int change_life(struct warm *w, struct slice key, uint64_t hash, struct record_change change)
 {
     const struct op *old = overlay_find(w->overlay, OP_OF_KEY, hash);
     if (old && old->kind == OP_DROP)
         return TIER_NOT_THERE;
     if (old && old->kind == OP_PUT)
         return change_put(w, old, change);
-    struct op *op = op_create(OP_LIFE, OP_OF_KEY, hash, 0);
+    struct op *op = op_of_key(w, OP_LIFE, key, hash, 0);
     op->change = old ? record_both(old->change, change) : change;
     op->need = op->change.stale ? COVER_SOFT : COVER_NONE; /* a longer life lost is no harm */
     return warm_submit(w, op);
@@ -108,9 +124,9 @@ static int warm_soften(struct tier *t, struct slice key, uint64_t key_hash, uint
     struct warm *w = warm_of(t);
     warm_make_room(w);
     const struct op *old = overlay_find(w->overlay, OP_OF_KEY, key_hash);
-    if (is_newer(old, v))
+    if (is_newer(w, old, key, v))
         return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;
-    int rc = change_life(w, key_hash, record_soften(now_ns));
+    int rc = change_life(w, key, key_hash, record_soften(now_ns));
     return rc == TIER_NOT_THERE ? TIER_DONE : rc;
 }
 
@@ -121,7 +137,7 @@ static int warm_touch(struct tier *t, struct slice key, uint64_t key_hash, uint6
     bool queued = overlay_find(w->overlay, OP_OF_KEY, key_hash);
     if (!queued && w->reader && writer_file_is_resident(w->writer) && !env_contains(w->reader, key_hash))
         return TIER_NOT_THERE;
-    return change_life(w, key_hash, record_prolong(soft_ns, hard_ns));
+    return change_life(w, key, key_hash, record_prolong(soft_ns, hard_ns));
 }
 
 /* ======= kills ======= */
@@ -137,9 +153,12 @@ static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, u
     warm_make_room(w);
     const struct op *old = overlay_find(w->overlay, class, hash);
     struct op *op = op_create(kind, class, hash, 0);
+    op->partition = (uint8_t)warm_partition_of_name(w, hash);
+    op->epoch = w->epochs[op->partition];
+    bool add = old && old->epoch == op->epoch;
     op->need = COVER_HARD;
-    op->hard_v = higher(soft ? 0 : v, old ? old->hard_v : 0);
-    op->soft_v = higher(soft ? v : 0, old ? old->soft_v : 0);
+    op->hard_v = higher(soft ? 0 : v, add ? old->hard_v : 0);
+    op->soft_v = higher(soft ? v : 0, add ? old->soft_v : 0);
     return warm_submit(w, op);
 }
 
@@ -161,6 +180,54 @@ void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count)
     struct op *op = op_create(OP_HOT, OP_OF_HOT, 0, count * sizeof(*hashes));
     memcpy(op->bytes, hashes, count * sizeof(*hashes));
     warm_submit(w, op);
+}
+
+/* ======= places ======= */
+
+static void submit_place(struct warm *w, enum op_kind kind, unsigned partition, const struct env_place *place)
+{
+    warm_make_room(w);
+    struct op *op = op_create(kind, OP_OF_PLACE, partition, sizeof(*place));
+    op->partition = (uint8_t)partition;
+    op->epoch = place->epoch;
+    memcpy(op->bytes, place, sizeof(*place));
+    warm_submit(w, op);
+}
+
+/* Its kills go and its place begins anew in one transaction; the entries go by and by, since nobody believes them. */
+void warm_fleet_epoch(struct warm *w, unsigned partition, uint64_t epoch)
+{
+    CHECK(partition < w->partitions);
+    w->epochs[partition] = epoch;
+    submit_place(w, OP_EPOCH, partition, &(struct env_place){.epoch = epoch});
+    warm_forget_swept(w);
+}
+
+void warm_keep_place(struct warm *w, unsigned partition, const struct fleet_memory *place)
+{
+    CHECK(partition < w->partitions);
+    if (place->epoch != w->epochs[partition])
+        warm_fleet_epoch(w, partition, place->epoch);
+    submit_place(w, OP_PLACE, partition,
+                 &(struct env_place){.epoch = place->epoch,
+                                     .applied = place->applied,
+                                     .floor = place->floor,
+                                     .last_fence_ns = place->last_fence_ns,
+                                     .boot = w->boot});
+}
+
+void warm_places(const struct warm *w, struct fleet_memory *ret, uint64_t *ret_newest)
+{
+    for (unsigned p = 0; p < w->partitions; p++) {
+        const struct env_place *place = &w->places[p];
+        bool this_boot = place->boot == w->boot && w->boot != 0;
+        ret[p] = (struct fleet_memory){.epoch = place->epoch,
+                                       .applied = place->applied,
+                                       .floor = place->floor,
+                                       .last_fence_ns = this_boot ? place->last_fence_ns : 0};
+        if (ret_newest)
+            ret_newest[p] = higher(place->newest, place->applied);
+    }
 }
 
 /* ======= beginning and end ======= */
@@ -206,6 +273,8 @@ void warm_start(struct warm *w, struct kills *kills)
                                                      .options = &w->options,
                                                      .page = w->page,
                                                      .state = w->state,
+                                                     .partitions = w->partitions,
+                                                     .places = w->places,
                                                      .newest_kill_v = w->stored_kill_v,
                                                      .boot = w->boot,
                                                      .floor_file = w->floor_file,

@@ -50,8 +50,12 @@ static uint64_t higher(uint64_t a, uint64_t b)
 static void count_in(struct writer *w, const struct op *op)
 {
     w->newest.sequence = higher(w->newest.sequence, op->sequence);
-    if (op->kind == OP_KILL)
+    if (op->kind == OP_KILL && w->setup.partitions == 1)
         w->newest.kill_v = higher(w->newest.kill_v, higher(op->hard_v, op->soft_v));
+    if (op->kind == OP_EPOCH) {
+        w->newest.kill_v = w->news.swept_v = 0;
+        w->newest.epochs++;
+    }
     w->waiting_count++;
     w->waiting_bytes += op->size;
 }
@@ -536,7 +540,9 @@ struct writer *writer_create(const struct writer_setup *setup)
     w->state = setup->state;
     w->floor = w->news.floor_written = setup->state.dead_below;
     w->news.committed = setup->state.applied;
-    w->newest.kill_v = w->tend.mark.kill_v = setup->newest_kill_v;
+    memcpy(w->places, setup->places, setup->partitions * sizeof(w->places[0]));
+    w->setup.places = NULL; /* the caller's, and read */
+    w->newest.kill_v = w->tend.mark.kill_v = setup->partitions == 1 ? setup->newest_kill_v : 0;
     list_init(&w->waiting);
     list_init(&w->finished);
     list_init(&w->taken);

@@ -23,11 +23,13 @@ struct writer_setup {
     const struct warm_options *options;
     struct page *page;      /* NULL: none */
     struct env_state state; /* as committed */
-    uint64_t newest_kill_v; /* in the database; changes still to come count by themselves */
-    uint32_t boot;          /* record_boot of this boot */
-    int floor_file;         /* where the floor goes when there is no page */
-    const char *data_path;  /* removed when not even that works: the next start is empty then */
-    struct wakeup *news;    /* sent when there is something to collect */
+    unsigned partitions;
+    const struct env_place *places; /* as committed, one a partition */
+    uint64_t newest_kill_v;         /* in the database; changes still to come count by themselves */
+    uint32_t boot;                  /* record_boot of this boot */
+    int floor_file;                 /* where the floor goes when there is no page */
+    const char *data_path;          /* removed when not even that works: the next start is empty then */
+    struct wakeup *news;            /* sent when there is something to collect */
 };
 
 struct writer *writer_create(const struct writer_setup *setup); /* starts the thread */

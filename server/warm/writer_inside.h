@@ -11,8 +11,10 @@ struct tend {
     uint64_t next_memory_ns;
     struct sweep_mark {
         uint64_t sequence; /* of the newest change when it was taken */
-        uint64_t kill_v;   /* position of the newest kill then */
+        uint64_t kill_v;   /* position of the newest kill then, with one partition */
+        uint64_t epochs;   /* how often the epoch had changed */
     } mark;
+    uint64_t epochs;     /* the same, for all below */
     uint64_t cursor;     /* of the pass, 0: none under way */
     uint64_t pass_v;     /* kills up to here are settled when it ends */
     uint64_t swept_v;    /* are settled */
@@ -48,13 +50,20 @@ struct writer {
     } * keyed;     /* the changes of keys in the batch */
     uint64_t *old; /* records that have no name any more */
     uint32_t keyed_count, old_count;
-    struct env_state state; /* as committed */
-    unsigned puts_failed;   /* batches in a row that lost their puts */
+    struct env_state state;                  /* as committed */
+    struct env_place places[SHM_PARTITIONS]; /* as committed */
+    unsigned puts_failed;                    /* batches in a row that lost their puts */
     struct tend tend;
     /* any thread */
     _Atomic uint64_t refuse_puts_until_ns;
     _Atomic bool resident;
 };
+
+/* Of a key's positions; 0: none known. */
+static inline uint64_t writer_epoch(const struct writer *w, struct slice key)
+{
+    return w->state.partitions ? w->places[shm_partition(key, w->setup.partitions)].epoch : w->state.epoch;
+}
 
 struct record_clock writer_clock(const struct writer *w);
 void writer_tell(struct writer *w); /* that there is news */

@@ -30,6 +30,8 @@ struct rig {
     char root[64], directory[128], page_path[96];
     const char *boot_id;
     bool with_page;
+    bool fleet;
+    unsigned partitions;
     struct warm_options options;
     /* of one run */
     struct loop *loop;
@@ -83,7 +85,9 @@ static inline int rig_try_open(struct rig *rig)
                                .namespace = "test",
                                .page = rig->page,
                                .page_found = &rig->found,
-                               .boot_id = rig->boot_id};
+                               .boot_id = rig->boot_id,
+                               .fleet = rig->fleet,
+                               .partitions = rig->partitions};
     return warm_open(&setup, &rig->memory, &rig->warm);
 }
 
@@ -91,6 +95,8 @@ static inline void rig_open(struct rig *rig)
 {
     CHECK(rig_try_open(rig) == 0);
     rig->kills = kills_create(rig->memory.hash_secret);
+    if (rig->fleet)
+        kills_split(rig->kills, rig->partitions);
     warm_start(rig->warm, rig->kills);
     rig->tier = warm_tier(rig->warm);
     rig->v = rig->memory.start_no << 40;
@@ -169,7 +175,7 @@ static inline uint64_t rig_hash(struct rig *rig, const char *key)
 
 static inline uint64_t rig_tag(struct rig *rig, const char *tag)
 {
-    return shm_hash_name(rig->memory.hash_secret, SHM_NAME_TAG, slice_text(tag));
+    return kills_name(shm_hash_name(rig->memory.hash_secret, SHM_NAME_TAG, slice_text(tag)), 0);
 }
 
 static inline struct entry rig_entry(struct rig *rig, const char *key, struct slice value)
