@@ -324,7 +324,7 @@ int main(int argc, char **argv)
     int numbers = off ? 3 : mutant ? 2 : 1;
     expect_trouble = off || mutant;
     rule_without = off ? argv[2] : NULL;
-    uint64_t count = argc > numbers ? strtoull(argv[numbers], NULL, 10) : expect_trouble ? 20000 : 100000;
+    uint64_t count = argc > numbers ? strtoull(argv[numbers], NULL, 10) : expect_trouble ? 60000 : 100000;
     uint64_t from = argc > numbers + 1 ? strtoull(argv[numbers + 1], NULL, 10) : 1;
     world_talks = count == 1;
     for (seed = from; seed < from + count && !(expect_trouble && violations); seed++)

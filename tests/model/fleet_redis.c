@@ -57,7 +57,7 @@ static uint64_t name_killed(const struct partition *p, unsigned key)
 static bool alive(const struct partition *p, unsigned key)
 {
     const struct stored *s = &p->stored[key];
-    return s->value && RULE(F5_epoch, s->epoch == p->epoch) && s->v >= name_killed(p, key);
+    return s->value && s->epoch == p->epoch && s->v >= name_killed(p, key);
 }
 
 static void copy_partition(struct partition *to, const struct partition *from)
@@ -104,7 +104,7 @@ static void run_hello(struct partition *p, struct message *m)
 static bool admitted(struct partition *p, struct message *m)
 {
     m->said = SAID_OK;
-    if (!p->there || !RULE(F6_epoch, p->epoch == m->epoch))
+    if (!p->there || p->epoch != m->epoch)
         m->said = SAID_EPOCH;
     else if (!RULE(F7_session, p->session[m->host] == m->nonce))
         m->said = SAID_SESSION;
@@ -140,7 +140,7 @@ static void run_fill(struct partition *p, struct message *m)
     }
     struct names names = {.keys = (uint8_t)(1u << m->key)};
     history_filled(m->key, m->value);
-    m->v = RULE(F4_record, !alive(p, m->key)) ? p->v : mutate(p, &names, m, m->value);
+    m->v = !alive(p, m->key) ? p->v : mutate(p, &names, m, m->value);
     p->stored[m->key] = (struct stored){m->value, p->epoch, m->v, m->id};
     TALK("redis %u: filled key %u with value %u at %llu", m->partition, m->key, m->value,
          (unsigned long long)m->v);

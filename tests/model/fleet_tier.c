@@ -80,7 +80,7 @@ static int changed(struct model_tier *t)
 /* The disk loses what is not to come back; what is to be there comes with the commit. */
 static void remove_on_disk(struct model_tier *t, struct slice key)
 {
-    if (t->disk && t->journaled && RULE(I12_journal, true))
+    if (t->disk && t->journaled && !RULE(I12_journal, false))
         t->disk->rows[model_key(key)].used = false;
 }
 
