@@ -100,13 +100,14 @@ static const char *warm_error_text(int error)
     }
 }
 
-static int open_warm(struct space *s, const char *state, bool state_usable, bool in_fleet)
+static bool in_fleet(const struct space_setup *setup)
+{
+    return setup->redis && setup->redis->configured;
+}
+
+static int open_warm(struct space *s, const char *state, bool state_usable, const struct l2_options *fleet)
 {
     char directory[PLACE_BYTES + 128];
-    if (in_fleet) { /* it does not remember positions of the fleet yet, so a restart could not tell what it missed */
-        remember_nothing(s, "not used beside Redis");
-        return 0;
-    }
     if (!s->config->warm.warm || !state_usable) {
         remember_nothing(s, state_usable
                                 ? "switched off"
@@ -119,7 +120,9 @@ static int open_warm(struct space *s, const char *state, bool state_usable, bool
                                .directory = directory,
                                .namespace = s->config->name,
                                .page = s->page,
-                               .page_found = &s->found};
+                               .page_found = &s->found,
+                               .fleet = fleet != NULL,
+                               .partitions = fleet ? (unsigned)fleet->partitions : 1};
     int error = warm_open(&setup, &s->memory, &s->warm);
     if (error == WARM_E_LOCKED) {
         log_error("another daemon uses this state", L_TEXT("directory", directory));
@@ -168,6 +171,8 @@ static void on_epoch(void *user, unsigned partition)
     log_info("another epoch of the fleet: what is here belongs to none", L_TEXT("namespace", s->config->name),
              L_U64("partition", partition));
     cache_fleet_epoch(s->cache, partition);
+    if (s->warm)
+        warm_fleet_epoch(s->warm, partition, l2_fleet(s->l2)->view->of[partition].epoch);
     if (s->l1)
         l1_fleet_epoch(s->l1);
 }
@@ -175,8 +180,11 @@ static void on_epoch(void *user, unsigned partition)
 static void on_applied(void *user, unsigned partition, uint64_t last_fence_ns)
 {
     struct space *s = user;
-    (void)last_fence_ns;
+    const struct fleet_partition *p = &l2_fleet(s->l2)->view->of[partition];
+    struct fleet_memory place = {p->epoch, p->applied, p->floor, last_fence_ns};
     cache_fleet_applied(s->cache, partition);
+    if (s->warm)
+        warm_keep_place(s->warm, partition, &place);
 }
 
 static void on_shown(void *user)
@@ -190,9 +198,12 @@ static const struct fleet_listener listener = {on_record, on_gap, on_epoch, on_a
 
 static void open_l2(struct space *s, const struct space_setup *setup)
 {
-    if (!setup->redis || !setup->redis->configured)
+    struct fleet_memory places[FLEET_PARTITIONS_MAX];
+    uint64_t newest[FLEET_PARTITIONS_MAX];
+    if (!in_fleet(setup))
         return;
-    kills_split(s->kills, (unsigned)setup->l2->partitions);
+    if (s->warm)
+        warm_places(s->warm, places, newest);
     struct l2_setup l2 = {.options = setup->l2,
                           .loop = s->loop,
                           .url = &setup->redis->url,
@@ -203,6 +214,8 @@ static void open_l2(struct space *s, const struct space_setup *setup)
                           .value_max = s->config->cache.max_value,
                           .max_ttl_ns = s->config->cache.max_ttl,
                           .detached_max_ns = s->config->cache.detached_max,
+                          .memory = s->warm ? places : NULL,
+                          .newest = s->warm ? newest : NULL,
                           .listener = &listener,
                           .user = s};
     s->l2 = l2_create(&l2);
@@ -257,11 +270,13 @@ int space_open(struct space *s, const struct space_setup *setup)
 {
     *s = (struct space){.config = setup->config, .loop = setup->loop};
     open_page(s, setup->state, setup->runtime);
-    if (open_warm(s, setup->state, setup->state_usable, setup->redis && setup->redis->configured) < 0) {
+    if (open_warm(s, setup->state, setup->state_usable, in_fleet(setup) ? setup->l2 : NULL) < 0) {
         s->page = page_close(s->page, false);
         return -1;
     }
     s->kills = kills_create(s->memory.hash_secret);
+    if (in_fleet(setup))
+        kills_split(s->kills, (unsigned)setup->l2->partitions);
     if (s->warm)
         warm_start(s->warm, s->kills);
     open_l2(s, setup);

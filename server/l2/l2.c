@@ -54,6 +54,7 @@ static void make_coherence(struct l2 *l2)
                                     .listener_user = s->user,
                                     .outbox = s->outbox,
                                     .memory = s->memory,
+                                    .newest = s->newest,
                                     .random = random_number};
     l2->coherence = coherence_create(&setup);
 }

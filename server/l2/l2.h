@@ -60,6 +60,8 @@ struct l2_setup {
     uint64_t max_ttl_ns, detached_max_ns;
     struct outbox *outbox;             /* NULL: what waits for Redis dies with the process */
     const struct fleet_memory *memory; /* one a partition; NULL: none */
+    const uint64_t
+        *newest; /* newest position among the entries that are here already; NULL: there are none */
     const struct fleet_listener *listener;
     void *user; /* of the listener */
 };

@@ -350,6 +350,7 @@ static bool start(struct reading *r)
     static bool (*const ways[])(struct reading *
                                 r) = {[PLAIN] = start_plain, [EXACT] = start_exact, [SAME] = start_same};
     r->command = (struct l2_command){.done = command_done};
+    r->batch = NULL; /* of an earlier way: whoever answers that leaves it */
     return ways[r->way](r);
 }
 
@@ -357,7 +358,7 @@ static enum way way_for(const struct l2 *l2, const struct tier_read *read, unsig
 {
     if (read->known.given)
         return SAME;
-    return l2_now(l2) < coherence_view(l2->coherence)->of[partition].fresh_until_ns ? PLAIN : EXACT;
+    return !read->exact && l2_now(l2) < coherence_view(l2->coherence)->of[partition].fresh_until_ns ? PLAIN : EXACT;
 }
 
 static int read_get(struct tier *t, struct tier_read *read)
