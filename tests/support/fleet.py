@@ -57,7 +57,7 @@ class Host(Larder):
     def health(self):
         return self.ask().health()
 
-    def state(self):
+    def mode(self):
         return self.stats()["state"]
 
     def figure(self, name, namespace="default"):
@@ -77,8 +77,8 @@ class Host(Larder):
 
     # ---- barriers ----
 
-    def until_state(self, state, seconds=10):
-        until(lambda: self.state() == state, f"host {self.name} is {state}", seconds)
+    def until_mode(self, state, seconds=10):
+        until(lambda: self.mode() == state, f"host {self.name} is {state}", seconds)
 
     def until_fresh(self, seconds=10):
         until(self.is_fresh, f"host {self.name} is in the fleet", seconds)
@@ -108,7 +108,7 @@ class Host(Larder):
         """The network to Redis is cut and stays so."""
         self.proxy.tell("refuse")
         self.proxy.tell("cut")
-        self.until_state("DETACHED")
+        self.until_mode("DETACHED")
 
     def return_to_redis(self):
         self.proxy.tell("accept")
