@@ -358,7 +358,8 @@ static enum way way_for(const struct l2 *l2, const struct tier_read *read, unsig
 {
     if (read->known.given)
         return SAME;
-    return !read->exact && l2_now(l2) < coherence_view(l2->coherence)->of[partition].fresh_until_ns ? PLAIN : EXACT;
+    return !read->exact && l2_now(l2) < coherence_view(l2->coherence)->of[partition].fresh_until_ns ? PLAIN
+                                                                                                    : EXACT;
 }
 
 static int read_get(struct tier *t, struct tier_read *read)

@@ -33,12 +33,14 @@ struct ledger_key {
 };
 
 /* kills.py knows the offsets of these words: eight bytes each, in this order. */
-#define LEDGER_WORDS(WORD)                                                                        \
-    WORD(stop)                                                                                    \
-    WORD(era)                                                                                     \
-    WORD(violations)                                                                              \
-    WORD(reads) WORD(hits) WORD(near_hits) WORD(warm_hits) WORD(misses) WORD(acks) WORD(doubtful) \
-        WORD(unsent) WORD(refused) WORD(expired_seen)
+#define LEDGER_WORDS(WORD) \
+    WORD(stop)             \
+    WORD(era)              \
+    WORD(violations)       \
+    WORD(reads)            \
+    WORD(hits)             \
+    WORD(near_hits)        \
+    WORD(warm_hits) WORD(misses) WORD(acks) WORD(doubtful) WORD(unsent) WORD(refused) WORD(expired_seen)
 
 struct ledger {
 #define WORD(name) _Atomic uint64_t name;
