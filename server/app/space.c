@@ -385,7 +385,7 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
 {
     struct l1_figures l1 = {0};
     struct prune_mark *m = &s->mark;
-    if (s->l2) /* its positions are the fleet's, and the fleet's scripts prune by time: the map has its own bound */
+    if (s->l2 && l2_fleet(s->l2)->view->partitions > 1) /* no order among positions: the map has its own bound */
         return;
     if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;

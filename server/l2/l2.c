@@ -32,7 +32,13 @@ static void measure(struct fleet *f, struct fleet_figures *ret)
     ret->trouble = ret->trouble ? ret->trouble : l2->health.trouble;
 }
 
-static const struct fleet_ops ops = {.commit = commit, .queue = queue, .measure = measure};
+static void forgot(struct fleet *f, unsigned partition, uint64_t v)
+{
+    coherence_forgot(l2_of(f)->coherence, partition, v);
+}
+
+static const struct fleet_ops ops = {
+    .commit = commit, .queue = queue, .forgot = forgot, .measure = measure};
 
 static uint64_t random_number(void *user)
 {
