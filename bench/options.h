@@ -25,6 +25,7 @@ struct options {
     bool sizes_given;
     double get_share; /* 0 to 1; the rest are sets */
     double rate;      /* requests a second over all clients; 0: closed loop */
+    double mutations; /* lag: other changes a second */
     uint64_t clients;
     uint64_t depth;
     double duration_s;
@@ -32,6 +33,7 @@ struct options {
     const char *trace;
     uint64_t l1_bytes;  /* 0: what the keys need */
     const char *socket; /* of a running server; NULL: one is started */
+    const char *other;  /* lag: of the other host's daemon */
     const char *larderd;
     const char *only; /* comma separated names of peers or bars; NULL: all */
     bool json;

@@ -17,7 +17,7 @@ enum { ARGS_MAX = 24, START_MS = 10000 };
 struct args {
     const char *words[ARGS_MAX];
     unsigned count;
-    char texts[4][96];
+    char texts[5][112];
 };
 
 static void add(struct args *a, const char *word)
@@ -68,15 +68,31 @@ static void larder_args(struct args *a, const struct server *s, const struct ser
                            "warn"};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         add(a, words[i]);
+    if (o->redis) {
+        snprintf(a->texts[4], sizeof(a->texts[4]), "unix:%s", o->redis);
+        add(a, "--redis");
+        add(a, a->texts[4]);
+    }
 }
 
 static void redis_args(struct args *a, const struct server *s, const struct server_options *o)
 {
     snprintf(a->texts[0], sizeof(a->texts[0]), "%llu", (unsigned long long)o->memory_bytes);
-    const char *words[] = {
-        "redis-server", "--port", "0",     "--unixsocket", s->socket,     "--save",    "",
-        "--appendonly", "no",     "--dir", s->folder,      "--maxmemory", a->texts[0], "--maxmemory-policy",
-        "allkeys-lru"};
+    const char *words[] = {"redis-server",
+                           "--port",
+                           "0",
+                           "--unixsocket",
+                           s->socket,
+                           "--save",
+                           "",
+                           "--appendonly",
+                           "no",
+                           "--dir",
+                           s->folder,
+                           "--maxmemory",
+                           a->texts[0],
+                           "--maxmemory-policy",
+                           o->keeps_journal ? "volatile-lru" : "allkeys-lru"};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         add(a, words[i]);
 }

@@ -17,6 +17,8 @@ struct server_options {
     uint64_t memory_bytes; /* L1 budget, maxmemory, -m */
     const char *larderd;   /* path; NULL: beside this program, else in $PATH */
     bool no_warm;          /* larderd without its warm tier */
+    const char *redis;     /* larderd: socket of the fleet's store; NULL: none */
+    bool keeps_journal;    /* redis-server as that store: it may not evict what has no end of life */
 };
 
 struct server {

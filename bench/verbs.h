@@ -8,5 +8,6 @@ int verb_load(struct options *o);
 int verb_compare(struct options *o);
 int verb_replay(struct options *o);
 int verb_bars(struct options *o);
+int verb_lag(struct options *o);
 
 #endif
