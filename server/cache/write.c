@@ -144,7 +144,8 @@ static void all_know(struct waiting *w)
 
 static int finish_safe(struct cache *c, struct cache_set *set)
 {
-    if (!c->fleet || !set->wait_all || set->status != STATUS_OK)
+    bool committed = set->status == STATUS_OK || set->status == STATUS_SKIPPED;
+    if (!set->in_fleet || !set->wait_all || !committed)
         return CACHE_DONE;
     cache_wait_for_all(c, &set->all, all_know);
     return CACHE_PENDING;
