@@ -47,6 +47,9 @@ struct fleet_view {
 
 enum fleet_verb { FLEET_SET, FLEET_FILL, FLEET_TOUCH, FLEET_INVALIDATE };
 
+/* Keys and names of one INVALIDATE; more are FLEET_AWAY.  It bounds the turn a store of one thread spends on them. */
+enum { FLEET_ITEMS_MAX = 256 };
+
 enum fleet_condition { FLEET_ALWAYS, FLEET_IF_ABSENT, FLEET_IF_PRESENT, FLEET_IF_VERSION };
 
 enum fleet_outcome {
