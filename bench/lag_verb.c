@@ -271,7 +271,8 @@ static void print_people(const struct lag_result *r)
     if (r->detached > 0)
         printf("%llu more rounds do not count: a host was detached\n", (unsigned long long)r->detached);
     printf("gone before the OK: %.0f %%\n", 100.0 * (double)r->before_ok / (double)r->from_call.count);
-    print_bars(r);
+    if (m->asked > 0)
+        print_bars(r);
 }
 
 static json_t *hist_json(const struct hist *h)
