@@ -15,7 +15,7 @@
 
 enum {
     WIRE_VERSION_MIN = 1,
-    WIRE_VERSION_MAX = 1,
+    WIRE_VERSION_MAX = 2,
     WIRE_NAME_MAX = 255,     /* namespace, tenant, client name */
     WIRE_TEXT_MAX = 1024,    /* a sentence for people */
     WIRE_TOKEN_MAX = 64,     /* opaque to clients */
@@ -43,9 +43,11 @@ enum {
     WIRE_SET_IF_ABSENT = 1,
     WIRE_SET_IF_PRESENT = 2,
     WIRE_SET_IF_VERSION = 4,
+    WIRE_SET_WAIT_ALL = 8,
     WIRE_INVALIDATE_SOFT = 1,
     WIRE_INVALIDATE_DRY_RUN = 2,
     WIRE_INVALIDATE_ALL = 4,
+    WIRE_INVALIDATE_WAIT_ALL = 8,
     WIRE_ENTRY_STALE = 1,
     WIRE_ENTRY_LOCAL = 2,
     WIRE_ENTRY_DETACHED = 4,

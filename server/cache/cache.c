@@ -70,7 +70,7 @@ bool cache_idle(const struct cache *c)
 
 uint64_t cache_position(const struct cache *c)
 {
-    return c->position;
+    return c->fleet ? c->fleet->view->of[0].applied : c->position;
 }
 
 uint64_t cache_next_position(struct cache *c)
@@ -92,6 +92,11 @@ uint64_t cache_value_max(const struct cache *c)
 unsigned cache_mode(const struct cache *c)
 {
     return c->fleet ? c->fleet->view->mode : WIRE_STANDALONE;
+}
+
+unsigned cache_partitions(const struct cache *c)
+{
+    return c->fleet ? c->fleet->view->partitions : 1;
 }
 
 void cache_measure(const struct cache *c, struct cache_figures *ret)
@@ -170,6 +175,8 @@ int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(s
 
 void cache_prune_kills(struct cache *c, uint64_t v)
 {
+    if (c->fleet)
+        c->fleet->ops->forgot(c->fleet, 0, v); /* first: from now on Redis judges what is older */
     kills_prune(c->setup.kills, v);
     guard_raise(c->guards[0], v); /* a token that old cannot be judged any more */
 }

@@ -95,7 +95,7 @@ void cache_tick(struct cache *c);
 bool cache_idle(const struct cache *c);
 /* No tier holds an entry that a kill at a position up to v would still mask: the map may forget those. */
 void cache_prune_kills(struct cache *c, uint64_t v);
-/* The newest position given out, STANDALONE. */
+/* The newest position given out, STANDALONE; with a fleet, what the journal of partition 0 was applied up to. */
 uint64_t cache_position(const struct cache *c);
 
 /* What the fleet tells (base/fleet.h); `user` is the cache. */
@@ -121,6 +121,12 @@ struct cache_get {
     bool no_promote; /* only looking: listings, explain, dump */
     bool if_version; /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
+    /* Nothing older than this change (C4).  Says nothing of keys of other partitions. */
+    struct {
+        bool given;
+        unsigned partition;
+        uint64_t epoch, v;
+    } not_older;
     void (*done)(struct cache_get *get);
     /* the answer */
     enum status status; /* HIT ABSENT NOT_MODIFIED MISS, BAD_KEY */
@@ -223,13 +229,13 @@ struct cache_invalidate {
     enum status status;    /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix that is none), LIMIT */
     const char *message;   /* static sentence with an error, else NULL */
     uint64_t count;        /* entries of named keys that were there; names count nothing: they are O(1) */
-    struct version result; /* of the last partition that committed */
+    struct version result; /* of the last change that committed; many keys or partitions make several */
     unsigned partition;
     struct cache *cache;
     struct list waiting;
     struct cache_safety safety;
     struct waiting all_know;
-    struct part *parts; /* one a partition that the call concerns */
+    struct part *parts; /* the changes the call consists of, in a fleet */
     unsigned parts_count, parts_open;
     bool unsafe;
 };
@@ -254,5 +260,7 @@ const char *cache_namespace(const struct cache *c);
 uint64_t cache_value_max(const struct cache *c);
 /* enum wire_mode; STANDALONE without a fleet. */
 unsigned cache_mode(const struct cache *c);
+/* Positions have partitions 0 to this - 1. */
+unsigned cache_partitions(const struct cache *c);
 
 #endif

@@ -92,7 +92,8 @@ static void flight_done(struct tier_read *read, int outcome)
 }
 
 int flight_start(struct flights *f, struct tier *tier, struct cache_get *get, struct tier_read *ret_read,
-                 bool shared, void (*land)(struct flight *flight, struct tier_read *read, int outcome))
+                 bool shared, bool exact,
+                 void (*land)(struct flight *flight, struct tier_read *read, int outcome))
 {
     struct flight *flight = must_alloc(sizeof(*flight) + get->key.size);
     memcpy(flight->key, get->key.data, get->key.size);
@@ -100,6 +101,7 @@ int flight_start(struct flights *f, struct tier *tier, struct cache_get *get, st
     flight->read = (struct tier_read){.key = slice_of(flight->key, get->key.size),
                                       .key_hash = get->key_hash,
                                       .now_ns = get->now_ns,
+                                      .exact = exact,
                                       .done = flight_done};
     if (get->held) {
         flight->read.known.given = true;

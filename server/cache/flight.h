@@ -21,10 +21,11 @@ bool flights_empty(const struct flights *f);
 struct flight *flight_find(struct flights *f, struct slice key, uint64_t key_hash);
 void flight_join(struct flight *flight, struct cache_get *get);
 
-/* Asks `tier` for the key of `get`; others may join when it is `shared`.  TIER_FOUND or TIER_MISSED: answered at once in *ret_read, no flight.
+/* Asks `tier` for the key of `get`; others may join when it is `shared`; `exact` as in base/tier.h.  TIER_FOUND or TIER_MISSED: answered at once in *ret_read, no flight.
  * TIER_PENDING: `get` waits; `land` is called once, for all who wait. */
 int flight_start(struct flights *f, struct tier *tier, struct cache_get *get, struct tier_read *ret_read,
-                 bool shared, void (*land)(struct flight *flight, struct tier_read *read, int outcome));
+                 bool shared, bool exact,
+                 void (*land)(struct flight *flight, struct tier_read *read, int outcome));
 /* In `land`: the next who waits, or NULL; after the last the flight is freed by itself when land returns. */
 struct cache_get *flight_next_waiting(struct flight *flight);
 bool flight_detached(const struct flight *flight);

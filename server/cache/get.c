@@ -79,6 +79,22 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
 
 enum { VOUCHED, CONFIRMED, FLAGGED, TO_COMPARE, NOBODY };
 
+/* The caller knows of a change that has not been done here yet: only the fleet can answer (C4). */
+static bool is_ahead_of_us(const struct cache *c, const struct cache_get *get)
+{
+    if (!get->not_older.given || !c->fleet || get->not_older.partition != get->partition)
+        return false;
+    const struct fleet_partition *p = &c->fleet->view->of[get->partition];
+    return get->not_older.epoch != p->epoch || get->not_older.v > p->applied;
+}
+
+/* The answer of the fleet itself.  Where another epoch began since the caller's change, everything is newer. */
+static bool answer_is_older(const struct cache *c, const struct cache_get *get, const struct tier_read *read)
+{
+    return is_ahead_of_us(c, get) && get->not_older.epoch == cache_epoch(c, get->partition) &&
+           read->at_v < get->not_older.v;
+}
+
 static int vouched_for(struct cache *c, const struct cache_get *get, const struct entry *e)
 {
     if (!c->fleet)
@@ -86,15 +102,18 @@ static int vouched_for(struct cache *c, const struct cache_get *get, const struc
     const struct fleet_view *view = c->fleet->view;
     const struct fleet_partition *p = &view->of[get->partition];
     if (e->local)
-        return detached_is(c) ? FLAGGED : NOBODY;
+        return detached_is(c) && !is_ahead_of_us(c, get) ? FLAGGED : NOBODY;
     if (e->epoch != p->epoch)
         return NOBODY;
-    if (!e->suspect && cache_now(c) < p->fresh_until_ns)
+    bool ahead = is_ahead_of_us(c, get);
+    if (!e->suspect && !ahead && cache_now(c) < p->fresh_until_ns)
         return VOUCHED;
     if (get->confirmed && version_is(e, &get->known))
         return CONFIRMED;
     if (view->mode != SHM_DETACHED)
         return TO_COMPARE;
+    if (ahead)
+        return NOBODY;
     return !e->suspect && detached_serves(c, get->key_hash, cache_now(c)) ? FLAGGED : NOBODY;
 }
 
@@ -154,16 +173,17 @@ static int at_l1(struct cache *c, struct cache_get *get)
     return found_here(c, get, &read.entry, TIER_L1);
 }
 
-/* A get that may look everywhere shares reads; one that names its tiers looks for itself. */
-static bool shares_reads(const struct cache_get *get)
+/* A get that may look everywhere shares reads; one that names its tiers looks for itself, and so does one that knows of
+ * something newer than a read under way may see. */
+static bool shares_reads(const struct cache *c, const struct cache_get *get)
 {
-    return get->tiers == 0;
+    return get->tiers == 0 && !is_ahead_of_us(c, get);
 }
 
 static int at_flight(struct cache *c, struct cache_get *get)
 {
     get->step = get->next;
-    struct flight *flight = shares_reads(get) ? flight_find(c->flights, get->key, get->key_hash) : NULL;
+    struct flight *flight = shares_reads(c, get) ? flight_find(c->flights, get->key, get->key_hash) : NULL;
     if (!flight)
         return STEP_MORE;
     flight_join(flight, get);
@@ -175,7 +195,7 @@ static int at_flight(struct cache *c, struct cache_get *get)
 static void promote(struct cache *c, struct cache_get *get, const struct entry *e, enum tier_name from)
 {
     struct tier *l1 = c->tiers[0], *warm = c->tiers[1];
-    if (get->no_promote || !shares_reads(get))
+    if (get->no_promote || !shares_reads(c, get))
         return;
     if (from == TIER_L2 && ahead_position(c->ahead, get->key_hash) > e->v)
         return; /* our own change, committed after this was read */
@@ -226,6 +246,8 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     struct entry e = read->entry;
     int r;
     get->at_v = read->at_v > get->at_v ? read->at_v : get->at_v;
+    if (tier == TIER_L2 && answer_is_older(c, get, read))
+        return not_found(get, MISS_SUSPECT);
     if (outcome == TIER_SAME)
         return same(get, read);
     if (outcome != TIER_FOUND)
@@ -269,7 +291,8 @@ static int at_slow_tier(struct cache *c, struct cache_get *get)
     struct tier_read read;
     if (!cache_may_use(get->tiers, tier))
         return not_found(get, MISS_NONE);
-    int outcome = flight_start(c->flights, tier, get, &read, shares_reads(get), land);
+    bool ahead = is_ahead_of_us(c, get);
+    int outcome = flight_start(c->flights, tier, get, &read, shares_reads(c, get), ahead, land);
     return outcome == TIER_PENDING ? CACHE_PENDING : judge(c, get, &read, outcome, true);
 }
 

@@ -122,11 +122,11 @@ static void welcome(struct request *r, const struct wire_hello *hello)
     struct gift g = choose_gift(s, hello);
     size_t mark = request_out(r)->size;
     struct wire_welcome m = {
-        .version = WIRE_VERSION_MAX,
+        .version = hello->version_max < WIRE_VERSION_MAX ? hello->version_max : WIRE_VERSION_MAX,
         .daemon = slice_text(s->all->host.program),
         .namespace = slice_text(s->space->name),
         .mode = (uint8_t)cache_mode(s->space->cache),
-        .partitions = 1,
+        .partitions = (uint8_t)cache_partitions(s->space->cache),
         .incarnation = g.incarnation,
         .key_max = WIRE_KEY_MAX,
         .value_max = (uint32_t)cache_value_max(s->space->cache),

@@ -16,6 +16,7 @@ static void invalidate_complete(struct request *r)
         .status = (uint8_t)(known ? i->status : STATUS_UNKNOWN),
         .message = slice_text(known ? i->message : "the deadline passed; it goes on"),
         .count = known ? i->count : 0,
+        .partition = (uint8_t)(known ? i->partition : 0),
         .epoch = known ? i->result.epoch : 0,
         .v = known ? i->result.v : 0,
     };
@@ -110,6 +111,7 @@ static void start(struct request *r, const struct wire_invalidate *m)
                                               .all = all,
                                               .soft = m->flags & WIRE_INVALIDATE_SOFT,
                                               .dry_run = m->flags & WIRE_INVALIDATE_DRY_RUN,
+                                              .wait_all = m->flags & WIRE_INVALIDATE_WAIT_ALL,
                                               .done = invalidated};
     if (cache_invalidate(s->space->cache, &r->invalidate) == CACHE_PENDING)
         r->pending++;

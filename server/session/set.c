@@ -17,10 +17,12 @@ static void note(struct request *r, uint32_t index, struct slice key, struct wir
     request_log(r, key, outcome.status, 0, 0);
 }
 
-static struct wire_outcome outcome_of(enum status status, const struct version *version, uint64_t ttl_ms)
+static struct wire_outcome outcome_of(enum status status, unsigned partition, const struct version *version,
+                                      uint64_t ttl_ms)
 {
     return (struct wire_outcome){.status = (uint8_t)status,
                                  .ttl_ms = ttl_ms,
+                                 .partition = (uint8_t)partition,
                                  .epoch = version->epoch,
                                  .v = version->v,
                                  .id = version->id};
@@ -41,7 +43,8 @@ static char *outcomes_room(struct request *r, uint32_t count, size_t names)
 static void set_known(struct op *op)
 {
     const struct cache_set *set = &op->set;
-    note(op->request, op->index, set->key, outcome_of(set->status, &set->result, set->ttl_left_ms));
+    note(op->request, op->index, set->key,
+         outcome_of(set->status, set->partition, &set->result, set->ttl_left_ms));
     op_return(op);
 }
 
@@ -114,6 +117,7 @@ static void start_item(struct request *r, const struct wire_set *m, uint32_t ind
                                  .condition = condition_of(m->flags),
                                  .version = {item->if_epoch, item->if_v, item->if_id},
                                  .tiers = m->tiers,
+                                 .wait_all = m->flags & WIRE_SET_WAIT_ALL,
                                  .done = was_set};
     if (op_done_now(op, cache_set(s->space->cache, &op->set)))
         set_known(op);
@@ -166,7 +170,8 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
 static void touch_known(struct op *op)
 {
     const struct cache_touch *touch = &op->touch;
-    note(op->request, op->index, touch->key, outcome_of(touch->status, &touch->result, touch->ttl_left_ms));
+    note(op->request, op->index, touch->key,
+         outcome_of(touch->status, touch->partition, &touch->result, touch->ttl_left_ms));
     op_return(op);
 }
 

@@ -10,16 +10,16 @@ import time
 from collections import namedtuple
 
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
-KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT = range(12, 19)
-OK, HIT, ABSENT, NOT_MODIFIED, SKIPPED = 0, 1, 2, 3, 6
+KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
+OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE = 32, 33, 34, 35, 36, 37
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
-BUSY, TIMEOUT, DRAINING, DENIED = 73, 74, 75, 77
+UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
 TTL_DEFAULT = 2**64 - 1
-IF_ABSENT, IF_PRESENT, IF_VERSION = 1, 2, 4
-REASON_EXPIRED, REASON_INVALIDATED, REASON_STALE = 2, 3, 6
-L1, WARM = 1, 2
-STALE, TOO_BIG_FOR_L1 = 1, 8
+IF_ABSENT, IF_PRESENT, IF_VERSION, WAIT_ALL = 1, 2, 4, 8
+REASON_EXPIRED, REASON_INVALIDATED, REASON_SUSPECT, REASON_DETACHED, REASON_STALE = 2, 3, 4, 5, 6
+L1, WARM, L2 = 1, 2, 3
+STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1 = 1, 2, 4, 8
 
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
@@ -129,7 +129,7 @@ class Client:
     def __exit__(self, *error):
         self.close()
 
-    def hello(self, namespace="", tenant="", want=0, versions=(1, 1)):
+    def hello(self, namespace="", tenant="", want=0, versions=(1, 2)):
         clocks = [time.clock_gettime_ns(clock) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)]
         self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, *clocks)
         first, self.descriptors, _, _ = socket.recv_fds(self.socket, 1, 2)
@@ -170,8 +170,9 @@ class Client:
     def ping(self, payload=b"?"):
         return self.call(PONG, PING, payload)[0]
 
-    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0)):
-        return [_take(Entry, e) for e in self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys))[0]]
+    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0), after=(0, 0, 0)):
+        entries = self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys), *after)[0]
+        return [_take(Entry, e) for e in entries]
 
     def get(self, key, **options):
         return self.mget([key], **options)[0]
@@ -189,8 +190,9 @@ class Client:
     def touch(self, key, ttl_ms, stale_ms=0):
         return _take(Outcome, self.call(OUTCOMES, TOUCH, 0, ttl_ms, stale_ms, [key])[0][0])
 
-    def invalidate(self, keys=(), tags=(), prefixes=(), soft=False, dry_run=False, all=False, globs=(), timeout_ms=0):
-        flags = soft * 1 + dry_run * 2 + all * 4
+    def invalidate(self, keys=(), tags=(), prefixes=(), soft=False, dry_run=False, all=False, globs=(), timeout_ms=0,
+                   wait_all=False):
+        flags = soft * 1 + dry_run * 2 + all * 4 + wait_all * WAIT_ALL
         return _take(Result, self.call(RESULT, INVALIDATE, flags, timeout_ms, *map(list, (keys, tags, prefixes, globs))))
 
     def keys(self, prefix=b"", limit=0):
@@ -209,3 +211,11 @@ class Client:
 
     def health(self):
         return self.document(HEALTH)
+
+    def doctor(self, timeout_ms=0):
+        return self.document(DOCTOR, timeout_ms)
+
+
+def position(change):
+    """Of an Outcome or a Result, for `after`."""
+    return change.partition, change.epoch, change.v

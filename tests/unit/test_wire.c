@@ -173,6 +173,17 @@ static void fields_of_later_versions_are_stepped_over(void **state)
     buffer_finish(&again);
 }
 
+/* [GET, 7, flags, tiers, timeout, version, keys]: all that version 1 had. */
+static void a_get_of_version_1_names_no_position(void **state)
+{
+    static const char get[] = "\x99\x06\x07\0\0\x32\0\0\0\x91\xc4\1k";
+    struct wire_get m = {.after_v = 9};
+    assert_int_equal(decode_get(slice_of(get, sizeof(get) - 1), &m), 0);
+    assert_int_equal(m.keys.count, 1);
+    assert_int_equal(m.timeout_ms, 50);
+    assert_int_equal(m.after_v, 0);
+}
+
 static void bytes_behind_the_last_field_are_an_error(void **state)
 {
     struct buffer b = {.limit = ROOM}, grown = {.limit = ROOM};
@@ -302,6 +313,7 @@ int main(void)
         cmocka_unit_test(every_truncation_of_every_message_fails_cleanly),
         cmocka_unit_test(every_single_wrong_byte_is_survived),
         cmocka_unit_test(fields_of_later_versions_are_stepped_over),
+        cmocka_unit_test(a_get_of_version_1_names_no_position),
         cmocka_unit_test(bytes_behind_the_last_field_are_an_error),
         cmocka_unit_test(a_message_over_the_frame_limit_is_not_written_at_all),
         cmocka_unit_test(a_message_over_the_buffers_limit_leaves_it_as_it_was),
