@@ -1,4 +1,5 @@
-/* invalidate: everything named in one call is one change with one position, in each partition it concerns.
+/* invalidate: everything named in one call is one change with one position; in a fleet, one in each partition it concerns
+ * and for each 256 keys of it, and the last of their positions is told.
  *
  * Keys are removed where they are.  Tags, prefixes and "all" are O(1): the exact map learns the name first, then each
  * tier mirrors it; entries are judged when somebody comes for them.  The answer comes after the last of it, so that no
@@ -24,7 +25,12 @@ static enum status refuse(struct cache_invalidate *i, enum status status, const 
     return status;
 }
 
-static enum status judge_request(struct cache_invalidate *i)
+static unsigned names_count(const struct cache_invalidate *i)
+{
+    return i->tags_count + i->prefixes_count + i->all;
+}
+
+static enum status judge_request(const struct cache *c, struct cache_invalidate *i)
 {
     if (!i->all && !i->keys_count && !i->tags_count && !i->prefixes_count)
         return refuse(i, STATUS_BAD_REQUEST, "nothing is named that could be invalidated");
@@ -37,6 +43,8 @@ static enum status judge_request(struct cache_invalidate *i)
     for (unsigned n = 0; n < i->prefixes_count; n++)
         if (!prefix_valid(i->prefixes[n]))
             return refuse(i, STATUS_BAD_REQUEST, "a prefix ends with ':' and has at most 8 of them");
+    if (c->fleet && names_count(i) > FLEET_ITEMS_MAX)
+        return refuse(i, STATUS_LIMIT, "at most 256 tags and prefixes in one invalidation of a fleet");
     return STATUS_OK;
 }
 
@@ -107,7 +115,7 @@ static int finish(struct cache *c, struct cache_invalidate *i)
 {
     c->figures.invalidations++;
     c->figures.invalidated_keys += i->count;
-    c->figures.invalidated_names += i->tags_count + i->prefixes_count + i->all;
+    c->figures.invalidated_names += names_count(i);
     c->figures.changes_local += i->status == STATUS_LOCAL;
     if (i->unsafe && cache_make_safe(c, &i->safety, is_safe) == CACHE_PENDING)
         return CACHE_PENDING;
@@ -134,36 +142,87 @@ static int invalidate_here(struct cache *c, struct cache_invalidate *i)
 
 /* ======= the fleet ======= */
 
-/* What one partition has to do with a call.  Names concern every partition, a key its own. */
+/* One change of a call: names concern every partition, a key its own, and no change has more than FLEET_ITEMS_MAX keys
+ * and names, nor more of their bytes than one record of a journal should have. */
 struct part {
     struct fleet_change change;
     struct cache_invalidate *owner;
 };
 
-static void describe(struct cache_invalidate *i, struct part *part, unsigned partition,
-                     const struct slice *keys, unsigned keys_count);
+enum {
+    PART_BYTES = 64 << 10,
+    PART_KEYS_MIN = PART_BYTES / WIRE_KEY_MAX, /* that many keys always fit */
+};
 
-static bool concerns(const struct cache_invalidate *i, unsigned keys_count)
+static void commit_answered(struct fleet_change *change);
+
+static struct part *next_part(struct cache_invalidate *i, unsigned partition, const struct slice *keys)
 {
-    return keys_count || i->tags_count || i->prefixes_count || i->all;
+    struct part *part = &i->parts[i->parts_count++];
+    part->owner = i;
+    part->change = (struct fleet_change){.verb = FLEET_INVALIDATE,
+                                         .partition = partition,
+                                         .keys = keys,
+                                         .soft = i->soft,
+                                         .done = commit_answered};
+    return part;
+}
+
+static void name_all(const struct cache_invalidate *i, struct part *part)
+{
+    part->change.tags = i->tags;
+    part->change.tags_count = i->tags_count;
+    part->change.prefixes = i->prefixes;
+    part->change.prefixes_count = i->prefixes_count;
+    part->change.all = i->all;
+}
+
+/* Without names there is a part for each key at most; with them, one more for each partition. */
+static unsigned parts_max(const struct cache_invalidate *i, unsigned partitions)
+{
+    unsigned full = partitions + i->keys_count / PART_KEYS_MIN;
+    return (names_count(i) ? partitions : 0) + (full < i->keys_count ? full : i->keys_count);
+}
+
+/* The keys of one partition in parts, the names in the first of them.  Returns where the keys of the next begin. */
+static struct slice *split_partition(struct cache *c, struct cache_invalidate *i, unsigned partition,
+                                     struct slice *keys)
+{
+    struct part *part = NULL;
+    unsigned room = 0;
+    size_t bytes = 0;
+    if (names_count(i)) {
+        part = next_part(i, partition, keys);
+        name_all(i, part);
+        room = FLEET_ITEMS_MAX - names_count(i);
+    }
+    for (unsigned n = 0; n < i->keys_count; n++) {
+        struct slice key = i->keys[n];
+        if (cache_partition(c, key) != partition)
+            continue;
+        if (room == 0 || bytes + key.size > PART_BYTES) {
+            part = next_part(i, partition, keys);
+            room = FLEET_ITEMS_MAX;
+            bytes = 0;
+        }
+        *keys++ = key;
+        part->change.keys_count++;
+        room--;
+        bytes += key.size;
+    }
+    return keys;
 }
 
 /* Keys in the order of their partitions, behind the parts in the same memory. */
 static void split(struct cache *c, struct cache_invalidate *i)
 {
-    unsigned partitions = c->fleet->view->partitions;
-    i->parts = must_alloc(partitions * sizeof(*i->parts) + i->keys_count * sizeof(struct slice));
-    struct slice *keys = (struct slice *)(void *)(i->parts + partitions);
+    unsigned partitions = c->fleet->view->partitions, most = parts_max(i, partitions);
+    i->parts = must_alloc(most * sizeof(*i->parts) + i->keys_count * sizeof(struct slice));
+    struct slice *keys = (struct slice *)(void *)(i->parts + most);
     i->parts_count = 0;
-    for (unsigned p = 0; p < partitions; p++) {
-        unsigned count = 0;
-        for (unsigned n = 0; n < i->keys_count; n++)
-            if (cache_partition(c, i->keys[n]) == p)
-                keys[count++] = i->keys[n];
-        if (concerns(i, count))
-            describe(i, &i->parts[i->parts_count++], p, keys, count);
-        keys += count;
-    }
+    for (unsigned p = 0; p < partitions; p++)
+        keys = split_partition(c, i, p, keys);
+    CHECK(i->parts_count <= most);
 }
 
 static enum status worse(enum status a, enum status b)
@@ -221,23 +280,6 @@ static void commit_answered(struct fleet_change *change)
         i->done(i);
 }
 
-static void describe(struct cache_invalidate *i, struct part *part, unsigned partition,
-                     const struct slice *keys, unsigned keys_count)
-{
-    part->owner = i;
-    part->change = (struct fleet_change){.verb = FLEET_INVALIDATE,
-                                         .partition = partition,
-                                         .keys = keys,
-                                         .tags = i->tags,
-                                         .prefixes = i->prefixes,
-                                         .keys_count = keys_count,
-                                         .tags_count = i->tags_count,
-                                         .prefixes_count = i->prefixes_count,
-                                         .all = i->all,
-                                         .soft = i->soft,
-                                         .done = commit_answered};
-}
-
 static int invalidate_there(struct cache *c, struct cache_invalidate *i)
 {
     split(c, i);
@@ -272,7 +314,7 @@ int cache_invalidate(struct cache *c, struct cache_invalidate *i)
     i->result = (struct version){0};
     i->partition = 0;
     list_init(&i->waiting);
-    i->status = judge_request(i);
+    i->status = judge_request(c, i);
     if (i->status != STATUS_OK)
         return CACHE_DONE;
     if (cache_gate_open(c))

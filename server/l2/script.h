@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/fleet.h"
 #include "proto/slice.h"
 
 /* SCRIPT(NAME, file, own keys, own keys per item): KEYS are inc ver j tags, then the own ones. */
@@ -36,8 +37,8 @@ enum script_id {
 
 enum {
     SCRIPT_COMMON_KEYS = 4,
-    SCRIPT_COMMON_ARGUMENTS = 3, /* epoch, host's field, session */
-    SCRIPT_ITEMS_MAX = 256,      /* keys and names of one call: bounds the turn Redis spends on it */
+    SCRIPT_COMMON_ARGUMENTS = 3,        /* epoch, host's field, session */
+    SCRIPT_ITEMS_MAX = FLEET_ITEMS_MAX, /* keys and names of one call: bounds the turn Redis spends on it */
     SCRIPT_DIGEST_BYTES = 40,
 };
 
