@@ -171,3 +171,10 @@ int call_limits(struct call *call, struct limits *ret)
         *ret = call->channel->limits;
     return note_failure(call, r);
 }
+
+int call_needs_version(struct call *call, unsigned version)
+{
+    struct limits limits;
+    int r = call_limits(call, &limits);
+    return r == 0 && limits.version < version ? LARDER_E_UNSUPPORTED : r;
+}

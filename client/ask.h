@@ -22,6 +22,8 @@ void call_begin(struct call *call, struct larder_client *c, uint64_t default_ns,
                 bool repeatable);
 /* The limits of the daemon that will be asked.  Borrows a connection. */
 int call_limits(struct call *call, struct limits *ret);
+/* 0, or UNSUPPORTED when that daemon speaks an older version of the protocol. */
+int call_needs_version(struct call *call, unsigned version);
 /* Sends `message` (a struct wire_… of `code`) and decodes the reply into `answer` (of `answer_code`), which points into
  * the connection until the next ask or call_end.  A RESULT where another answer was due is that error. */
 int ask(struct call *call, enum wire_code code, const void *message, enum wire_code answer_code,

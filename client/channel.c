@@ -246,7 +246,7 @@ static bool limits_take(struct channel *ch, const struct wire_welcome *w)
 {
     bool sane = w->key_max && w->batch_max && w->frame_max >= WIRE_HELLO_FRAME_MAX &&
                 w->frame_max <= WIRE_VALUE_LIMIT + WIRE_FRAME_ROOM;
-    ch->limits = (struct limits){w->key_max, w->value_max, w->batch_max, w->frame_max};
+    ch->limits = (struct limits){w->key_max, w->value_max, w->batch_max, w->frame_max, w->version};
     ch->in.limit = ch->out.limit = (size_t)w->frame_max + FRAME_HEADER_BYTES;
     return sane;
 }

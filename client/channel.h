@@ -30,7 +30,7 @@ struct descriptors {
 };
 
 struct limits {
-    uint32_t key_max, value_max, batch_max, frame_max;
+    uint32_t key_max, value_max, batch_max, frame_max, version;
 };
 
 struct channel {

@@ -233,6 +233,9 @@ typedef struct larder_get_options {
     uint8_t tiers;                           /* LARDER_ONLY_… bits; 0: all */
     const larder_entry_version *if_version;  /* not NULL: NOT_MODIFIED when this is the current one; in a batch for one
                                                 key only */
+    /* Not NULL: nothing older than this change, whoever made it, on whatever host (a position some set or invalidate told).
+     * It concerns keys of its partition; the daemon is always asked.  What cannot be proven is a MISS.  Since 0.2. */
+    const larder_position *not_older_than;
 } larder_get_options;
 #define LARDER_GET_OPTIONS_INIT {.struct_size = sizeof(larder_get_options)}
 
@@ -282,11 +285,17 @@ typedef struct larder_set_options {
     /* out, when the call returns >= 0 */
     larder_entry_version *ret_version;
     larder_position *ret_position;
+    /* OK comes when no host of the fleet can serve anything older unflagged any more: about 260 ms later.  In a batch the
+     * same for all items.  Since 0.2. */
+    bool wait_all;
 } larder_set_options;
 #define LARDER_SET_OPTIONS_INIT {.struct_size = sizeof(larder_set_options), .ttl_ms = LARDER_TTL_DEFAULT, .stale_ms = LARDER_TTL_DEFAULT}
 
-/* OK, SKIPPED, EXISTS, NOT_FOUND, CONFLICT, REFUSED, or an error.  After OK no get on this host that begins later
- * returns anything older.  `options` may be NULL. */
+/* OK, QUEUED, LOCAL, SKIPPED, EXISTS, NOT_FOUND, CONFLICT, REFUSED, or an error.  After OK, QUEUED and LOCAL no get on this
+ * host that begins later returns anything older.  Beside a fleet whose store is away: LOCAL, the value is kept on this host
+ * for a while; QUEUED, it is kept nowhere, and the old one is gone; in both cases the other hosts are told that the old one
+ * is dead as soon as that is possible; DETACHED, a condition cannot be decided now; UNKNOWN, the store did not answer and
+ * may have taken it.  `options` may be NULL. */
 LARDER_API int larder_set(larder_client *client, larder_slice key, larder_slice value,
                           const larder_set_options *options);
 
@@ -320,14 +329,16 @@ typedef struct larder_invalidate_options {
     uint32_t timeout_ms;
     /* out */
     uint64_t *ret_count;           /* entries dropped, as far as the daemon can tell at once */
-    larder_position *ret_position;
+    larder_position *ret_position; /* in a fleet with several partitions there is one in each; this is one of them */
+    bool wait_all;                 /* as of a set; since 0.2 */
 } larder_invalidate_options;
 #define LARDER_INVALIDATE_OPTIONS_INIT {.struct_size = sizeof(larder_invalidate_options)}
 
-/* OK (QUEUED, LOCAL) or an error.  After OK no get on this host that begins later returns what was invalidated. */
+/* OK, QUEUED, LOCAL or an error.  After them no get on this host that begins later returns what was invalidated.  QUEUED:
+ * the other hosts learn of it when the fleet's store is back, even if this one is killed meanwhile; LOCAL: if it is not. */
 LARDER_API int larder_invalidate(larder_client *client, larder_slice key);
 LARDER_API int larder_minvalidate(larder_client *client, const larder_slice *keys, size_t count);
-/* Everything named is one change with one position. */
+/* Everything named is one change with one position; in a fleet, one in each partition and for each 256 keys of it. */
 LARDER_API int larder_invalidate_all_of(larder_client *client, const larder_invalidate_options *options);
 
 /* ---- looking in ---------------------------------------------------------------------------------------- */
@@ -338,6 +349,9 @@ LARDER_API int larder_explain(larder_client *client, larder_slice key, char **re
 LARDER_API int larder_config(larder_client *client, bool with_origin, char **ret_json);
 /* When the daemon hangs, the state of the segment header is told instead ({"status":"failing",…}). */
 LARDER_API int larder_health(larder_client *client, char **ret_json);
+/* Tests the way from the daemon to the fleet's store and back, step by step; takes up to a few seconds.  {"ok":…,
+ * "steps":[{"name":…,"result":"ok"|"failed"|"skipped","says":…,"check":…}]}.  Since 0.2. */
+LARDER_API int larder_doctor(larder_client *client, char **ret_json);
 LARDER_API void larder_text_free(char *text);
 
 /* Lists keys page by page.  Begin with a zeroed cursor; at the end cursor.size is 0 again.  `each` returning false stops

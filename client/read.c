@@ -123,8 +123,11 @@ static int near_look(const struct attachment *a, struct slice key, uint64_t hash
     return SHM_HIT;
 }
 
+/* Shared memory does not tell how far the journal is. */
 static bool near_allowed(const larder_get_options *how)
 {
+    if (how->not_older_than)
+        return false;
     return how->tiers == 0 || how->tiers & LARDER_ONLY_L1;
 }
 
@@ -208,6 +211,11 @@ static struct wire_get get_message(const struct call *call, const larder_get_opt
         get.if_v = how->if_version->v;
         get.if_id = how->if_version->id;
     }
+    if (how->not_older_than) {
+        get.after_partition = how->not_older_than->partition;
+        get.after_epoch = how->not_older_than->epoch;
+        get.after_v = how->not_older_than->v;
+    }
     return get;
 }
 
@@ -215,7 +223,9 @@ static int far_ask(struct call *call, const larder_get_options *how, const struc
                    struct wire_values *ret)
 {
     struct wire_get get = get_message(call, how, keys, count);
-    int r = ask(call, WIRE_GET, &get, WIRE_VALUES, ret);
+    int r = how->not_older_than ? call_needs_version(call, 2) : 0;
+    if (r == 0)
+        r = ask(call, WIRE_GET, &get, WIRE_VALUES, ret);
     return r == 0 && ret->entries.count != count ? LARDER_E_PROTOCOL : r;
 }
 

@@ -12,7 +12,9 @@ static int conditions(const larder_set_options *how, uint32_t *ret_flags)
 {
     *ret_flags = (how->if_absent ? WIRE_SET_IF_ABSENT : 0u) | (how->if_present ? WIRE_SET_IF_PRESENT : 0u) |
                  (how->if_version ? WIRE_SET_IF_VERSION : 0u);
-    return *ret_flags & (*ret_flags - 1) ? LARDER_E_INVALID : 0; /* at most one */
+    int r = *ret_flags & (*ret_flags - 1) ? LARDER_E_INVALID : 0; /* at most one */
+    *ret_flags |= how->wait_all ? WIRE_SET_WAIT_ALL : 0u;
+    return r;
 }
 
 static int item_check(larder_slice key, larder_slice value, const larder_set_options *how)
@@ -80,7 +82,9 @@ static int ask_set(struct call *call, const struct wire_item *items, uint32_t co
         .timeout_ms = call_left_ms(call),
         .items = {.count = count, .items = items},
     };
-    int r = ask(call, WIRE_SET, &set, WIRE_OUTCOMES, ret);
+    int r = flags & WIRE_SET_WAIT_ALL ? call_needs_version(call, 2) : 0;
+    if (r == 0)
+        r = ask(call, WIRE_SET, &set, WIRE_OUTCOMES, ret);
     return r == 0 && ret->outcomes.count != count ? LARDER_E_PROTOCOL : r;
 }
 
@@ -92,8 +96,8 @@ static void drop_outgrown(struct call *call, struct slice key, const larder_set_
 {
     struct wire_outcomes outcomes;
     struct wire_item nothing = {.key = key};
-    if (!how->since && !flags)
-        ask_set(call, &nothing, 1, 0, how->tiers, &outcomes);
+    if (!how->since && !(flags & ~(uint32_t)WIRE_SET_WAIT_ALL))
+        ask_set(call, &nothing, 1, flags, how->tiers, &outcomes);
 }
 
 static int set_one(struct call *call, const struct wire_item *item, const larder_set_options *how,
@@ -334,13 +338,15 @@ static int ask_invalidate(struct call *call, const larder_invalidate_options *ho
     struct wire_result result;
     struct wire_invalidate m = {
         .flags = (how->soft ? WIRE_INVALIDATE_SOFT : 0u) | (how->dry_run ? WIRE_INVALIDATE_DRY_RUN : 0u) |
-                 (how->all ? WIRE_INVALIDATE_ALL : 0u),
+                 (how->all ? WIRE_INVALIDATE_ALL : 0u) | (how->wait_all ? WIRE_INVALIDATE_WAIT_ALL : 0u),
         .timeout_ms = call_left_ms(call),
         .keys = names_message(how->keys, how->keys_count, &room),
         .tags = names_message(how->tags, how->tags_count, &room),
         .prefixes = names_message(how->prefixes, how->prefixes_count, &room),
     };
-    int r = ask(call, WIRE_INVALIDATE, &m, WIRE_RESULT, &result);
+    int r = how->wait_all ? call_needs_version(call, 2) : 0;
+    if (r == 0)
+        r = ask(call, WIRE_INVALIDATE, &m, WIRE_RESULT, &result);
     if (r == 0)
         r = result_of_status(result.status);
     if (r >= 0 && how->ret_count)

@@ -42,9 +42,10 @@ struct cli {
     uint8_t tiers;
     larder_entry_version if_version;
     larder_token since;
+    larder_position after;
     const char *file;
-    bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, absent;
-    bool all, soft, dry_run, yes, watch, show_origin, no_stale;
+    bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
+    bool all, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
 
 /* "larder: VERB: …" on stderr; returns `code`. */
@@ -71,5 +72,7 @@ int verb_explain(struct cli *cli);
 int verb_config(struct cli *cli);
 int verb_dump(struct cli *cli);
 int verb_warm(struct cli *cli);
+int verb_doctor(struct cli *cli);
+int verb_audit(struct cli *cli);
 
 #endif

@@ -54,8 +54,10 @@ static json_t *value_row(const struct out *out, larder_slice key, const larder_v
         return row;
     }
     row_life(row, v);
-    if (v->flags & (LARDER_IS_LOCAL | LARDER_IS_DETACHED))
-        row_flag(row, v->flags & LARDER_IS_LOCAL ? "local" : "detached", true);
+    if (v->flags & LARDER_IS_LOCAL)
+        row_flag(row, "local", true);
+    if (v->flags & LARDER_IS_DETACHED)
+        row_flag(row, "detached", true);
     row_number(row, "user_flags", v->user_flags);
     row_number(row, "schema", v->schema);
     if (with_value && v->result == LARDER_HIT) {
@@ -92,6 +94,7 @@ static larder_get_options get_options(const struct cli *cli)
     how.tiers = cli->tiers;
     how.no_stale = cli->no_stale;
     how.if_version = cli->has_if_version ? &cli->if_version : NULL;
+    how.not_older_than = cli->has_after ? &cli->after : NULL;
     return how;
 }
 
@@ -152,26 +155,55 @@ int verb_ttl(struct cli *cli)
 
 /* ======= set, touch ======= */
 
-static int stored_exit(int result)
+static int changed_exit(int result)
 {
-    bool done =
-        result == LARDER_OK || result == LARDER_SKIPPED || result == LARDER_QUEUED || result == LARDER_LOCAL;
-    return done ? EXIT_DONE : EXIT_NEGATIVE;
+    switch (result) {
+    case LARDER_OK:
+    case LARDER_SKIPPED:
+    case LARDER_QUEUED:
+    case LARDER_LOCAL: return EXIT_DONE;
+    case LARDER_E_DETACHED: return EXIT_NEGATIVE;
+    default: return result < 0 ? exit_code_of(result) : EXIT_NEGATIVE;
+    }
 }
 
-static int print_change(struct cli *cli, int result, const larder_entry_version *version)
+/* What a set made, beside its result. */
+struct made {
+    larder_entry_version version;
+    larder_position position;
+};
+
+static void row_made(json_t *row, int result, const struct made *made)
+{
+    char text[POSITION_TEXT_BYTES];
+    row_version(row, made->version);
+    if (result != LARDER_OK)
+        return; /* the fleet gave no position */
+    position_format(made->position, text);
+    row_text(row, "position", text);
+}
+
+static int print_change(struct cli *cli, int result, const struct made *made)
 {
     static const char *const with[] = {"result", "version", NULL}, *const without[] = {"result", NULL};
+    bool stored = made && (result == LARDER_OK || result == LARDER_LOCAL);
     json_t *row = row_new();
-    out_columns(&cli->out, version && result == LARDER_OK ? with : without);
+    out_columns(&cli->out, stored ? with : without);
     row_bytes(&cli->out, row, "key", larder_text(cli->args[0]));
     row_text(row, "result",
              cli->out.shape == OUT_ALIGNED ? larder_strerror(result) : cli_result_word(result));
-    if (version && result == LARDER_OK)
-        row_version(row, *version);
+    if (stored)
+        row_made(row, result, made);
     out_row(&cli->out, row);
     out_flush(&cli->out);
-    return stored_exit(result);
+    return changed_exit(result);
+}
+
+/* Answers about the change itself are results; the rest is about why there is none. */
+static int tell_change(struct cli *cli, int result, const struct made *made)
+{
+    bool answered = result >= 0 || result == LARDER_E_DETACHED || result == LARDER_E_UNKNOWN;
+    return answered ? print_change(cli, result, made) : cli_error(cli, cli->args[0], result);
 }
 
 static int set_arguments(const struct cli *cli, larder_slice *ret_value)
@@ -188,7 +220,7 @@ static int set_arguments(const struct cli *cli, larder_slice *ret_value)
 int verb_set(struct cli *cli)
 {
     larder_slice value = {NULL, 0};
-    larder_entry_version version = {0};
+    struct made made = {0};
     int r = set_arguments(cli, &value);
     if (r != EXIT_DONE)
         return r;
@@ -203,11 +235,13 @@ int verb_set(struct cli *cli)
     how.since = cli->has_since ? &cli->since : NULL;
     how.absent = cli->absent;
     how.tiers = cli->tiers;
-    how.ret_version = &version;
+    how.ret_version = &made.version;
+    how.ret_position = &made.position;
+    how.wait_all = cli->wait_all;
     r = larder_set(cli->client, larder_text(cli->args[0]), value, &how);
     if (cli->from_stdin)
         free((void *)(uintptr_t)value.data);
-    return r < 0 ? cli_error(cli, cli->args[0], r) : print_change(cli, r, &version);
+    return tell_change(cli, r, &made);
 }
 
 int verb_touch(struct cli *cli)
@@ -216,5 +250,5 @@ int verb_touch(struct cli *cli)
     if (!duration_parse(cli->args[1], &ttl_ms))
         return cli_fail(cli, EXIT_USAGE, "%s: not a duration; write 30s, 5m, 1h, 2d or 250ms", cli->args[1]);
     int r = larder_touch(cli->client, larder_text(cli->args[0]), ttl_ms);
-    return r < 0 ? cli_error(cli, cli->args[0], r) : print_change(cli, r, NULL);
+    return tell_change(cli, r, NULL);
 }

@@ -2,14 +2,14 @@
 #include "client/cli/cli.h"
 
 #include <stdio.h>
+#include "client/cli/text.h"
 
 static void print_count(struct cli *cli, int result, uint64_t count, larder_position position)
 {
     static const char *const columns[] = {"result", "dropped", "position", NULL};
-    char text[48];
+    char text[POSITION_TEXT_BYTES];
     json_t *row = row_new();
-    snprintf(text, sizeof(text), "%x.%llx.%llx", position.partition, (unsigned long long)position.epoch,
-             (unsigned long long)position.v);
+    position_format(position, text);
     row_text(row, "result", cli->dry_run ? "dry_run" : cli_result_word(result));
     row_number(row, "dropped", count);
     row_text(row, "position", cli->dry_run ? "" : text);
@@ -17,10 +17,13 @@ static void print_count(struct cli *cli, int result, uint64_t count, larder_posi
     out_row(&cli->out, row);
 }
 
-static void print_sentence(const struct cli *cli, uint64_t count)
+static void print_sentence(const struct cli *cli, int result, uint64_t count)
 {
     const char *what = cli->dry_run ? "would be " : "", *how = cli->soft ? "made stale" : "dropped";
-    printf("%llu %s %s%s\n", (unsigned long long)count, count == 1 ? "entry" : "entries", what, how);
+    const char *rest = result == LARDER_OK ? "" : "; ",
+               *said = result == LARDER_OK ? "" : larder_strerror(result);
+    printf("%llu %s %s%s%s%s\n", (unsigned long long)count, count == 1 ? "entry" : "entries", what, how, rest,
+           said);
 }
 
 static int run(struct cli *cli, const larder_invalidate_options *given)
@@ -30,13 +33,14 @@ static int run(struct cli *cli, const larder_invalidate_options *given)
     larder_invalidate_options how = *given;
     how.soft = cli->soft;
     how.dry_run = cli->dry_run;
+    how.wait_all = cli->wait_all;
     how.ret_count = &count;
     how.ret_position = &position;
     int r = larder_invalidate_all_of(cli->client, &how);
     if (r < 0)
         return cli_error(cli, NULL, r);
     if (cli->out.shape == OUT_ALIGNED)
-        print_sentence(cli, count);
+        print_sentence(cli, r, count);
     else
         print_count(cli, r, count, position);
     return EXIT_DONE;

@@ -42,6 +42,8 @@
     OPTION(SOFT, 0, "soft", NULL,                                                                            \
            "make stale instead of dropping: one caller reloads, the others get the old value")               \
     OPTION(DRY_RUN, 0, "dry-run", NULL, "only count")                                                        \
+    OPTION(WAIT, 0, "wait", "all", "until no host of the fleet serves anything older, unflagged")            \
+    OPTION(AFTER, 0, "after", "POSITION", "nothing older than this change, made on whatever host")           \
     OPTION(YES, 0, "yes", NULL, "yes, really")                                                               \
     OPTION(LIMIT, 0, "limit", "N", "at most N lines")                                                        \
     OPTION(WATCH, 0, "watch", NULL, "again every second, until interrupted")                                 \
@@ -86,8 +88,8 @@ enum { MANY = 1 << 20 };
 static const struct verb verbs[] = {
     {"ping", "", "is the daemon there?", 0, 0, 0, verb_ping,
      "Prints pong and how long the answer took, in microseconds."},
-    {"get", "KEY...", "print values", 1, MANY, BIT(RAW) | BIT(TIER) | BIT(NO_STALE) | BIT(IF_VERSION),
-     verb_get,
+    {"get", "KEY...", "print values", 1, MANY,
+     BIT(RAW) | BIT(TIER) | BIT(NO_STALE) | BIT(IF_VERSION) | BIT(AFTER), verb_get,
      "One key: its value and a newline.  Several: a line each, with key, result and value, where\n"
      "tabs, newlines and backslashes of a value are escaped.  A miss is exit code 1.\n"
      "\n"
@@ -96,16 +98,19 @@ static const struct verb verbs[] = {
      "\n"
      "  larder get user:42\n"
      "  larder get --raw logo.png > logo.png\n"
-     "  larder get --json user:42 | jq -r .version"},
+     "  larder get --json user:42 | jq -r .version\n"
+     "  larder get user:42 --after $(larder set --json user:42 new | jq -r .position)"},
     {"ttl", "KEY...", "print remaining life and version", 1, MANY, BIT(TIER), verb_ttl,
      "Columns: key, result, ttl_ms until it is gone, fresh_ms until it is stale, tier, version.  A\n"
      "terminal shows durations, a pipe milliseconds."},
     {"set", "KEY [VALUE]", "store a value", 1, 2,
      BIT(STDIN) | BIT(TTL) | BIT(STALE) | BIT(TAG) | BIT(ABSENT) | BIT(IF_ABSENT) | BIT(IF_PRESENT) |
-         BIT(IF_VERSION) | BIT(SINCE) | BIT(TIER),
+         BIT(IF_VERSION) | BIT(SINCE) | BIT(TIER) | BIT(WAIT),
      verb_set,
      "When it says ok, no get on this host returns anything older any more.  A condition that does\n"
      "not hold is exit code 1.  A value that begins with - goes behind --, or through -x.\n"
+     "While Redis is away it says local: this host has the value for a while, the others learn that\n"
+     "the old one is dead when it is back; or queued: the same, and the value is nowhere.\n"
      "\n"
      "  larder set user:42 '{\"name\":\"Ada\"}' --ttl 5m --stale 1m --tag users\n"
      "  larder set logo.png -x < logo.png\n"
@@ -113,10 +118,11 @@ static const struct verb verbs[] = {
     {"touch", "KEY TTL", "give an entry a longer life", 2, 2, 0, verb_touch,
      "Life from now, as in 30s, 5m, 1h.  Never makes it shorter."},
     {"invalidate", "[KEY...]", "what must not be served any more", 0, MANY,
-     BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(SOFT) | BIT(DRY_RUN), verb_invalidate,
+     BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(SOFT) | BIT(DRY_RUN) | BIT(WAIT), verb_invalidate,
      "Keys, tags and prefixes may be mixed; all of one call are one change with one count and one\n"
      "position.  When it returns, no get on this host returns what was named.  A prefix ends with\n"
-     "':', within a key's first 8 levels.\n"
+     "':', within a key's first 8 levels.  It says queued when Redis is away: done here, and told to\n"
+     "the other hosts when it is back.\n"
      "\n"
      "  larder invalidate user:42 user:43\n"
      "  larder invalidate --tag users --prefix session:\n"
@@ -246,6 +252,7 @@ const char *cli_result_word(int result)
     case LARDER_REFUSED: return "refused";
     case LARDER_QUEUED: return "queued";
     case LARDER_LOCAL: return "local";
+    case LARDER_E_DETACHED: return "detached";
     default: return "unknown";
     }
 }
@@ -339,6 +346,10 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_ALL: cli->all = true; break;
     case OPT_SOFT: cli->soft = true; break;
     case OPT_DRY_RUN: cli->dry_run = true; break;
+    case OPT_WAIT: cli->wait_all = true; return parsed_option(cli, o, strcmp(optarg, "all") == 0, "all");
+    case OPT_AFTER:
+        cli->has_after = true;
+        return parsed_option(cli, o, position_parse(optarg, &cli->after), "a position, as in 0.1f.3");
     case OPT_YES: cli->yes = true; break;
     case OPT_LIMIT: return parsed_option(cli, o, limit_parse(optarg, &cli->limit), "a number from 1 on");
     case OPT_WATCH: cli->watch = true; break;

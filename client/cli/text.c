@@ -109,6 +109,22 @@ void version_format(larder_entry_version version, char ret[VERSION_TEXT_BYTES])
              (unsigned long long)version.v, version.id);
 }
 
+bool position_parse(const char *text, larder_position *ret)
+{
+    uint64_t partition, epoch, v;
+    if (!hex_part(&text, '.', 63, &partition) || !hex_part(&text, '.', UINT64_MAX, &epoch) ||
+        !hex_part(&text, '\0', UINT64_MAX, &v))
+        return false;
+    *ret = (larder_position){(uint8_t)partition, epoch, v};
+    return true;
+}
+
+void position_format(larder_position position, char ret[POSITION_TEXT_BYTES])
+{
+    snprintf(ret, POSITION_TEXT_BYTES, "%x.%llx.%llx", position.partition & 63,
+             (unsigned long long)position.epoch, (unsigned long long)position.v);
+}
+
 static const char hex_digits[] = "0123456789abcdef";
 
 static int hex_value(char digit)

@@ -19,6 +19,11 @@ enum { VERSION_TEXT_BYTES = 16 + 1 + 16 + 1 + 8 + 1 };
 bool version_parse(const char *text, larder_entry_version *ret);
 void version_format(larder_entry_version version, char ret[VERSION_TEXT_BYTES]);
 
+/* partition.epoch.v in hexadecimal. */
+enum { POSITION_TEXT_BYTES = 2 + 1 + 16 + 1 + 16 + 1 };
+bool position_parse(const char *text, larder_position *ret);
+void position_format(larder_position position, char ret[POSITION_TEXT_BYTES]);
+
 enum { TOKEN_TEXT_BYTES = 2 * 64 + 1 };
 bool token_parse(const char *text, larder_token *ret);
 void token_format(const larder_token *token, char ret[TOKEN_TEXT_BYTES]);
