@@ -84,6 +84,8 @@ static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *
         after->state.soft_floor_v = higher(after->state.soft_floor_v, op->soft_v);
         return 0;
     case OP_PLACE: set_place(after, op); return 0;
+    case OP_KEEP: return env_keep(t, op->hash, slice_of(op->bytes, op->size));
+    case OP_SENT: return env_drop_kept(t, op->hash);
     case OP_EPOCH: set_place(after, op); return env_forget_kills(t, op->partition, w->setup.partitions);
     }
     WRONG("a change of no kind");

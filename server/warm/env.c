@@ -10,9 +10,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 #include "base/check.h"
+#include "base/log.h"
 
 enum {
-    DATABASES = 5,
+    DATABASES = 6,
     ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
     STATE_FORMAT = 2,
 };
@@ -57,7 +58,7 @@ static int open_databases(struct env *env)
         MDB_dbi *dbi;
     } table[DATABASES] = {
         {"v", 0, &env->v}, {"i", MDB_INTEGERKEY, &env->i}, {"k", MDB_INTEGERKEY, &env->k},
-        {"m", 0, &env->m}, {"h", MDB_INTEGERKEY, &env->h},
+        {"m", 0, &env->m}, {"h", MDB_INTEGERKEY, &env->h}, {"o", MDB_INTEGERKEY, &env->o},
     };
     MDB_txn *txn;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
@@ -422,6 +423,49 @@ int env_each_kill(struct env *env, void (*each)(void *user, uint64_t name, uint6
     return env_answer(rc);
 }
 
+/* ======= the outbox ======= */
+
+uint64_t env_kept_check(uint64_t number, struct slice bytes)
+{
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, number);
+}
+
+static void show_kept(const MDB_val *key, const MDB_val *data,
+                      void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
+{
+    uint64_t number = 0, check = 0;
+    bool whole = key->mv_size == sizeof(number) && data->mv_size >= sizeof(check);
+    if (whole) {
+        memcpy(&number, key->mv_data, sizeof(number));
+        memcpy(&check, data->mv_data, sizeof(check));
+    }
+    struct slice bytes = slice_of((const char *)data->mv_data + sizeof(check), data->mv_size - sizeof(check));
+    if (whole && check == env_kept_check(number, bytes))
+        each(user, number, bytes);
+    else
+        log_error("warm tier: an invalidation that waited for the fleet cannot be read and is lost");
+}
+
+int env_each_kept(struct env *env, void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int rc = begin_read(env, &txn);
+    if (rc)
+        return env_answer(rc);
+    rc = mdb_cursor_open(txn, env->o, &cursor);
+    if (rc == 0) {
+        while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0)
+            show_kept(&key, &data, each, user);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : env_answer(rc);
+}
+
+/* ======= the hot set ======= */
+
 static int load_hot(MDB_cursor *cursor, uint64_t **ret, uint32_t *ret_count)
 {
     MDB_val key, data;
@@ -482,7 +526,8 @@ static uint64_t pages(const MDB_stat *s)
 
 int env_measure(struct env *env, struct env_sizes *ret)
 {
-    const MDB_dbi all[] = {0, 1, env->v, env->i, env->k, env->m, env->h}; /* 0 and 1: free list and names */
+    const MDB_dbi all[] = {0,      1,      env->v, env->i,
+                           env->k, env->m, env->h, env->o}; /* 0 and 1: free list and names */
     MDB_txn *txn;
     MDB_stat s = {0};
     uint64_t used = 2; /* the meta pages */

@@ -9,7 +9,7 @@ enum { HOT_CHUNK = 128 }; /* hashes in a record of h: 1 KiB stays off overflow p
 
 struct env {
     MDB_env *mdb;
-    MDB_dbi v, i, k, m, h;
+    MDB_dbi v, i, k, m, h, o;
     uint64_t map_bytes;
 };
 
@@ -29,6 +29,7 @@ int env_find(struct env *env, MDB_txn *txn, uint64_t hash, uint64_t *ret_sequenc
 int env_find_record(struct env *env, MDB_txn *txn, uint64_t sequence, MDB_val *ret);
 uint64_t env_sequence_of(const MDB_val *key);
 uint64_t env_kill_check(uint64_t name, const struct env_kill *kill);
+uint64_t env_kept_check(uint64_t number, struct slice bytes);
 bool env_kill_of(uint64_t name, const MDB_val *data, struct env_kill *ret);
 
 #endif

@@ -447,6 +447,60 @@ int env_forget_kills(struct env_txn *t, unsigned partition, unsigned partitions)
     return env_answer(rc);
 }
 
+/* ======= the outbox ======= */
+
+int env_keep(struct env_txn *t, uint64_t number, struct slice bytes)
+{
+    uint64_t check = env_kept_check(number, bytes);
+    MDB_val key = val(&number, sizeof(number)), data = {.mv_size = sizeof(check) + bytes.size};
+    int rc = mdb_put(t->handle, t->env->o, &key, &data, MDB_RESERVE);
+    if (rc)
+        return env_answer(rc);
+    memcpy(data.mv_data, &check, sizeof(check));
+    if (bytes.size)
+        memcpy((char *)data.mv_data + sizeof(check), bytes.data, bytes.size);
+    return 0;
+}
+
+static bool is_up_to(const MDB_val *key, uint64_t number)
+{
+    uint64_t at;
+    if (key->mv_size != sizeof(at))
+        return false;
+    memcpy(&at, key->mv_data, sizeof(at));
+    return at <= number;
+}
+
+/* Usually all there are, and then none is looked at. */
+static int drop_kept(MDB_cursor *cursor, uint64_t number, bool *ret_all)
+{
+    MDB_val key, data;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+    *ret_all = rc == 0 && is_up_to(&key, number);
+    if (*ret_all)
+        return 0;
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+    while (rc == 0 && is_up_to(&key, number)) {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    return none_is_fine(rc);
+}
+
+int env_drop_kept(struct env_txn *t, uint64_t number)
+{
+    MDB_cursor *cursor;
+    bool all = false;
+    int rc = mdb_cursor_open(t->handle, t->env->o, &cursor);
+    if (rc)
+        return env_answer(rc);
+    rc = drop_kept(cursor, number, &all);
+    mdb_cursor_close(cursor);
+    return env_answer(all ? mdb_drop(t->handle, t->env->o, 0) : rc);
+}
+
 /* ======= hot set ======= */
 
 int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count)

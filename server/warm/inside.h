@@ -18,6 +18,7 @@ struct warm_read {
 
 struct warm {
     struct tier tier;
+    struct outbox outbox;
     struct warm_options options;
     struct loop *loop;
     struct page *page;
@@ -43,6 +44,7 @@ struct warm {
     uint64_t dead_below;  /* records of a lower sequence are dead */
     uint64_t unsafe;      /* newest change that kill -9 could undo before its commit */
     uint64_t safe;        /* changes up to here it cannot undo */
+    uint64_t kept;        /* newest of the outbox that is safe with its commit only */
     uint64_t queue_bytes;
     bool failing;
     struct list barriers; /* by what they wait for */

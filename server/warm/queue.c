@@ -38,6 +38,11 @@ static struct list *node_of(struct tier_barrier *b)
     return (struct list *)(void *)b->tier_private;
 }
 
+static struct tier_barrier *barrier_of(struct list *node)
+{
+    return (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
+}
+
 static uint64_t wants(const struct tier_barrier *b)
 {
     return (uint64_t)(uintptr_t)b->tier_private[2];
@@ -54,8 +59,7 @@ static void release(struct list *waiting, uint64_t reached)
 {
     struct list *node;
     while ((node = list_first(waiting))) {
-        struct tier_barrier *b =
-            (struct tier_barrier *)(void *)((char *)node - offsetof(struct tier_barrier, tier_private));
+        struct tier_barrier *b = barrier_of(node);
         if (wants(b) > reached)
             return;
         list_remove(node);
@@ -66,7 +70,9 @@ static void release(struct list *waiting, uint64_t reached)
 void warm_barrier(struct tier *t, struct tier_barrier *b)
 {
     struct warm *w = warm_of(t);
-    if (w->unsafe <= w->safe)
+    if (w->kept > w->last_news.committed && !w->failing)
+        wait_for(w, &w->settlers, b, w->sequence);
+    else if (w->unsafe <= w->safe)
         b->done(b);
     else
         wait_for(w, &w->barriers, b, w->unsafe);
@@ -99,8 +105,11 @@ static void queue_again(struct warm *w, struct list *ops)
             continue;
         list_remove(node);
         op->sequence = ++w->sequence;
+        w->kept = op->kind == OP_KEEP ? op->sequence : w->kept;
         writer_append(w->writer, op);
     }
+    LIST_FOR(node, &w->settlers)
+    barrier_of(node)->tier_private[2] = (void *)(uintptr_t)w->sequence;
 }
 
 /* Everything stored so far is given up: then all changes waiting for a commit are about nothing (F10).  Kills too:

@@ -16,38 +16,37 @@
 #include "base/tier.h"
 #include "net/loop.h"
 
-#define WARM_OPTIONS(OPTION)                                                                                \
-    OPTION(SWITCH, warm, "on", 0, 1, START, "", "keep entries on disk across restarts")                     \
-    OPTION(SIZE, warm_bytes, "1GiB", 1ull << 20, 1ull << 40, START, "", "size of the LMDB file at most")    \
-    OPTION(                                                                                                 \
-        SIZE, warm_queue_bytes, "64MiB", 1ull << 20, 4ull << 30, START, "",                                 \
-        "changes waiting for a commit at most; values over it are dropped and counted, removals never are") \
-    OPTION(DURATION, warm_commit_every, "20ms", 1000000ull, 1000 * 1000000ull, START, "",                   \
+#define WARM_OPTIONS(OPTION)                                                                                   \
+    OPTION(SWITCH, warm, "on", 0, 1, START, "", "keep entries on disk across restarts")                        \
+    OPTION(SIZE, warm_bytes, "1GiB", 1ull << 20, 1ull << 40, START, "", "size of the LMDB file at most")       \
+    OPTION(SIZE, warm_queue_bytes, "64MiB", 1ull << 20, 4ull << 30, START, "",                                 \
+           "changes waiting for a commit at most; values over it are dropped and counted, removals never are") \
+    OPTION(DURATION, warm_commit_every, "20ms", 1000000ull, 1000 * 1000000ull, START, "",                      \
            "longest wait of a change for its commit")
 
 struct warm_options {
     KNOB_FIELDS(WARM_OPTIONS)
 };
 
-#define WARM_FIGURES(FIGURE)                                                                \
-    FIGURE(GAUGE, warm_entries, "entries in the database")                                  \
-    FIGURE(GAUGE, warm_kills, "names in the database that were invalidated")                \
-    FIGURE(GAUGE, warm_bytes_used, "bytes of the LMDB file in use")                         \
-    FIGURE(GAUGE, warm_bytes_max, "bytes it may use")                                       \
-    FIGURE(GAUGE, warm_queue_bytes_used, "bytes waiting for a commit")                      \
-    FIGURE(GAUGE, warm_overlay, "changes not yet committed")                                \
-    FIGURE(COUNTER, warm_hits, "entries found")                                             \
-    FIGURE(COUNTER, warm_misses, "entries not found")                                       \
-    FIGURE(COUNTER, warm_reads_offloaded, "reads that ran on the pool")                     \
-    FIGURE(COUNTER, warm_puts, "entries committed")                                         \
-    FIGURE(COUNTER, warm_puts_dropped, "entries not stored because the queue was full")     \
-    FIGURE(COUNTER, warm_deletes, "entries removed by changes")                             \
-    FIGURE(COUNTER, warm_evictions, "entries removed from the front for room")              \
-    FIGURE(COUNTER, warm_expired, "entries swept past their end")                           \
-    FIGURE(COUNTER, warm_bad_records, "records whose checksum failed")                      \
-    FIGURE(COUNTER, warm_commits, "transactions committed")                                 \
-    FIGURE(COUNTER, warm_commits_failed, "transactions that failed")                        \
-    FIGURE(COUNTER, warm_collapses, "times the overlay or journal overflowed into a floor") \
+#define WARM_FIGURES(FIGURE)                                                                                   \
+    FIGURE(GAUGE, warm_entries, "entries in the database")                                                     \
+    FIGURE(GAUGE, warm_kills, "names in the database that were invalidated")                                   \
+    FIGURE(GAUGE, warm_bytes_used, "bytes of the LMDB file in use")                                            \
+    FIGURE(GAUGE, warm_bytes_max, "bytes it may use")                                                          \
+    FIGURE(GAUGE, warm_queue_bytes_used, "bytes waiting for a commit")                                         \
+    FIGURE(GAUGE, warm_overlay, "changes not yet committed")                                                   \
+    FIGURE(COUNTER, warm_hits, "entries found")                                                                \
+    FIGURE(COUNTER, warm_misses, "entries not found")                                                          \
+    FIGURE(COUNTER, warm_reads_offloaded, "reads that ran on the pool")                                        \
+    FIGURE(COUNTER, warm_puts, "entries committed")                                                            \
+    FIGURE(COUNTER, warm_puts_dropped, "entries not stored because the queue was full")                        \
+    FIGURE(COUNTER, warm_deletes, "entries removed by changes")                                                \
+    FIGURE(COUNTER, warm_evictions, "entries removed from the front for room")                                 \
+    FIGURE(COUNTER, warm_expired, "entries swept past their end")                                              \
+    FIGURE(COUNTER, warm_bad_records, "records whose checksum failed")                                         \
+    FIGURE(COUNTER, warm_commits, "transactions committed")                                                    \
+    FIGURE(COUNTER, warm_commits_failed, "transactions that failed")                                           \
+    FIGURE(COUNTER, warm_collapses, "times the overlay or journal overflowed into a floor")                    \
     FIGURE(GAUGE, warm_restored, "entries carried into L1 at the last start")
 
 struct warm_figures {
@@ -124,6 +123,10 @@ void warm_keep_place(struct warm *w, unsigned partition, const struct fleet_memo
 /* From now on positions of the partition are in another epoch: entries and kills of the old one mean nothing.  Called
  * when no kill of the new epoch was handed over yet; the map of kills is the caller's. */
 void warm_fleet_epoch(struct warm *w, unsigned partition, uint64_t epoch);
+
+/* What the fleet must still be told (C8).  From warm_start to warm_stop; the tier's barrier covers it; each() shows what
+ * an earlier run left, and is of no use after the first keep. */
+struct outbox *warm_outbox(struct warm *w);
 
 /* Hot set: hashes hottest first, kept for the next start. */
 void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count);
