@@ -19,6 +19,8 @@ MAY_SLEEP = {
     "tests/support/scenario.py": "until(): asks again after 10 ms, gives up at a deadline",
     "tests/fault/hostile.py": "one byte a second is the attack itself",
     "tests/fault/kills.py": "the random moment of the next kill",
+    "tests/fault/nemesis.py": "how long a fault lasts",
+    "tests/fault/traffic.c": "the pace of a client, and the time a source takes",
 }
 FILE_LINES, FUNCTION_LINES = 600, 60
 TEXT = (".c", ".h", ".def", ".py", ".md", ".build", ".sh", ".txt", ".conf", ".supp")

@@ -1,0 +1,401 @@
+"""The nemesis: a fleet of three hosts under load, random faults with a seed, and every operation judged (history.py).
+
+    nemesis.py [--seconds N] [--minutes N] [--seed S] [--only FAULT] [--keep DIR]
+
+Rounds of a few seconds, each with keys of its own: clients run, faults come and go, one at a time or two together, then
+all is well again and must be so: every host FRESH, and the clients run on for a moment.  A round is judged at its end, so
+that what went wrong is found while its cause is still in the log.  At the end a table: fault → what clients saw → time
+until all hosts were FRESH again."""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import history
+import tap
+from fleet import Fleet
+from scenario import die_with_parent, until
+from tree import product
+
+HOSTS, CLIENTS, PARTITIONS = 3, 8, 2
+DETACHED_MAX_S = 4
+HEALTHY_S = 0.6       # of each round, after all hosts are FRESH again
+FRESH_WITHIN_S = 10   # never is a violation too
+GET_MS, CHANGE_MS = 50, 500
+LATE_MS = 400         # beyond a deadline: what a busy machine of two cores may add
+MS = 1_000_000
+
+
+def now_ns():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+# ---- clients ---------------------------------------------------------------------------------------------------
+
+
+class Client:
+    def __init__(self, host, number, seed, folder):
+        self.path = os.path.join(folder, f"client-{number}")
+        words = [host.socket, str("abcdefgh".index(host.name)), str(number), str(seed), self.path]
+        self.process = subprocess.Popen([product("traffic"), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        bufsize=1, env=host.environment(), preexec_fn=die_with_parent)
+
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+
+    def stopped(self):
+        line = self.process.stdout.readline()
+        assert line.startswith("ops "), f"a client ended: {self.process.poll()}"
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+
+# ---- faults ----------------------------------------------------------------------------------------------------
+# Each begins, and returns what ends it.
+
+FAULTS = {}
+
+
+def fault(make):
+    FAULTS[make.__name__.replace("_", " ")] = make
+    return make
+
+
+def one(n):
+    return n.chance.choice(n.hosts)
+
+
+def some(n):
+    return n.chance.sample(n.hosts, n.chance.randint(1, len(n.hosts)))
+
+
+def on_proxies(hosts, *orders):
+    for host in hosts:
+        for order in orders:
+            host.proxy.tell(*order)
+
+
+@fault
+def slow(n):
+    hosts, way = some(n), n.chance.choice(["up", "down", "both"])
+    on_proxies(hosts, ["delay", way, n.chance.randint(5, 60)])
+    return lambda: on_proxies(hosts, ["delay", "both", 0])
+
+
+@fault
+def cut(n):
+    on_proxies(some(n), ["cut"])
+    return None
+
+
+@fault
+def cut_and_refused(n):
+    hosts = some(n)
+    on_proxies(hosts, ["refuse"], ["cut"])
+    return lambda: on_proxies(hosts, ["accept"])
+
+
+def held(n, way):
+    hosts = some(n)
+    on_proxies(hosts, ["hold", way])
+    return lambda: on_proxies(hosts, ["release", way])
+
+
+@fault
+def requests_held(n):
+    return held(n, "up")
+
+
+@fault
+def answers_held(n):
+    return held(n, "down")
+
+
+@fault
+def black_hole(n):
+    hosts, way = some(n), n.chance.choice(["up", "down", "both"])
+    on_proxies(hosts, ["swallow", way])
+    return lambda: on_proxies(hosts, ["release", way])
+
+
+@fault
+def redis_stopped(n):
+    n.server.child.send_signal(signal.SIGSTOP)
+    return lambda: n.server.child.send_signal(signal.SIGCONT)
+
+
+@fault
+def redis_killed(n):
+    n.server.kill9()
+    return n.start_server
+
+
+@fault
+def redis_flushed(n):
+    n.redis("FLUSHALL")
+    return None
+
+
+@fault
+def counter_lost(n):
+    n.redis("DEL", "{default.%d}:ver" % n.chance.randrange(PARTITIONS))
+    return None
+
+
+@fault
+def connections_killed(n):
+    name = n.chance.choice(["larder-control", "larder-tail", "larder-data", "larder"])
+    for line in n.redis("CLIENT", "LIST").decode().splitlines():
+        fields = dict(word.split("=", 1) for word in line.split())
+        if fields.get("name", "").startswith(name):
+            n.redis("CLIENT", "KILL", "ID", fields["id"])
+    return None
+
+
+@fault
+def scripts_flushed(n):
+    n.redis("SCRIPT", "FLUSH")
+    return None
+
+
+@fault
+def redis_full(n):
+    n.redis("CONFIG", "SET", "maxmemory", 1)
+    return lambda: n.redis("CONFIG", "SET", "maxmemory", 0)
+
+
+@fault
+def redis_a_replica(n):
+    n.redis("REPLICAOF", "127.0.0.1", 1)
+    return lambda: n.redis("REPLICAOF", "NO", "ONE")
+
+
+@fault
+def redis_follows_another(n):
+    n.redis("REPLICAOF", "127.0.0.1", n.other_port)
+    return lambda: n.redis("REPLICAOF", "NO", "ONE")
+
+
+@fault
+def password_changed(n):
+    n.redis("CONFIG", "SET", "requirepass", "secret")
+    n.redis("CLIENT", "KILL", "TYPE", "normal")
+    return lambda: n.redis("CONFIG", "SET", "requirepass", "")
+
+
+@fault
+def journal_trimmed(n):
+    """While a host does not hear: what it missed is gone."""
+    hosts = some(n)
+    on_proxies(hosts, ["refuse"], ["cut"])
+
+    def end():
+        for p in range(PARTITIONS):
+            n.redis("XTRIM", "{default.%d}:j" % p, "MAXLEN", 0)
+        on_proxies(hosts, ["accept"])
+    return end
+
+
+@fault
+def sidecar_stopped(n):
+    host = one(n)
+    host.signal(signal.SIGSTOP)
+    return lambda: host.signal(signal.SIGCONT)
+
+
+@fault
+def sidecar_killed(n):
+    host = one(n)
+    n.restarts.append((now_ns(), n.hosts.index(host)))
+    host.kill9()
+    return host.start
+
+
+@fault
+def sidecar_restarted(n):
+    host = one(n)
+    n.restarts.append((now_ns(), n.hosts.index(host)))
+    host.signal(signal.SIGCONT)
+    host.stop()
+    return host.start
+
+
+# ---- the nemesis -----------------------------------------------------------------------------------------------
+
+
+class Nemesis:
+    def __init__(self, fleet, seed, only, folder):
+        self.chance = random.Random(seed)
+        self.only, self.folder = only, folder
+        self.fleet, self.server = fleet, fleet.redis()
+        other = fleet.redis(port=0)
+        self.other_port = self.open_port(other)
+        options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}}
+        self.hosts = fleet.start(HOSTS, **options)
+        self.clients = [Client(self.hosts[i % HOSTS], i, seed, folder) for i in range(CLIENTS)]
+        self.restarts, self.violations, self.ops, self.hits, self.near = [], [], 0, 0, 0
+        self.seen, self.fresh_ms = defaultdict(Counter), defaultdict(list)
+        self.slowest = {"get": 0, "change": 0}
+
+    def open_port(self, server):
+        """The second one listens on loopback too, for REPLICAOF."""
+        for port in self.chance.sample(range(20000, 30000), 50):
+            if server.client().call("CONFIG", "SET", "port", port) == b"OK":
+                return port
+        raise AssertionError("no port is free")
+
+    def redis(self, *words):
+        """A connection of its own each time: those that stay are among the victims."""
+        client = self.server.client()
+        try:
+            return client.call(*words)
+        finally:
+            self.server.clients.remove(client)
+            client.close()
+
+    def start_server(self):
+        self.server.start()
+
+    # ---- a round ----
+
+    def choose(self):
+        return self.only or self.chance.choice(sorted(FAULTS))
+
+    def strike(self):
+        """One or two faults together; the second begins while the first lasts."""
+        names, ends, begun = [self.choose()], [], now_ns()
+        if self.chance.random() < 0.3 and not self.only:
+            names.append(self.choose())
+        for name in names:
+            end = None if self.excluded(name, names[:len(ends)]) else FAULTS[name](self)
+            ends.append(end)
+            time.sleep(self.chance.choice([0.02, 0.2, 0.4, 0.8]))
+        for end in reversed(ends):
+            if end:
+                end()
+        return names, begun
+
+    @staticmethod
+    def excluded(name, running):
+        """What needs a Redis that answers cannot come while it does not; nobody is killed twice."""
+        mute = {"redis stopped", "redis killed", "password changed"}
+        sidecar = {"sidecar stopped", "sidecar killed", "sidecar restarted"}
+        return any(r in mute or (r in sidecar and name in sidecar) or r == name for r in running)
+
+    def settle(self, since):
+        deadline = time.monotonic() + FRESH_WITHIN_S
+        for host in self.hosts:
+            host.until_fresh(max(deadline - time.monotonic(), 0.1))
+        return (now_ns() - since) / MS
+
+    def round(self, number):
+        for client in self.clients:
+            client.tell("go", number)
+        time.sleep(0.2)
+        names, begun = self.strike()
+        ended = now_ns()
+        took_ms = self.settle(ended)
+        self.fresh_ms[names[0]] += [took_ms] if len(names) == 1 else []
+        time.sleep(HEALTHY_S)
+        for client in self.clients:
+            client.tell("stop")
+        for client in self.clients:
+            client.stopped()
+        return names, begun, ended
+
+    def judge(self, number, names, begun, ended):
+        paths = [f"{client.path}.{number}" for client in self.clients]
+        ops = history.load(paths)
+        self.ops += len(ops)
+        self.restarts = self.restarts[-20:]
+        wrong = history.judge(ops, history.Rules(DETACHED_MAX_S * 1000 * MS, self.restarts))
+        for op in ops:
+            self.count(op, names, begun, ended)
+        for path in paths:
+            os.unlink(path) if not wrong else None
+        return wrong
+
+    def count(self, op, names, begun, ended):
+        took, kind = (op.end - op.begin) // MS, "get" if op.verb == history.GET else "change"
+        self.slowest[kind] = max(self.slowest[kind], took)
+        self.hits += op.verb == history.GET and op.result == history.HIT
+        self.near += bool(op.flags & history.NEAR)
+        if len(names) == 1 and op.end > begun and op.begin < ended + 200 * MS:
+            self.seen[names[0]][history.outcome(op)] += 1
+
+    def end(self):
+        for client in self.clients:
+            client.end()
+
+
+def table(n):
+    """fault → what clients saw → time until FRESH"""
+    for name in sorted(name for name in n.fresh_ms if n.fresh_ms[name]):
+        seen = ", ".join(f"{what} {count}" for what, count in n.seen[name].most_common())
+        took = n.fresh_ms[name]
+        yield f"{name:24} {len(took):3} times  FRESH after {statistics.median(took):5.0f} ms (at most {max(took):5.0f})  {seen}"
+
+
+def play(options, report, fleet, folder):
+    print(f"# seed {options.seed}", flush=True)
+    n = Nemesis(fleet, options.seed, options.only, folder)
+    until_s, number = time.monotonic() + options.seconds, 0
+    while time.monotonic() < until_s:
+        number += 1
+        names, begun, ended = n.round(number)
+        wrong = n.judge(number, names, begun, ended)
+        if wrong:
+            print(f"# round {number}: {', '.join(names)}: {len(wrong)} violations", flush=True)
+            n.violations += [(number, names, v) for v in wrong]
+            if options.first:
+                break
+    n.end()
+    print(f"# figure: nemesis: {number} rounds, {n.ops} operations, {n.hits} hits, {n.near} of them near, "
+          f"slowest get {n.slowest['get']} ms, slowest change {n.slowest['change']} ms")
+    for line in table(n):
+        print("# figure:", line)
+    with report.case(f"nobody saw what they must not, seed {options.seed}"):
+        told = "\n".join(f"round {number} ({', '.join(names)}): {v}" for number, names, v in n.violations[:10])
+        assert not n.violations, f"{len(n.violations)} violations\n{told}\n{fleet.logs()}"
+    with report.case("no call took longer than its deadline"):
+        assert n.slowest["get"] <= GET_MS + LATE_MS and n.slowest["change"] <= CHANGE_MS + LATE_MS, n.slowest
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seconds", type=float, default=25)
+    arguments.add_argument("--minutes", type=float)
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    arguments.add_argument("--only", choices=sorted(FAULTS))
+    arguments.add_argument("--first", action="store_true", help="end at the first round that went wrong")
+    arguments.add_argument("--keep", help="where files of rounds that went wrong stay")
+    options = arguments.parse_args()
+    options.seconds = options.minutes * 60 if options.minutes else options.seconds
+    folder = options.keep or tempfile.mkdtemp(prefix="larder-nemesis.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    os.makedirs(folder, exist_ok=True)
+    report, fleet = tap.Report(), Fleet()
+    try:
+        play(options, report, fleet, folder)
+    except AssertionError as error:
+        report.say(False, f"the fleet comes back, seed {options.seed}", f"{error}\n{fleet.logs()}")
+    finally:
+        fleet.finish()
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    report.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+/* A client of a fleet that writes down all it does, for history.py to judge.
+ *
+ *     traffic SOCKET HOST CLIENT SEED FILE
+ *
+ * Obeys lines: `go ROUND` begins a new file FILE.ROUND and new keys, `stop` ends it and is answered `ops N`.  It ends
+ * with its standard input.  Key n of a round is "r:gG:kN" with a prefix and a tag of its own (traffic.h); a value is its
+ * key and a number, long or short, so that whatever is found can be told from everything else. */
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "client/larder.h"
+#include "tests/fault/traffic.h"
+
+enum {
+    TEXT = 64,
+    LONG_VALUE = 3000, /* above compress_min */
+    PAUSE_US = 2000,   /* at most, between two operations */
+    TTL_MS = 400,      /* of the short-lived ones */
+};
+
+static larder_client *client;
+static struct traffic_op op;
+static FILE *file;
+static uint64_t host, number, chance, last_value, ops;
+static char round_name[TEXT / 2];
+static struct {
+    larder_entry_version version;
+    bool known;
+} seen[TRAFFIC_KEYS]; /* what a compare-and-set may name */
+
+static uint64_t next_random(void)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    return chance;
+}
+
+static uint64_t below(uint64_t limit)
+{
+    return next_random() % limit;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* ======= names ======= */
+
+static larder_slice key_name(unsigned key, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s:g%u:k%u", round_name, key % TRAFFIC_PREFIXES, key);
+    return larder_text(room);
+}
+
+static larder_slice tag_name(unsigned tag, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s.t%u", round_name, tag);
+    return larder_text(room);
+}
+
+static larder_slice prefix_name(unsigned prefix, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s:g%u:", round_name, prefix);
+    return larder_text(room);
+}
+
+static uint64_t mask_of(unsigned groups, unsigned group)
+{
+    uint64_t mask = 0;
+    for (unsigned key = group; key < TRAFFIC_KEYS; key += groups)
+        mask |= 1ull << key;
+    return mask;
+}
+
+/* ======= the book ======= */
+
+static void begin(uint64_t verb, uint64_t names)
+{
+    op = (struct traffic_op){.verb = verb, .host = host, .client = number, .names = names, .begin = now_ns()};
+}
+
+static void end(int result)
+{
+    op.end = now_ns();
+    op.result = (uint64_t)(int64_t)result;
+    if (fwrite(&op, sizeof(op), 1, file) != 1)
+        abort();
+    ops++;
+}
+
+static void put_position(const larder_position *position)
+{
+    op.partition = position->partition;
+    op.epoch = position->epoch;
+    op.v = position->v;
+}
+
+/* ======= changes ======= */
+
+static larder_slice new_value(unsigned key, char *room, size_t size)
+{
+    op.value = number << 40 | ++last_value;
+    int text = snprintf(room, size, "%u %" PRIu64 " ", key, op.value);
+    size_t bytes = below(4) == 0 ? LONG_VALUE : (size_t)text;
+    memset(room + text, 'x', bytes - (size_t)text);
+    return larder_bytes(room, bytes);
+}
+
+static void store(unsigned key, larder_set_options *options)
+{
+    static char room[LONG_VALUE + TEXT];
+    char name[TEXT], tag[TEXT];
+    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, tag)};
+    larder_entry_version version = {0};
+    larder_position position = {0};
+    options->tags = tags;
+    options->tags_count = 1;
+    options->ret_version = &version;
+    options->ret_position = &position;
+    if (below(8) == 0)
+        options->ttl_ms = TTL_MS;
+    op.ttl_ms = options->ttl_ms == LARDER_TTL_DEFAULT ? 0 : options->ttl_ms;
+    larder_slice value = new_value(key, room, sizeof(room));
+    int result = larder_set(client, key_name(key, name), value, options);
+    put_position(&position);
+    op.id = version.id;
+    end(result);
+}
+
+static void set(unsigned key)
+{
+    larder_set_options options = LARDER_SET_OPTIONS_INIT;
+    begin(TRAFFIC_SET, 1ull << key);
+    store(key, &options);
+}
+
+static void compare_and_set(unsigned key)
+{
+    larder_set_options options = LARDER_SET_OPTIONS_INIT;
+    if (!seen[key].known)
+        return;
+    begin(TRAFFIC_COMPARE, 1ull << key);
+    options.if_version = &seen[key].version;
+    /* Enough to tell two of them apart. */
+    op.expected = seen[key].version.epoch ^ seen[key].version.v << 24 ^ seen[key].version.id;
+    store(key, &options);
+}
+
+static void invalidate(const larder_slice *keys, const larder_slice *tags, const larder_slice *prefixes,
+                       bool all, uint64_t names)
+{
+    larder_position position = {0};
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    options.keys = keys, options.keys_count = keys != NULL;
+    options.tags = tags, options.tags_count = tags != NULL;
+    options.prefixes = prefixes, options.prefixes_count = prefixes != NULL;
+    options.all = all;
+    options.ret_position = &position;
+    begin(TRAFFIC_INVALIDATE, names);
+    int result = larder_invalidate_all_of(client, &options);
+    put_position(&position);
+    end(result);
+}
+
+static void invalidate_key(unsigned key)
+{
+    char name[TEXT];
+    larder_slice keys[] = {key_name(key, name)};
+    invalidate(keys, NULL, NULL, false, 1ull << key);
+}
+
+static void invalidate_tag(unsigned key)
+{
+    char name[TEXT];
+    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, name)};
+    invalidate(NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
+}
+
+static void invalidate_prefix(unsigned key)
+{
+    char name[TEXT];
+    larder_slice prefixes[] = {prefix_name(key % TRAFFIC_PREFIXES, name)};
+    invalidate(NULL, NULL, prefixes, false, mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES));
+}
+
+static void invalidate_all(unsigned key)
+{
+    (void)key;
+    invalidate(NULL, NULL, NULL, true, mask_of(1, 0));
+}
+
+/* ======= gets ======= */
+
+static void found(unsigned key, const larder_value *value)
+{
+    unsigned named = 0;
+    char text[TEXT] = "";
+    memcpy(text, value->data, value->size < TEXT - 1 ? value->size : TEXT - 1);
+    if (sscanf(text, "%u %" SCNu64, &named, &op.value) != 2 || named != key)
+        op.flags |= TRAFFIC_FOREIGN;
+    op.epoch = value->version.epoch;
+    op.v = value->version.v;
+    op.id = value->version.id;
+    seen[key].version = value->version;
+    seen[key].known = true;
+}
+
+static void fill(unsigned key, const larder_token *token)
+{
+    larder_set_options options = LARDER_SET_OPTIONS_INIT;
+    struct timespec load = {.tv_nsec = (long)below(3) * 1000000};
+    uint64_t read_ns = now_ns(); /* the source is read here: what is invalidated from now on may be in it */
+    nanosleep(&load, NULL);
+    begin(TRAFFIC_FILL, 1ull << key);
+    op.read = read_ns;
+    options.since = token;
+    store(key, &options);
+}
+
+static void get(unsigned key)
+{
+    static larder_value value = LARDER_VALUE_INIT;
+    char name[TEXT];
+    begin(TRAFFIC_GET, 1ull << key);
+    int result = larder_get(client, key_name(key, name), NULL, &value);
+    op.flags = value.flags | (value.near ? TRAFFIC_NEAR : 0);
+    if (result == LARDER_HIT)
+        found(key, &value);
+    else
+        op.expected = (uint64_t)value.reason;
+    end(result);
+    if (result == LARDER_MISS && value.token.size && below(2) == 0)
+        fill(key, &value.token);
+}
+
+/* ======= the mix ======= */
+
+static const struct {
+    unsigned of_1000;
+    void (*act)(unsigned key);
+} mix[] = {{60, set},
+           {25, compare_and_set},
+           {40, invalidate_key},
+           {12, invalidate_tag},
+           {6, invalidate_prefix},
+           {2, invalidate_all},
+           {1000, get}};
+
+static void act(void)
+{
+    uint64_t dice = below(1000);
+    size_t i = 0;
+    while (dice >= mix[i].of_1000)
+        dice -= mix[i++].of_1000;
+    mix[i].act((unsigned)below(TRAFFIC_KEYS));
+    struct timespec pause = {.tv_nsec = (long)below(PAUSE_US) * 1000};
+    nanosleep(&pause, NULL);
+}
+
+/* ======= orders ======= */
+
+static void go(const char *path, unsigned long number_of_round)
+{
+    char name[512];
+    snprintf(name, sizeof(name), "%s.%lu", path, number_of_round);
+    snprintf(round_name, sizeof(round_name), "r%lu", number_of_round);
+    file = fopen(name, "we");
+    if (!file)
+        abort();
+    memset(seen, 0, sizeof(seen));
+    ops = 0;
+}
+
+static void stop(void)
+{
+    if (file && fclose(file) != 0)
+        abort();
+    file = NULL;
+    printf("ops %" PRIu64 "\n", ops);
+}
+
+static bool ordered(int wait_ms)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&in, 1, wait_ms) > 0;
+}
+
+static bool obey(const char *path)
+{
+    char line[TEXT];
+    ssize_t got = read(STDIN_FILENO, line, sizeof(line) - 1); /* whoever orders waits for the answer */
+    if (got <= 0)
+        return false;
+    line[got] = 0;
+    if (strncmp(line, "go ", 3) == 0)
+        go(path, strtoul(line + 3, NULL, 10));
+    else
+        stop();
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    larder_options options = LARDER_OPTIONS_INIT;
+    if (argc != 6)
+        return 2;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    options.socket = argv[1];
+    host = strtoul(argv[2], NULL, 10);
+    number = strtoul(argv[3], NULL, 10);
+    chance = strtoull(argv[4], NULL, 10) * 0x9e3779b97f4a7c15ull + number + 1;
+    if (larder_open(&client, &options) != LARDER_OK)
+        return 1;
+    for (;;) {
+        if (ordered(file ? 0 : -1) && !obey(argv[5]))
+            break;
+        if (file)
+            act();
+    }
+    larder_close(client);
+    return 0;
+}
