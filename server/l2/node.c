@@ -98,7 +98,7 @@ static void link_closed(struct conn *conn, const struct conn_end *end)
                   L_TEXT("why", end->sentence));
         node_fail(l2, why_text(end->why));
     }
-    if (n->open == 0 && l2->stopped)
+    if (n->open == 0 && l2->stopped && !l2->ticking) /* else the end of the tick says it, and once */
         l2->stopped(l2->stopped_user);
 }
 
