@@ -135,11 +135,12 @@ class Key:
         self.hits, self.changes = [], []
 
     def prepare(self):
-        acknowledged = [op for op in self.changes if op.result == OK and op.verb != FILL]  # a fill claims nothing
+        claims = [op for op in self.changes if op.verb != FILL]  # a fill does not claim to be newer than anything
+        acknowledged = [op for op in claims if op.result == OK]
         self.of_all = Changes(acknowledged)
         self.hosts = {op.host for op in self.hits} | {op.host for op in self.changes}
         self.of_host = {h: Changes([op for op in acknowledged if op.host == h]) for h in self.hosts}
-        self.here_only = {h: [op for op in self.changes if op.host == h and op.result in (QUEUED, LOCAL)] for h in self.hosts}
+        self.here_only = {h: [op for op in claims if op.host == h and op.result in (QUEUED, LOCAL)] for h in self.hosts}
 
 
 def judge_known(key, hit, sets, rules):

@@ -23,7 +23,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import history
 import tap
 from fleet import Fleet
-from scenario import die_with_parent, until
+from redis_client import RedisError
+from scenario import die_with_parent
 from tree import product
 
 HOSTS, CLIENTS, PARTITIONS = 3, 8, 2
@@ -190,9 +191,10 @@ def redis_follows_another(n):
 
 @fault
 def password_changed(n):
-    n.redis("CONFIG", "SET", "requirepass", "secret")
-    n.redis("CLIENT", "KILL", "TYPE", "normal")
-    return lambda: n.redis("CONFIG", "SET", "requirepass", "")
+    keeper = n.server.client()  # who is in stays in
+    keeper.call("CONFIG", "SET", "requirepass", "secret")
+    keeper.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    return lambda: keeper.call("CONFIG", "SET", "requirepass", "")
 
 
 @fault
@@ -245,6 +247,7 @@ class Nemesis:
         options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}}
         self.hosts = fleet.start(HOSTS, **options)
         self.clients = [Client(self.hosts[i % HOSTS], i, seed, folder) for i in range(CLIENTS)]
+        self.story = []  # what was done, round by round
         self.restarts, self.violations, self.ops, self.hits, self.near = [], [], 0, 0, 0
         self.seen, self.fresh_ms = defaultdict(Counter), defaultdict(list)
         self.slowest = {"get": 0, "change": 0}
@@ -260,7 +263,9 @@ class Nemesis:
         """A connection of its own each time: those that stay are among the victims."""
         client = self.server.client()
         try:
-            return client.call(*words)
+            answer = client.call(*words)
+            assert not isinstance(answer, RedisError), f"{words}: {answer}"
+            return answer
         finally:
             self.server.clients.remove(client)
             client.close()
@@ -278,6 +283,7 @@ class Nemesis:
         names, ends, begun = [self.choose()], [], now_ns()
         if self.chance.random() < 0.3 and not self.only:
             names.append(self.choose())
+        self.story.append(", ".join(names))
         for name in names:
             end = None if self.excluded(name, names[:len(ends)]) else FAULTS[name](self)
             ends.append(end)
@@ -351,6 +357,14 @@ def table(n):
 def play(options, report, fleet, folder):
     print(f"# seed {options.seed}", flush=True)
     n = Nemesis(fleet, options.seed, options.only, folder)
+    try:
+        run(options, n)
+    except AssertionError as error:
+        raise AssertionError(f"after {'; '.join(n.story[-5:])}: {error}") from error
+    tell(report, n, options.seed)
+
+
+def run(options, n):
     until_s, number = time.monotonic() + options.seconds, 0
     while time.monotonic() < until_s:
         number += 1
@@ -362,13 +376,16 @@ def play(options, report, fleet, folder):
             if options.first:
                 break
     n.end()
-    print(f"# figure: nemesis: {number} rounds, {n.ops} operations, {n.hits} hits, {n.near} of them near, "
+
+
+def tell(report, n, seed):
+    print(f"# figure: nemesis: {len(n.story)} rounds, {n.ops} operations, {n.hits} hits, {n.near} of them near, "
           f"slowest get {n.slowest['get']} ms, slowest change {n.slowest['change']} ms")
     for line in table(n):
         print("# figure:", line)
-    with report.case(f"nobody saw what they must not, seed {options.seed}"):
+    with report.case(f"nobody saw what they must not, seed {seed}"):
         told = "\n".join(f"round {number} ({', '.join(names)}): {v}" for number, names, v in n.violations[:10])
-        assert not n.violations, f"{len(n.violations)} violations\n{told}\n{fleet.logs()}"
+        assert not n.violations, f"{len(n.violations)} violations\n{told}\n{n.fleet.logs()}"
     with report.case("no call took longer than its deadline"):
         assert n.slowest["get"] <= GET_MS + LATE_MS and n.slowest["change"] <= CHANGE_MS + LATE_MS, n.slowest
 

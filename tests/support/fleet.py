@@ -75,6 +75,15 @@ class Host(Larder):
         stats = self.stats()
         return stats["state"] == "FRESH" and "trouble" not in stats["redis"]
 
+    def told(self):
+        """For a failure's report, whatever state it is in."""
+        try:
+            with wire.Client(self.socket, seconds=1) as client:
+                stats = client.stats()
+            return f"{stats['state']} {stats['redis']} {self.proxy.count() if self.proxy else ''}"
+        except (OSError, wire.Closed, wire.Refused) as error:
+            return repr(error)
+
     # ---- barriers ----
 
     def until_mode(self, state, seconds=10):
@@ -162,7 +171,7 @@ class Fleet:
             host.until_gone(key)
 
     def logs(self):
-        return "".join(f"--- log of host {host.name}:\n{host.log()[-3000:]}\n" for host in self.hosts)
+        return "".join(f"--- host {host.name}: {host.told()}\n{host.log()[-3000:]}\n" for host in self.hosts)
 
     def finish(self):
         errors = []
