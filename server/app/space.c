@@ -214,6 +214,7 @@ static void open_l2(struct space *s, const struct space_setup *setup)
                           .value_max = s->config->cache.max_value,
                           .max_ttl_ns = s->config->cache.max_ttl,
                           .detached_max_ns = s->config->cache.detached_max,
+                          .outbox = s->warm ? warm_outbox(s->warm) : NULL,
                           .memory = s->warm ? places : NULL,
                           .newest = s->warm ? newest : NULL,
                           .listener = &listener,
@@ -385,7 +386,8 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
 {
     struct l1_figures l1 = {0};
     struct prune_mark *m = &s->mark;
-    if (s->l2 && l2_fleet(s->l2)->view->partitions > 1) /* no order among positions: the map has its own bound */
+    if (s->l2 &&
+        l2_fleet(s->l2)->view->partitions > 1) /* no order among positions: the map has its own bound */
         return;
     if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;
