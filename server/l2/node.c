@@ -128,7 +128,8 @@ static void load_scripts(struct l2 *l2)
         *load = (struct script_load){.l2 = l2, .id = (enum script_id)id, .generation = n->generation};
         load->command = (struct l2_command){
             .argv = argv, .count = 3, .deadline_ns = l2_deadline(l2), .done = script_answered};
-        CHECK(conn_issue(n->links[LINK_CONTROL], &load->command) == 0); /* a fresh link has room for ten */
+        if (conn_issue(n->links[LINK_CONTROL], &load->command) < 0)
+            return; /* it ended while the last one was greeted, and says so in this turn */
     }
 }
 
@@ -293,7 +294,7 @@ static void hello_answered(struct l2_command *command, const struct l2_reply *re
     if (is_good(a, reply, outcome, 11)) {
         if (!read_hello(l2, reply, &hello))
             node_fail(l2, "Redis answered hello with something else");
-        else if (!policy_is_safe(&l2->health))
+        else if (!policy_is_safe(&l2->health)) {
             node_fail(l2, "Redis may evict our journal: CONFIG SET maxmemory-policy volatile-lru mends it");
         else
             coherence_greeted(l2->coherence, a->partition, &hello, l2_now(l2));
