@@ -296,7 +296,7 @@ class Nemesis:
     @staticmethod
     def excluded(name, running):
         """What needs a Redis that answers cannot come while it does not; nobody is killed twice."""
-        mute = {"redis stopped", "redis killed", "password changed"}
+        mute = {"redis stopped", "redis killed", "password changed", "redis a replica", "redis follows another"}
         sidecar = {"sidecar stopped", "sidecar killed", "sidecar restarted"}
         return any(r in mute or (r in sidecar and name in sidecar) or r == name for r in running)
 
