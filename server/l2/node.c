@@ -294,7 +294,7 @@ static void hello_answered(struct l2_command *command, const struct l2_reply *re
     if (is_good(a, reply, outcome, 11)) {
         if (!read_hello(l2, reply, &hello))
             node_fail(l2, "Redis answered hello with something else");
-        else if (!policy_is_safe(&l2->health)) {
+        else if (!policy_is_safe(&l2->health))
             node_fail(l2, "Redis may evict our journal: CONFIG SET maxmemory-policy volatile-lru mends it");
         else
             coherence_greeted(l2->coherence, a->partition, &hello, l2_now(l2));
