@@ -3,9 +3,24 @@
 
 #include "base/log.h"
 
+/* What was asked for by l1_fleet_epoch.  As long as nobody has the segment and nothing is in it, it can be given other
+ * epochs, which saves populating it anew, partition by partition, when the daemon joins its fleet. */
+static void renew_epochs(struct l1 *l1)
+{
+    l1->renew_soon = false;
+    if (l1->handed_out || l1->entries)
+        CHECK(segment_renew(l1) ==
+              0); /* without it readers would take items of the old epoch for present ones */
+    else
+        segment_rewrite_epochs(l1);
+}
+
 static struct l1 *l1_of(struct tier *t)
 {
-    return CONTAINER_OF(t, struct l1, tier);
+    struct l1 *l1 = CONTAINER_OF(t, struct l1, tier);
+    if (l1->renew_soon)
+        renew_epochs(l1);
+    return l1;
 }
 
 /* ---- get ----------------------------------------------------------------------------------------------------- */
@@ -329,24 +344,28 @@ void l1_open(struct l1 *l1)
     order_state(l1->header, SHM_OPEN);
 }
 
+/* Not on a segment of older epochs: its items would be vouched for. */
 void l1_fleet_shown(struct l1 *l1)
 {
+    l1_of(&l1->tier);
     life_promise(l1);
 }
 
 void l1_fleet_epoch(struct l1 *l1)
 {
-    CHECK(segment_renew(l1) == 0); /* without it readers would take items of the old epoch for present ones */
+    l1->renew_soon = true;
 }
 
-int l1_fd(const struct l1 *l1)
+int l1_fd(struct l1 *l1)
 {
+    l1_of(&l1->tier);
+    l1->handed_out = true;
     return l1->fd;
 }
 
-uint64_t l1_incarnation(const struct l1 *l1)
+uint64_t l1_incarnation(struct l1 *l1)
 {
-    return l1->shape.incarnation;
+    return l1_of(&l1->tier)->shape.incarnation;
 }
 
 /* ---- periodic work ------------------------------------------------------------------------------------------------ */
@@ -363,6 +382,7 @@ static void renew_if_exhausted(struct l1 *l1)
 
 void l1_tick(struct l1 *l1)
 {
+    l1_of(&l1->tier);
     life_renew(l1);
     touch_drain(l1, L1_DRAIN_STRIPES);
     segment_doom_expired(l1, l1->now_ns(l1));

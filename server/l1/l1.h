@@ -91,13 +91,14 @@ void l1_open(struct l1 *l1);
 
 /* The fleet's view changed: readers are told, in the order of proto/shm.h. */
 void l1_fleet_shown(struct l1 *l1);
-/* Another epoch: a new segment, since every item of one belongs to the epochs it began with. */
+/* Another epoch: a new segment, since every item of one belongs to the epochs it began with.  It is made at the next use,
+ * so that the epochs of many partitions make one; nothing is vouched for on the old one any more. */
 void l1_fleet_epoch(struct l1 *l1);
 
 /* The memfd to pass to readers; stays owned by the l1.  Changes when a new incarnation begins (sequence or
  * clock nearly exhausted, another epoch): the old segment is CLOSED then and clients come for the new one. */
-int l1_fd(const struct l1 *l1);
-uint64_t l1_incarnation(const struct l1 *l1);
+int l1_fd(struct l1 *l1);
+uint64_t l1_incarnation(struct l1 *l1);
 
 /* A touch page for one client.  The caller passes the fd on and closes it; l1_touch_page_close when the client
  * goes, which takes in its last counts. */

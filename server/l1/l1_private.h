@@ -96,6 +96,8 @@ struct l1 {
     uint64_t test_now_ns;
     bool open;
     const struct fleet_view *view; /* NULL: STANDALONE */
+    bool renew_soon;               /* epochs have changed */
+    bool handed_out;               /* somebody may have mapped this segment */
 
     /* the shared segment */
     int fd;
@@ -145,6 +147,7 @@ bool l1_sweep_slice(struct l1 *l1); /* false: nothing left to sweep */
 
 /* ---- segment.c ------------------------------------------------------------------------------------------------- */
 
+void segment_rewrite_epochs(struct l1 *l1);
 int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, uint64_t epoch);
 void segment_teardown(struct l1 *l1);
 int segment_renew(struct l1 *l1); /* a new incarnation, empty */

@@ -193,8 +193,15 @@ static void fill_epochs(struct l1 *l1)
         l1->shape.epochs[p] = l1->view->of[p].epoch;
 }
 
+void segment_rewrite_epochs(struct l1 *l1)
+{
+    fill_epochs(l1);
+    memcpy(l1->header->shape.epochs, l1->shape.epochs, sizeof(l1->shape.epochs));
+}
+
 static int incarnation_begin(struct l1 *l1)
 {
+    l1->handed_out = false;
     shape_fill(&l1->shape, &l1->options);
     fill_epochs(l1);
     l1->shape.incarnation = l1->incarnation_base + l1->count.l1_incarnation++;

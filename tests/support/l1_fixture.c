@@ -17,7 +17,7 @@ void fixture_attach(struct fixture *f)
     CHECK(shm_view_init(&f->view, f->mapped, f->mapped_bytes, NULL));
 }
 
-struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max)
+static struct fixture *make(uint64_t bytes, uint64_t entries_max, const struct fleet_view *fleet)
 {
     struct fixture *f = must_alloc(sizeof(*f));
     struct l1_options options = {.l1 = true,
@@ -29,12 +29,25 @@ struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max)
                              .kills = f->kills,
                              .namespace = "test",
                              .hash_secret = FIXTURE_SECRET,
-                             .epoch = 1};
+                             .epoch = 1,
+                             .view = fleet};
+    if (fleet)
+        kills_split(f->kills, fleet->partitions);
     CHECK(l1_make(&setup, fixture_now, &f->l1) == 0);
     f->tier = l1_tier(f->l1);
     l1_open(f->l1);
     fixture_attach(f);
     return f;
+}
+
+struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max)
+{
+    return make(bytes, entries_max, NULL);
+}
+
+struct fixture *fixture_create_in_fleet(const struct fleet_view *fleet)
+{
+    return make(0, 0, fleet);
 }
 
 struct fixture *fixture_destroy(struct fixture *f)

@@ -2,6 +2,7 @@
 #ifndef LARDER_TESTS_L1_FIXTURE_H
 #define LARDER_TESTS_L1_FIXTURE_H
 
+#include "base/fleet.h"
 #include "base/kills.h"
 #include "l1/l1_private.h"
 #include "proto/shm_view.h"
@@ -21,6 +22,8 @@ struct fixture {
 
 /* `bytes` 0: the smallest.  Opened, with a view. */
 struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max);
+/* The smallest, in a fleet. */
+struct fixture *fixture_create_in_fleet(const struct fleet_view *fleet);
 struct fixture *fixture_destroy(struct fixture *f);
 void fixture_attach(struct fixture *f); /* again, to the present incarnation */
 
