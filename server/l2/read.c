@@ -102,6 +102,14 @@ static void entry_from(struct reading *r, const struct l2_record *record, const 
         e->tags[i] = shm_hash_name(l2->setup.hash_secret, SHM_NAME_TAG, record->entry.tags[i]);
 }
 
+/* The counter was read before the entry, so what is ahead of it was just written, or is a lie that no invalidation would
+ * reach. */
+static bool must_be_exact(const struct reading *r, const struct l2_record *record)
+{
+    return record->v > r->read->at_v ||
+           !coherence_knows_kills(r->l2->coherence, r->partition, record->v, r->read->at_v, l2_now(r->l2));
+}
+
 /* Bytes that are no entry of this key, or too much for us, are as good as none. */
 static void found(struct reading *r, struct slice bytes, uint64_t redis_ms, bool stale)
 {
@@ -113,8 +121,9 @@ static void found(struct reading *r, struct slice bytes, uint64_t redis_ms, bool
         miss(r, MISS_COLD);
     } else if (!l2_record_left(&record, redis_ms, &left)) {
         miss(r, MISS_EXPIRED);
-    } else if (r->way == PLAIN && !coherence_knows_kills(r->l2->coherence, r->partition, record.v,
-                                                         r->read->at_v, l2_now(r->l2))) {
+    } else if (r->way != PLAIN && record.v > r->read->at_v) {
+        miss(r, MISS_COLD); /* no entry is ahead of the counter: these bytes are not what a script wrote */
+    } else if (r->way == PLAIN && must_be_exact(r, &record)) {
         r->way = EXACT;
         if (!start(r))
             miss(r, away_reason(r->l2));
