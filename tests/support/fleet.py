@@ -48,7 +48,7 @@ class Host(Larder):
     def ask(self):
         """A connection kept for looking, made anew with the daemon."""
         if self.asker is None or self.asker[0] != self.daemon.pid:
-            self.asker = (self.daemon.pid, self.client())
+            self.asker = (self.daemon.pid, self.client(self.namespaces[0]))
         return self.asker[1]
 
     def stats(self):
