@@ -106,6 +106,12 @@ def fuzz(seconds):
     return programs or [nothing("fuzz", "no fuzz target was built")]
 
 
+def nemesis(minutes):
+    """Some half a minute of faults, or as many minutes as one has."""
+    words = ["--minutes", minutes] if minutes else []
+    return python_programs("fault", "tests/fault/nemesis.py", *words, seconds=120 + 90 * (minutes or 0), alone=True)
+
+
 def nothing(group, why):
     return Program(f"{group}/nothing", ["sh", "-c", f"echo '{why}'; exit 1"], 10)
 
@@ -125,7 +131,9 @@ GROUPS = {
     "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=90),
     "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
                         *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
-                        *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True)],
+                        *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True),
+                        *python_programs("fault", "tests/fault/history.py", seconds=60),
+                        *nemesis(o.minutes)],
     "fault-long": lambda o: python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 200,
                                             seconds=3000, alone=True),
     "reads": lambda o: [*python_programs("reads", "tests/fault/reads.py", 100_000_000, seconds=2000, alone=True),
@@ -225,6 +233,7 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--kills", type=int)
     arguments.add_argument("--seconds", type=int)
+    arguments.add_argument("--minutes", type=int)
     arguments.add_argument("groups", nargs="+", choices=sorted(GROUPS), metavar="GROUP")
     options = arguments.parse_args()
     totals, failures = [0, 0, 0], []
