@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "app/doctor.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -100,7 +101,7 @@ struct counts {
     struct cache_figures cache;
     struct l1_figures l1;
     struct warm_figures warm;
-    struct tier_figures l1_tier, warm_tier;
+    struct tier_figures l1_tier, warm_tier, l2_tier;
 };
 
 static void measure(const struct space *s, struct counts *ret)
@@ -115,13 +116,17 @@ static void measure(const struct space *s, struct counts *ret)
         warm_measure(s->warm, &ret->warm);
         warm_tier(s->warm)->ops->measure(warm_tier(s->warm), &ret->warm_tier);
     }
+    if (s->l2) {
+        struct tier *l2 = l2_fleet(s->l2)->tier;
+        l2->ops->measure(l2, &ret->l2_tier);
+    }
 }
 
 /* The sum of all namespaces, as people ask for it: a hit is a hit, whoever found it. */
 struct sums {
-    uint64_t hits_l1, hits_shared, hits_warm, misses, keys;
-    uint64_t l1_entries, l1_bytes, warm_entries, warm_bytes;
-    bool l1_available, warm_available;
+    uint64_t hits_l1, hits_shared, hits_warm, hits_l2, misses, keys;
+    uint64_t l1_entries, l1_bytes, warm_entries, warm_bytes, l2_bytes;
+    bool l1_available, warm_available, l2_available;
 };
 
 static void add_counts(struct sums *all, const struct space *s, const struct counts *c)
@@ -130,6 +135,7 @@ static void add_counts(struct sums *all, const struct space *s, const struct cou
     all->hits_l1 += c->cache.hits_l1 + c->l1.l1_hits_shared;
     all->hits_shared += c->l1.l1_hits_shared;
     all->hits_warm += c->cache.hits_warm;
+    all->hits_l2 += c->cache.hits_l2;
     all->misses += c->cache.misses;
     all->keys += l1 > warm ? l1 : warm; /* the warm tier holds most of what L1 holds */
     all->l1_entries += l1;
@@ -138,6 +144,9 @@ static void add_counts(struct sums *all, const struct space *s, const struct cou
     all->warm_bytes += c->warm_tier.bytes;
     all->l1_available |= s->l1 != NULL;
     all->warm_available |= s->warm && c->warm_tier.available;
+    all->l2_bytes =
+        c->l2_tier.bytes > all->l2_bytes ? c->l2_tier.bytes : all->l2_bytes; /* they share one Redis */
+    all->l2_available |= s->l2 && c->l2_tier.available;
 }
 
 static struct sums sum_up(const struct documents *d)
@@ -153,11 +162,16 @@ static struct sums sum_up(const struct documents *d)
 
 /* ---- stats --------------------------------------------------------------------------------------------- */
 
+static uint64_t hits_of(const struct sums *all)
+{
+    return all->hits_l1 + all->hits_warm + all->hits_l2;
+}
+
 static json_t *overall(const struct documents *d, const struct sums *all)
 {
     struct session_figures sessions = {0};
     struct session_times times = {0};
-    uint64_t hits = all->hits_l1 + all->hits_warm;
+    uint64_t hits = hits_of(all);
     json_t *o = json_object();
     sessions_measure(d->sessions, &sessions);
     sessions_times(d->sessions, CLASS_GET, &times);
@@ -188,12 +202,12 @@ static json_t *tier(uint64_t hits, uint64_t all_hits, uint64_t entries, uint64_t
 
 static json_t *tiers(const struct sums *all)
 {
-    uint64_t hits = all->hits_l1 + all->hits_warm;
+    uint64_t hits = hits_of(all);
     json_t *o = json_object();
     json_object_set_new(o, "l1", tier(all->hits_l1, hits, all->l1_entries, all->l1_bytes, all->l1_available));
     json_object_set_new(o, "warm",
                         tier(all->hits_warm, hits, all->warm_entries, all->warm_bytes, all->warm_available));
-    json_object_set_new(o, "l2", tier(0, hits, 0, 0, false));
+    json_object_set_new(o, "l2", tier(all->hits_l2, hits, 0, all->l2_bytes, all->l2_available));
     return o;
 }
 
@@ -204,7 +218,7 @@ static json_t *policies(const struct documents *d)
     struct counts c;
     for (unsigned i = 0; i < d->spaces_count; i++) {
         measure(&d->spaces[i], &c);
-        uint64_t hits = c.cache.hits_l1 + c.cache.hits_warm + c.l1.l1_hits_shared;
+        uint64_t hits = c.cache.hits_l1 + c.cache.hits_warm + c.cache.hits_l2 + c.l1.l1_hits_shared;
         json_t *o = json_object();
         put_text(o, "namespace", d->spaces[i].config->name);
         put_text(o, "name", "default");
@@ -431,7 +445,7 @@ static json_t *availability(const struct sums *all)
     const struct {
         const char *name;
         bool available;
-    } rows[] = {{"l1", all->l1_available}, {"warm", all->warm_available}, {"l2", false}};
+    } rows[] = {{"l1", all->l1_available}, {"warm", all->warm_available}, {"l2", all->l2_available}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         json_object_set_new(o, rows[i].name, part = json_object());
         put_switch(part, "available", rows[i].available);
@@ -583,6 +597,9 @@ int documents_answer(const struct documents *d, const struct session_question *q
     case DOCUMENT_HEALTH: o = health(d); break;
     case DOCUMENT_EXPLAIN: o = explain(d, question); break;
     case DOCUMENT_CONFIG: o = configuration(d, question->origin); break;
+    case DOCUMENT_DOCTOR:
+        o = doctor_document(CONTAINER_OF(question->space, struct space, session), question->probe);
+        break;
     }
     CHECK(o);
     char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
@@ -608,8 +625,9 @@ void documents_log(const struct documents *d)
         measure(&d->spaces[i], &c);
         log_info("statistics", L_TEXT("namespace", d->spaces[i].config->name),
                  L_U64("hits_shared", c.l1.l1_hits_shared), L_U64("hits_l1", c.cache.hits_l1),
-                 L_U64("hits_warm", c.cache.hits_warm), L_U64("misses", c.cache.misses),
-                 L_U64("sets", c.cache.sets), L_U64("invalidations", c.cache.invalidations),
-                 L_U64("l1_entries", c.l1.l1_entries), L_U64("warm_entries", c.warm_tier.entries));
+                 L_U64("hits_warm", c.cache.hits_warm), L_U64("hits_l2", c.cache.hits_l2),
+                 L_U64("misses", c.cache.misses), L_U64("sets", c.cache.sets),
+                 L_U64("invalidations", c.cache.invalidations), L_U64("l1_entries", c.l1.l1_entries),
+                 L_U64("warm_entries", c.warm_tier.entries));
     }
 }

@@ -45,6 +45,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     list_init(&c->gated_sets);
     list_init(&c->gated_invalidations);
     list_init(&c->waiting_for_all);
+    list_init(&c->probes);
     return c;
 }
 
@@ -65,7 +66,7 @@ struct cache *cache_destroy(struct cache *c)
 bool cache_idle(const struct cache *c)
 {
     return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
-           list_empty(&c->waiting_for_all) && c->committing == 0;
+           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)
@@ -151,6 +152,7 @@ void cache_tick(struct cache *c)
     if (cache_gate_open(c))
         open_gate(c);
     answer_waiting(c);
+    probes_tick(c);
 }
 
 /* ======= safety ======= */

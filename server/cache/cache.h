@@ -241,6 +241,32 @@ struct cache_invalidate {
 };
 int cache_invalidate(struct cache *c, struct cache_invalidate *invalidate);
 
+/* ---- the way to the fleet and back ---------------------------------------------------------------------- */
+
+enum cache_probe_end {
+    PROBE_BACK,       /* its record came back through the journal */
+    PROBE_STANDALONE, /* there is no fleet */
+    PROBE_AWAY,       /* nothing was sent */
+    PROBE_REFUSED,    /* the store said no; `why` */
+    PROBE_UNKNOWN,    /* sent, and not answered */
+    PROBE_SILENT,     /* committed, and no record of it came */
+};
+
+/* Invalidates a key that nobody has, and waits for its record; a few seconds at most.  For the doctor. */
+struct cache_probe {
+    void (*done)(struct cache_probe *probe);
+    enum cache_probe_end end;
+    const char *why;             /* static sentence or NULL */
+    uint64_t commit_ns, back_ns; /* from the beginning: until it was committed, until its record was here */
+    struct cache *cache;
+    uint64_t began_ns;
+    struct list node;
+    struct fleet_change change;
+    struct slice key;
+    char name[32];
+};
+int cache_probe(struct cache *c, struct cache_probe *probe);
+
 /* ---- looking in ---------------------------------------------------------------------------------------- */
 
 /* Keys of all tiers, each once, in no order.  Cursor as in struct tier_ops, with the tier in its top byte. */

@@ -10,6 +10,7 @@
 #include "cache/flight.h"
 #include "cache/guard.h"
 #include "cache/policy.h"
+#include "cache/probe.h"
 #include "proto/wire.h"
 
 /* From fast to slow: where a get looks in turn.  The last is the fleet's: changes reach it by commit, not as a tier. */
@@ -28,6 +29,7 @@ struct cache {
     uint64_t id_state;
     struct list gated_sets, gated_invalidations;
     struct list waiting_for_all; /* struct waiting, oldest first */
+    struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;
 };

@@ -258,12 +258,13 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     return r;
 }
 
-/* It is given to those who wait and put nowhere: then nothing older may stay here, or the next reader sees less (C5). */
+/* It is given to those who wait and put nowhere: then nothing older may stay here, or the next reader sees less (C5).
+ * Whoever names the tiers only looks at them, and changes nothing in the others. */
 static void give_way(const struct cache_get *get, const struct tier_read *read, int outcome)
 {
     struct cache *c = get->cache;
     bool theirs = outcome == TIER_FOUND && tier_at(c, get->step)->ops->name == TIER_L2;
-    if (theirs && ahead_position(c->ahead, get->key_hash) < read->entry.v)
+    if (theirs && get->tiers == 0 && ahead_position(c->ahead, get->key_hash) < read->entry.v)
         apply_removal(c, get->key, get->key_hash, read->entry.v);
 }
 

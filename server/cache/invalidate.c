@@ -63,7 +63,7 @@ static bool is_there(struct cache *c, struct slice key)
         .key = key, .tiers = 1u << TIER_L1 | 1u << TIER_WARM, .no_promote = true, .done = uncounted};
     if (cache_get(c, look) == CACHE_PENDING)
         return false;
-    bool there = look->status == STATUS_HIT || look->status == STATUS_ABSENT;
+    bool there = look->status == STATUS_HIT || look->status == STATUS_ABSENT || look->held;
     free(look);
     return there;
 }

@@ -19,6 +19,7 @@ void cache_fleet_record(void *user, unsigned partition, const struct fleet_recor
                        .soft = record->soft};
     apply_effect(c, &e);
     c->figures.records++;
+    probes_heard(c, partition, record->v);
 }
 
 void cache_fleet_applied(void *user, unsigned partition)

@@ -37,8 +37,7 @@ static void forgot(struct fleet *f, unsigned partition, uint64_t v)
     coherence_forgot(l2_of(f)->coherence, partition, v);
 }
 
-static const struct fleet_ops ops = {
-    .commit = commit, .queue = queue, .forgot = forgot, .measure = measure};
+static const struct fleet_ops ops = {.commit = commit, .queue = queue, .forgot = forgot, .measure = measure};
 
 static uint64_t random_number(void *user)
 {
@@ -139,4 +138,7 @@ void l2_health(const struct l2 *l2, struct l2_health *ret)
     *ret = l2->health;
     ret->linked = coherence_linked(l2->coherence);
     ret->state = coherence_state_text(coherence_state(l2->coherence));
+    l2_url_show(l2->setup.url, ret->address);
+    ret->tls = l2->setup.url->tls;
+    ret->auth = *l2->setup.url->password != 0;
 }

@@ -75,11 +75,32 @@ struct l2 *l2_destroy(struct l2 *l2); /* after stopped, or never started; NULL o
 
 struct fleet *l2_fleet(struct l2 *l2);
 
+/* The way into a session, and what must hold in it: STEP(NAME, word). */
+#define L2_STEPS(STEP)          \
+    STEP(ADDRESS, "address")    \
+    STEP(CONNECT, "connection") \
+    STEP(TLS, "TLS")            \
+    STEP(AUTH, "AUTH")          \
+    STEP(DATABASE, "database")  \
+    STEP(WRITE, "write right")  \
+    STEP(POLICY, "eviction policy")
+
+enum l2_step {
+#define STEP(NAME, word) L2_STEP_##NAME,
+    L2_STEPS(STEP)
+#undef STEP
+        L2_STEPS_COUNT
+};
+
 /* For health and the doctor. */
 struct l2_health {
     bool linked;
-    const char *state;   /* of the session, in words */
-    const char *trouble; /* why not, or what is wrong with Redis; NULL: nothing */
+    const char *state;      /* of the session, in words */
+    const char *trouble;    /* why not, or what is wrong with Redis; NULL: nothing */
+    enum l2_step failed_at; /* with `trouble` while not linked: how far the last attempt came */
+    char said[200];         /* and what it met, more closely than `trouble`; "": nothing more is known */
+    char address[L2_URL_SHOWN];
+    bool tls, auth; /* are used */
     char version[32], policy[32];
     uint64_t memory_used, memory_max;
     uint64_t lag_ns; /* last fence: from its sending until it vouched */

@@ -57,6 +57,8 @@ void node_fail(struct l2 *l2, const char *why)
     close_links(&l2->node);
     l2->node.joined = false;
     l2->health.trouble = why;
+    l2->health.failed_at = L2_STEP_WRITE; /* connected we were: who knows better says so */
+    l2->health.said[0] = 0;
     tell_trouble(l2, why);
     coherence_lost(l2->coherence, why, l2_now(l2));
 }
@@ -75,6 +77,19 @@ static const char *why_text(enum conn_why why)
 #undef END
     };
     return texts[why];
+}
+
+static enum l2_step step_of(enum conn_why why)
+{
+    switch (why) {
+    case CONN_END_NO_ADDRESS: return L2_STEP_ADDRESS;
+    case CONN_END_NO_CONNECT:
+    case CONN_END_OPEN_TIMEOUT: return L2_STEP_CONNECT;
+    case CONN_END_TLS: return L2_STEP_TLS;
+    case CONN_END_AUTH: return L2_STEP_AUTH;
+    case CONN_END_SELECT: return L2_STEP_DATABASE;
+    default: return L2_STEP_WRITE;
+    }
 }
 
 /* Which link it is, or LINKS when it is one of an older generation. */
@@ -97,6 +112,8 @@ static void link_closed(struct conn *conn, const struct conn_end *end)
         log_debug("a connection to Redis ended", L_TEXT("namespace", l2->setup.namespace),
                   L_TEXT("why", end->sentence));
         node_fail(l2, why_text(end->why));
+        l2->health.failed_at = step_of(end->why);
+        snprintf(l2->health.said, sizeof(l2->health.said), "%s", end->sentence);
     }
     if (n->open == 0 && l2->stopped && !l2->ticking) /* else the end of the tick says it, and once */
         l2->stopped(l2->stopped_user);
@@ -294,9 +311,10 @@ static void hello_answered(struct l2_command *command, const struct l2_reply *re
     if (is_good(a, reply, outcome, 11)) {
         if (!read_hello(l2, reply, &hello))
             node_fail(l2, "Redis answered hello with something else");
-        else if (!policy_is_safe(&l2->health))
+        else if (!policy_is_safe(&l2->health)) {
             node_fail(l2, "Redis may evict our journal: CONFIG SET maxmemory-policy volatile-lru mends it");
-        else
+            l2->health.failed_at = L2_STEP_POLICY;
+        } else
             coherence_greeted(l2->coherence, a->partition, &hello, l2_now(l2));
     }
     free(a);

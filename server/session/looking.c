@@ -1,4 +1,4 @@
-/* KEYS and the documents: STATS, HEALTH, EXPLAIN, CONFIG. */
+/* KEYS and the documents: STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR. */
 #include "session/session_private.h"
 
 #include <string.h>
@@ -190,4 +190,49 @@ void explain_run(struct request *r, struct reader *fields, const struct wire_hea
     else
         explain_key(r, m.key);
     request_started(r, 0);
+}
+
+/* ======= doctor ======= */
+
+static void answer_doctor(struct request *r, const struct cache_probe *probe)
+{
+    answer_document(
+        r, &(struct session_question){.kind = DOCUMENT_DOCTOR, .space = r->session->space, .probe = probe});
+}
+
+static void examined(struct op *op)
+{
+    struct request *r = op->request;
+    if (request_open(r))
+        answer_doctor(r, &op->probe);
+    op_return(op);
+}
+
+static void probed(struct cache_probe *probe)
+{
+    struct op *op = CONTAINER_OF(probe, struct op, probe);
+    struct request *r = op->request;
+    examined(op);
+    request_released(r);
+}
+
+static void doctor_complete(struct request *r)
+{
+    answer_doctor(r, NULL);
+}
+
+void doctor_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_doctor m;
+    int e = wire_read_doctor(fields, head, &m);
+    r->complete = doctor_complete;
+    if (e < 0) {
+        request_malformed(r, e);
+    } else {
+        struct op *op = op_take(r, 0);
+        op->probe = (struct cache_probe){.done = probed};
+        if (op_done_now(op, cache_probe(r->session->space->cache, &op->probe)))
+            examined(op);
+    }
+    request_started(r, e < 0 ? 0 : m.timeout_ms);
 }

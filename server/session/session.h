@@ -35,7 +35,7 @@ struct session_space_ops {
 };
 
 /* What a document is about. */
-enum session_document { DOCUMENT_STATS, DOCUMENT_HEALTH, DOCUMENT_EXPLAIN, DOCUMENT_CONFIG };
+enum session_document { DOCUMENT_STATS, DOCUMENT_HEALTH, DOCUMENT_EXPLAIN, DOCUMENT_CONFIG, DOCUMENT_DOCTOR };
 
 struct session_question {
     enum session_document kind;
@@ -44,6 +44,7 @@ struct session_question {
     struct slice key; /* EXPLAIN */
     const struct cache_get
         *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
+    const struct cache_probe *probe; /* DOCTOR: how the way to the fleet was; NULL: it takes too long */
 };
 
 struct session_host {
@@ -72,7 +73,7 @@ struct session_host {
     FIGURE(COUNTER, requests_set, "SET requests")                                                \
     FIGURE(COUNTER, requests_touch, "TOUCH requests")                                            \
     FIGURE(COUNTER, requests_invalidate, "INVALIDATE requests")                                  \
-    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN and CONFIG requests")           \
+    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG and DOCTOR requests")   \
     FIGURE(COUNTER, segments_passed, "mappings given out")
 
 struct session_figures {

@@ -112,6 +112,7 @@ struct op {
         struct cache_get get;
         struct cache_set set;
         struct cache_touch touch;
+        struct cache_probe probe;
     };
     struct slice tags[WIRE_TAGS_MAX];
 };
@@ -185,6 +186,7 @@ void keys_run(struct request *r, struct reader *fields, const struct wire_head *
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void health_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void explain_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void doctor_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void config_run(struct request *r, struct reader *fields, const struct wire_head *head);
 
 #endif

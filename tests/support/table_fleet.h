@@ -7,7 +7,7 @@
 
 #include "base/fleet.h"
 
-enum { FLEET_ROWS = 64, FLEET_JOURNAL = 64, FLEET_WAITING = 16, FLEET_NAME = 24 };
+enum { FLEET_ROWS = 64, FLEET_JOURNAL = 64, FLEET_WAITING = 16, FLEET_NAME = 32 };
 
 struct fleet_row {
     bool used;

@@ -173,6 +173,92 @@ static void a_reader_ahead_of_the_journal_does_not_join_a_read_under_way(void **
     assert_int_equal(g.entry.v, v);
 }
 
+static void a_get_that_names_its_tiers_changes_nothing_in_the_others(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g = a_get("k");
+    set(f, "k", "old");
+    uint64_t v = table_tier_find(&f->l1, slice_text("k"))->entry.v;
+    table_fleet_set(&f->fleet, "k", "new", f->now_ns + LIFE);
+    f->fleet.slow_reads = true;
+    g.tiers = 1u << TIER_L2;
+    assert_int_equal(cache_get(f->cache, &g), CACHE_PENDING);
+    table_fleet_answer_reads(&f->fleet);
+    assert_value(&g, "new");
+    assert_int_equal(table_tier_find(&f->l1, slice_text("k"))->entry.v, v);
+}
+
+static void a_reader_ahead_of_the_journal_leaves_nothing_older_behind(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "k", "old");
+    uint64_t v = table_fleet_set(&f->fleet, "k", "new", f->now_ns + LIFE);
+    f->fleet.slow_reads = true;
+    struct cache_get g = a_get_after("k", 0, EPOCH, v);
+    assert_int_equal(cache_get(f->cache, &g), CACHE_PENDING);
+    table_fleet_answer_reads(&f->fleet);
+    assert_value(&g, "new");
+    assert_null(table_tier_find(&f->l1, slice_text("k")));
+}
+
+/* ======= the way there and back ======= */
+
+static void probe_done(struct cache_probe *probe)
+{
+    done++;
+}
+
+static void a_probe_ends_when_its_record_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_probe p = {.done = probe_done};
+    done = 0;
+    assert_int_equal(cache_probe(f->cache, &p), CACHE_PENDING);
+    assert_false(cache_idle(f->cache));
+    f->now_ns += NS_PER_MS;
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(done, 1);
+    assert_int_equal(p.end, PROBE_BACK);
+    assert_int_equal(p.back_ns, NS_PER_MS);
+}
+
+static void a_probe_whose_record_came_before_the_answer_has_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_probe p = {.done = probe_done};
+    done = 0;
+    f->fleet.slow_commits = true;
+    assert_int_equal(cache_probe(f->cache, &p), CACHE_PENDING);
+    table_fleet_hear(&f->fleet);
+    table_fleet_tell_answers(&f->fleet);
+    assert_int_equal(done, 1);
+    assert_int_equal(p.end, PROBE_BACK);
+}
+
+static void a_probe_gives_up_when_no_record_comes(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_probe p = {.done = probe_done};
+    done = 0;
+    assert_int_equal(cache_probe(f->cache, &p), CACHE_PENDING);
+    f->now_ns += 3 * NS_PER_S;
+    cache_tick(f->cache);
+    assert_int_equal(done, 1);
+    assert_int_equal(p.end, PROBE_SILENT);
+}
+
+static void a_probe_tells_why_nothing_was_committed(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_probe p = {.done = probe_done};
+    f->fleet.outcome = FLEET_FAILED;
+    assert_int_equal(cache_probe(f->cache, &p), CACHE_DONE);
+    assert_int_equal(p.end, PROBE_REFUSED);
+    lose(f);
+    assert_int_equal(cache_probe(f->cache, &p), CACHE_DONE);
+    assert_int_equal(p.end, PROBE_AWAY);
+}
+
 static unsigned partition_of(const char *key)
 {
     return shm_partition(slice_text(key), 4);
@@ -212,6 +298,17 @@ static void a_key_is_a_change_in_its_own_partition_only(void **state)
     assert_int_equal(f->fleet.commits, 1);
     assert_int_equal(i.partition, partition_of("k"));
     assert_int_equal(i.result.v, 1);
+}
+
+static void what_nobody_vouches_for_counts_as_dropped(void **state)
+{
+    struct fixture *f = *state;
+    struct slice keys[] = {slice_text("k"), slice_text("never")};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 2};
+    set(f, "k", "v");
+    lease_ends(f);
+    assert_int_equal(invalidate(f, &i), STATUS_OK);
+    assert_int_equal(i.count, 1);
 }
 
 static void name_keys(char texts[][8], struct slice *keys, unsigned count)
@@ -321,9 +418,16 @@ int main(void)
         TEST(a_position_of_another_epoch_asks_the_fleet),
         TEST(a_position_that_cannot_be_reached_while_the_fleet_is_away_is_a_miss),
         TEST(a_reader_ahead_of_the_journal_does_not_join_a_read_under_way),
+        TEST(a_get_that_names_its_tiers_changes_nothing_in_the_others),
+        TEST(a_reader_ahead_of_the_journal_leaves_nothing_older_behind),
+        TEST(a_probe_ends_when_its_record_comes_back),
+        TEST(a_probe_whose_record_came_before_the_answer_has_ended),
+        TEST(a_probe_gives_up_when_no_record_comes),
+        TEST(a_probe_tells_why_nothing_was_committed),
         TEST_4(a_position_says_nothing_of_keys_of_other_partitions),
         TEST_4(a_tag_is_one_change_in_each_partition),
         TEST_4(a_key_is_a_change_in_its_own_partition_only),
+        TEST(what_nobody_vouches_for_counts_as_dropped),
         TEST(more_than_256_keys_are_several_changes),
         TEST(long_keys_make_no_change_of_more_than_64_kib),
         TEST_4(many_keys_of_many_partitions_all_go),
