@@ -61,7 +61,7 @@ int larder_config(larder_client *client, bool with_origin, char **ret_json)
 
 int larder_doctor(larder_client *client, char **ret_json)
 {
-    struct wire_doctor doctor = {.timeout_ms = (uint32_t)(client->change_ns / NS_PER_MS)};
+    struct wire_doctor doctor = {.timeout_ms = (uint32_t)(client->change_ns / NS_PER_MS * 3 / 4)};
     client_enter(client);
     return ask_document(client, WIRE_DOCTOR, &doctor, ret_json);
 }

@@ -12,7 +12,7 @@ static void print_count(struct cli *cli, int result, uint64_t count, larder_posi
     position_format(position, text);
     row_text(row, "result", cli->dry_run ? "dry_run" : cli_result_word(result));
     row_number(row, "dropped", count);
-    row_text(row, "position", cli->dry_run ? "" : text);
+    row_text(row, "position", cli->dry_run || result != LARDER_OK ? "" : text); /* else the fleet gave none */
     out_columns(&cli->out, columns);
     out_row(&cli->out, row);
 }

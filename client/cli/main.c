@@ -138,6 +138,15 @@ static const struct verb verbs[] = {
      "One name and value a line; --json gives the document that GET /api/cache/stats has."},
     {"health", "", "state, issues, recommendations", 0, 0, 0, verb_health,
      "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers."},
+    {"doctor", "", "test the way to Redis and back", 0, 0, 0, verb_doctor,
+     "Each step on its own: address, connection, TLS, AUTH, database, write right, eviction policy,\n"
+     "memory, and the journal there and back with its lag.  The first that fails says what to look\n"
+     "at, and is exit code 1; so is a daemon without Redis."},
+    {"audit", "", "compare the tiers of this host with Redis", 0, 0, BIT(PREFIX) | BIT(LIMIT), verb_audit,
+     "Takes keys this host holds (1000, or --limit) and compares the versions that L1 and the warm\n"
+     "tier would serve with the one Redis has.  What is older is asked for again until it is not,\n"
+     "and counted by the time that took; a quarter of a second is promised.  Exit code 1 when one\n"
+     "stays longer."},
     {"config", "dump", "the configuration in force", 1, 1, BIT(SHOW_ORIGIN), verb_config,
      "One option a line, secrets masked.  --show-origin tells which file, variable or flag each\n"
      "value comes from."},
