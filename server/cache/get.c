@@ -39,6 +39,29 @@ static void miss_token(struct cache *c, const struct cache_get *get, struct toke
     }
 }
 
+/* Gets that callers asked for.  Whoever only looks (explain, a condition) is none of them. */
+static void count_miss(struct cache *c, const struct cache_get *get)
+{
+    if (get->no_promote)
+        return;
+    c->figures.gets++;
+    c->figures.misses++;
+    c->figures.misses_expired += get->reason == MISS_EXPIRED;
+    c->figures.misses_invalidated += get->reason == MISS_INVALIDATED;
+}
+
+static void count_hit(struct cache *c, const struct cache_get *get)
+{
+    if (get->no_promote)
+        return;
+    c->figures.gets++;
+    c->figures.hits_l1 += get->tier == TIER_L1;
+    c->figures.hits_warm += get->tier == TIER_WARM;
+    c->figures.hits_l2 += get->tier == TIER_L2;
+    c->figures.hits_detached += get->detached;
+    c->figures.hits_stale += get->entry.stale;
+}
+
 static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason reason)
 {
     get->status = STATUS_MISS;
@@ -48,9 +71,7 @@ static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason 
     miss_token(c, get, &token);
     token_write(get->token, &token);
     get->token_bytes = TOKEN_BYTES;
-    c->figures.misses++;
-    c->figures.misses_expired += reason == MISS_EXPIRED;
-    c->figures.misses_invalidated += reason == MISS_INVALIDATED;
+    count_miss(c, get);
     return CACHE_DONE;
 }
 
@@ -67,11 +88,7 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
     get->status = e->absent ? STATUS_ABSENT : STATUS_HIT;
     if (get->if_version && version_is(e, &get->version))
         get->status = STATUS_NOT_MODIFIED;
-    c->figures.hits_l1 += tier == TIER_L1;
-    c->figures.hits_warm += tier == TIER_WARM;
-    c->figures.hits_l2 += tier == TIER_L2;
-    c->figures.hits_detached += get->detached;
-    c->figures.hits_stale += age == AGE_STALE;
+    count_hit(c, get);
     return CACHE_DONE;
 }
 
@@ -329,7 +346,6 @@ static void begin(struct cache *c, struct cache_get *get)
     get->partition = 0;
     get->token_bytes = 0;
     list_init(&get->waiting);
-    c->figures.gets++;
 }
 
 int cache_get(struct cache *c, struct cache_get *get)

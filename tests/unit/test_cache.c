@@ -58,6 +58,25 @@ static void past_soft_is_stale_and_past_hard_is_a_miss(void **state)
     assert_int_equal(a.get.reason, MISS_EXPIRED);
 }
 
+static void whoever_only_looks_is_not_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_figures figures;
+    set(f, "k", "v");
+    struct cache_get found = {.key = slice_text("k"), .no_promote = true};
+    struct cache_get missed = {.key = slice_text("none"), .no_promote = true};
+    cache_get(f->cache, &found);
+    cache_get(f->cache, &missed);
+    cache_measure(f->cache, &figures);
+    assert_int_equal(figures.gets + figures.hits_l1 + figures.misses, 0);
+    get(f, "k");
+    get(f, "none");
+    cache_measure(f->cache, &figures);
+    assert_int_equal(figures.gets, 2);
+    assert_int_equal(figures.hits_l1, 1);
+    assert_int_equal(figures.misses, 1);
+}
+
 static void a_version_that_is_current_is_not_sent_again(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +317,7 @@ int main(void)
         TEST(a_hit_in_warm_is_carried_into_l1),
         TEST(promotion_keeps_the_remaining_life),
         TEST(past_soft_is_stale_and_past_hard_is_a_miss),
+        TEST(whoever_only_looks_is_not_counted),
         TEST(a_version_that_is_current_is_not_sent_again),
         TEST(gets_of_one_key_share_one_slow_read),
         TEST(a_get_after_a_change_does_not_join_a_read_from_before),
