@@ -189,11 +189,17 @@ static bool overtaken(struct cache *c, const struct cache_set *set, const struct
                         kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v) == DEAD);
 }
 
+/* A value that leaves the fleet out takes no position of its own: tokens given at the present one are older all the same. */
+static uint64_t newer_than_tokens(const struct cache *c, const struct cache_set *set, const struct entry *e)
+{
+    return c->fleet && !set->in_fleet ? e->v + 1 : e->v;
+}
+
 static void note_change(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     flights_detach(c->flights, e->key, e->key_hash);
     if (!set->token.size)
-        guard_note(c->guards[set->partition], e->key_hash, e->v);
+        guard_note(c->guards[set->partition], e->key_hash, newer_than_tokens(c, set, e));
     if (c->fleet && e->v > c->fleet->view->of[set->partition].applied)
         ahead_note(c->ahead, set->partition, e->key_hash, e->v);
 }
