@@ -110,7 +110,7 @@ def fields_of_a_later_version_are_stepped_over(larder):
     larder.start()
     client = larder.client()
     client.set(b"k", b"v")
-    id = client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"], "later", [1, [2, [b"3"]]], True, 2**64 - 1)
+    id = client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"], 0, 0, 0, "later", [1, [2, [b"3"]]], True, 2**64 - 1)
     code, got_id, fields = client.receive()
     expect((code, got_id, wire.Entry(*fields[0][0]).value), (wire.VALUES, id, b"v"))
 

@@ -263,6 +263,7 @@ DEFINE_SAY(invalidate)
 DEFINE_SAY(keys)
 DEFINE_SAY(explain)
 DEFINE_SAY(stats)
+DEFINE_SAY(doctor)
 DEFINE_SAY(pong)
 
 #define DEFINE_EXPECT(NAME, name)                                     \

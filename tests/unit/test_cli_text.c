@@ -79,6 +79,22 @@ static void what_is_no_version_is_refused(void **state)
     }
 }
 
+static void a_position_comes_back_as_it_was_written(void **state)
+{
+    larder_position positions[] = {{0, 0, 0}, {63, UINT64_MAX, UINT64_MAX}, {2, 0x1f, 3}}, again;
+    char text[POSITION_TEXT_BYTES];
+    for (int i = 0; i < 3; i++) {
+        position_format(positions[i], text);
+        assert_true(position_parse(text, &again));
+        assert_int_equal(again.partition, positions[i].partition);
+        assert_int_equal(again.epoch, positions[i].epoch);
+        assert_int_equal(again.v, positions[i].v);
+    }
+    assert_false(position_parse("40.1.1", &again));
+    assert_false(position_parse("1.2", &again));
+    assert_false(position_parse("1.2.3.4", &again));
+}
+
 static void a_token_comes_back_as_it_was_written(void **state)
 {
     larder_token token = {.size = 64}, again;
@@ -133,6 +149,7 @@ int main(void)
         cmocka_unit_test(durations_are_shown_in_two_units_at_most),
         cmocka_unit_test(a_version_comes_back_as_it_was_written),
         cmocka_unit_test(what_is_no_version_is_refused),
+        cmocka_unit_test(a_position_comes_back_as_it_was_written),
         cmocka_unit_test(a_token_comes_back_as_it_was_written),
         cmocka_unit_test(tiers_are_named_with_commas_between),
         cmocka_unit_test(bytes_are_escaped_on_one_line),

@@ -394,6 +394,21 @@ static void another_version_is_named_so(void **state)
     assert_int_equal(ping_of(speaks_another_version), LARDER_E_VERSION);
 }
 
+/* It would pass over the words in silence, and the caller would believe a promise nobody gave. */
+static void what_an_older_daemon_does_not_know_is_not_asked_of_it(void **state)
+{
+    struct peer p;
+    larder_set_options set = LARDER_SET_OPTIONS_INIT;
+    larder_invalidate_options invalidate = LARDER_INVALIDATE_OPTIONS_INIT;
+    peer_start(&p, welcomes_and_falls_silent);
+    larder_client *c = open_to(&p, false);
+    set.wait_all = invalidate.wait_all = invalidate.all = true;
+    assert_int_equal(larder_set(c, larder_text("k"), larder_text("v"), &set), LARDER_E_UNSUPPORTED);
+    assert_int_equal(larder_invalidate_all_of(c, &invalidate), LARDER_E_UNSUPPORTED);
+    larder_close(c);
+    peer_finish(&p);
+}
+
 /* ======= replies that go wrong ======= */
 
 static void silence_after_a_request_is_a_time_out(void **state)
@@ -580,6 +595,7 @@ int main(void)
         cmocka_unit_test(half_a_welcome_and_the_end_is_unreachable),
         cmocka_unit_test(limits_that_make_no_sense_are_a_protocol_error),
         cmocka_unit_test(another_version_is_named_so),
+        cmocka_unit_test(what_an_older_daemon_does_not_know_is_not_asked_of_it),
         cmocka_unit_test(silence_after_a_request_is_a_time_out),
         cmocka_unit_test(replies_to_others_are_dropped),
         cmocka_unit_test(a_reply_in_single_bytes_is_put_together),

@@ -318,15 +318,36 @@ static void keys_are_listed_page_by_page(void **state)
     larder_close(c);
 }
 
+static void a_get_after_a_position_is_the_daemons_to_answer(void **state)
+{
+    larder_client *c = open_default();
+    larder_position position = {0};
+    larder_set_options set = LARDER_SET_OPTIONS_INIT;
+    larder_get_options get = LARDER_GET_OPTIONS_INIT;
+    larder_value v = LARDER_VALUE_INIT;
+    set.ret_position = &position;
+    set.wait_all = true;
+    assert_int_equal(larder_set(c, T("after"), T("v"), &set), LARDER_OK);
+    assert_true(position.v > 0);
+    expect_text(c, "after", "v");
+    get.not_older_than = &position;
+    assert_int_equal(larder_get(c, T("after"), &get, &v), LARDER_HIT);
+    assert_false(v.near);
+    assert_int_equal(v.version.v, position.v);
+    larder_value_free(&v);
+    larder_close(c);
+}
+
 static void documents_are_json_texts(void **state)
 {
     larder_client *c = open_far();
-    char *texts[4];
+    char *texts[5];
     assert_int_equal(larder_stats(c, &texts[0]), LARDER_OK);
     assert_int_equal(larder_health(c, &texts[1]), LARDER_OK);
     assert_int_equal(larder_explain(c, T("any"), &texts[2]), LARDER_OK);
     assert_int_equal(larder_config(c, true, &texts[3]), LARDER_OK);
-    for (int i = 0; i < 4; i++) {
+    assert_int_equal(larder_doctor(c, &texts[4]), LARDER_OK);
+    for (int i = 0; i < 5; i++) {
         assert_int_equal(texts[i][0], '{');
         larder_text_free(texts[i]);
     }
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_namespace_nobody_configured_is_its_own_error),
         cmocka_unit_test(a_tenant_is_confined_to_its_keys_and_works_by_socket),
         cmocka_unit_test(keys_are_listed_page_by_page),
+        cmocka_unit_test(a_get_after_a_position_is_the_daemons_to_answer),
         cmocka_unit_test(documents_are_json_texts),
         cmocka_unit_test(debug_lines_tell_of_hits_the_daemon_never_sees),
         cmocka_unit_test(options_of_another_size_are_taken_or_refused),

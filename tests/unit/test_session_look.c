@@ -164,6 +164,25 @@ static void documents_come_from_the_host(void **state)
     assert_slice(expect_document(f).json, "{\"kind\":0,\"key\":\"\",\"status\":-1}");
 }
 
+static void the_doctor_of_a_host_by_itself_answers_at_once(void **state)
+{
+    struct fixture *f = *state;
+    SAY(f, doctor, .timeout_ms = 100);
+    assert_slice(expect_document(f).json, "{\"kind\":4,\"key\":\"\",\"status\":-1}");
+}
+
+static void outcomes_and_the_welcome_tell_partitions(void **state)
+{
+    struct fixture *f = *state;
+    struct slice key = S("k");
+    assert_int_equal(greet_as(f, "", 0).partitions, 1);
+    ask_set(f, "k", S("v"), NULL);
+    struct wire_outcome told = expect_outcome(f);
+    assert_int_equal(told.partition, 0);
+    SAY(f, get, .keys = {1, &key}, .after_epoch = told.epoch, .after_v = told.v);
+    assert_int_equal(expect_entry(f).status, STATUS_HIT);
+}
+
 static void the_first_request_of_each_kind_is_timed(void **state)
 {
     struct fixture *f = *state;
@@ -206,6 +225,8 @@ int main(void)
         GREETED(keys_are_listed_page_by_page),
         GREETED(a_cursor_of_another_shape_is_refused),
         GREETED(documents_come_from_the_host),
+        GREETED(the_doctor_of_a_host_by_itself_answers_at_once),
+        GREETED(outcomes_and_the_welcome_tell_partitions),
         GREETED(the_first_request_of_each_kind_is_timed),
         GREETED(explain_waits_for_a_slow_tier),
     };
