@@ -47,7 +47,7 @@ struct tier_read {
         bool given;
         uint64_t epoch, v;
         uint32_t id;
-    } known; /* for L2: the version the caller holds, see base/fleet.h */
+    } known;    /* for L2: the version the caller holds, see base/fleet.h */
     bool exact; /* for L2: no kill may be judged by what this host has heard of so far */
     /* Called exactly once if and only if get returned TIER_PENDING, never from inside get, with TIER_FOUND or
      * TIER_MISSED.  `entry` is valid until it returns. */
