@@ -280,9 +280,14 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
 static void give_way(const struct cache_get *get, const struct tier_read *read, int outcome)
 {
     struct cache *c = get->cache;
+    uint64_t v = read->entry.v;
     bool theirs = outcome == TIER_FOUND && tier_at(c, get->step)->ops->name == TIER_L2;
-    if (theirs && get->tiers == 0 && ahead_position(c->ahead, get->key_hash) < read->entry.v)
-        apply_removal(c, get->key, get->key_hash, read->entry.v);
+    if (!theirs || get->tiers != 0 || ahead_position(c->ahead, get->key_hash) >= v)
+        return;
+    apply_removal(c, get->key, get->key_hash, v);
+    if (v > c->fleet->view->of[get->partition].applied)
+        ahead_note(c->ahead, get->partition, get->key_hash,
+                   v); /* our own older change may still be landing */
 }
 
 /* The read of a slow tier ended: everybody who waited gets it or goes on to the next tier. */

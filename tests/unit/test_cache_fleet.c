@@ -56,6 +56,29 @@ static void a_read_asked_before_a_change_is_inserted_nowhere(void **state)
     assert_null(table_tier_find(&f->l1, slice_text("k")));
 }
 
+/* What somebody was shown and nobody could keep must not be followed by our own older set (C5). */
+static void an_answer_older_than_what_was_shown_meanwhile_stores_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_set s = a_set("k", "mine");
+    struct cache_get g = a_get("k"), later;
+    struct slice beside[] = {slice_text("beside")};
+    struct cache_invalidate i = {.tags = beside, .tags_count = 1, .done = invalidate_done};
+    f->fleet.slow_commits = f->fleet.slow_reads = true;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_PENDING);
+    table_fleet_set(&f->fleet, "k", "theirs", f->now_ns + LIFE);
+    assert_int_equal(cache_get(f->cache, &g), CACHE_PENDING);
+    f->fleet.slow_commits = false;
+    assert_int_equal(cache_invalidate(f->cache, &i), CACHE_DONE); /* the read under way is put nowhere */
+    table_fleet_answer_reads(&f->fleet);
+    assert_value(&g, "theirs");
+    table_fleet_tell_answers(&f->fleet);
+    assert_int_equal(s.status, STATUS_OK);
+    f->fleet.slow_reads = false;
+    get(f, &later, "k");
+    assert_value(&later, "theirs");
+}
+
 static void a_read_is_promoted_with_the_position_it_has_in_the_fleet(void **state)
 {
     struct fixture *f = *state;
@@ -280,6 +303,7 @@ int main(void)
         TEST(a_set_is_here_when_the_fleet_has_answered_and_not_before),
         TEST(an_answer_that_comes_after_a_newer_record_stores_nothing),
         TEST(a_read_asked_before_a_change_is_inserted_nowhere),
+        TEST(an_answer_older_than_what_was_shown_meanwhile_stores_nothing),
         TEST(a_read_is_promoted_with_the_position_it_has_in_the_fleet),
         TEST(the_record_of_an_own_change_does_not_remove_it),
         TEST(the_record_of_another_host_removes_what_is_older),
