@@ -4,7 +4,9 @@ What a hit may be, by the contract of the fleet (C1 to C13):
 
   known     its value was stored for this key by an operation that began before the hit ended and did not fail
   current   no acknowledged change that is newer than the value ended before the hit began: on the same host at once, on
-            another one Δ and a tick later when the hit is not flagged, `detached_max` and a fifth later when it is
+            another one Δ and a tick later when the hit is not flagged (at once, when the change waited for all), and
+            `detached_max` and a fifth later when it is; a soft invalidation counts for hits that are not flagged stale
+  reached   asked for nothing older than a position, nothing older than any change up to there
   monotone  on one host a key never goes back: no smaller position in one epoch, no epoch that was left
   alive     not past the life its set gave it
   local     a value kept on one host only is seen there only, flagged
@@ -29,7 +31,7 @@ from tree import read
 
 WORDS = re.findall(r"^    uint64_t (\w+);", read("tests/fault/traffic.h"), re.MULTILINE)
 Op = namedtuple("Op", WORDS)
-GET, SET, FILL, COMPARE, INVALIDATE = range(1, 6)
+GET, SET, FILL, COMPARE, INVALIDATE, SOFTEN = range(1, 7)
 MISS = OK = 0
 HIT, QUEUED, LOCAL = 1, 9, 10
 NOTHING_HAPPENED = {4, 5, 6, 7, 8, -1, -4, -5, -6, -7, -8, -9, -15}  # refused, not met, not sent: what was not stored
@@ -58,7 +60,7 @@ class Violation(namedtuple("Violation", "rule why hit other")):
 
 
 def tell(op):
-    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate"][op.verb]
+    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate", "soften"][op.verb]
     flags = "".join(word for bit, word in [(STALE, " stale"), (IS_LOCAL, " local"), (IS_DETACHED, " detached"), (NEAR, " near")]
                     if op.flags & bit)
     read_at = f" read {op.read / MS:.3f}" if op.read else ""
@@ -135,12 +137,31 @@ class Key:
         self.hits, self.changes = [], []
 
     def prepare(self):
-        claims = [op for op in self.changes if op.verb != FILL]  # a fill does not claim to be newer than anything
+        """By whether a hit is flagged stale: what it must know of."""
+        self.hosts = {op.host for op in self.hits} | {op.host for op in self.changes}
+        self.by_stale = [Known(self.changes, self.hosts, (FILL,)), Known(self.changes, self.hosts, (FILL, SOFTEN))]
+
+    def known(self, hit):
+        return self.by_stale[hit.flags & STALE != 0]
+
+
+class Known:
+    """A fill does not claim to be newer than anything; a soft invalidation says nothing to who takes stale."""
+
+    def __init__(self, changes, hosts, without):
+        claims = [op for op in changes if op.verb not in without]
         acknowledged = [op for op in claims if op.result == OK]
         self.of_all = Changes(acknowledged)
-        self.hosts = {op.host for op in self.hits} | {op.host for op in self.changes}
-        self.of_host = {h: Changes([op for op in acknowledged if op.host == h]) for h in self.hosts}
-        self.here_only = {h: [op for op in claims if op.host == h and op.result in (QUEUED, LOCAL)] for h in self.hosts}
+        self.waited = Changes([op for op in acknowledged if op.waited])
+        self.of_host = {h: Changes([op for op in acknowledged if op.host == h]) for h in hosts}
+        self.here_only = {h: [op for op in claims if op.host == h and op.result in (QUEUED, LOCAL)] for h in hosts}
+        self.by_v = sorted((op.epoch, op.partition, op.v) for op in acknowledged if op.epoch)
+        self.of_position = {(op.epoch, op.partition, op.v): op for op in acknowledged}
+
+    def up_to(self, hit):
+        """The newest acknowledged change up to the position that was asked for."""
+        at = bisect.bisect_right(self.by_v, (hit.after_epoch, hit.after_partition, hit.after_v)) - 1
+        return self.of_position[self.by_v[at]] if at >= 0 else None
 
 
 def judge_known(key, hit, sets, rules):
@@ -175,19 +196,33 @@ def judge_alive(key, hit, sets, rules):
 
 
 def judge_current(key, hit, sets, rules):
-    set_op = sets[hit.value]
-    other = key.of_host[hit.host].newer(hit, set_op, hit.begin)
+    set_op, known = sets[hit.value], key.known(hit)
+    other = known.of_host[hit.host].newer(hit, set_op, hit.begin)
     if other:
         return Violation("current", "this host had acknowledged a newer change", hit, other)
-    slack = rules.flagged_ns if hit.flags & IS_DETACHED else rules.unflagged_ns
-    other = key.of_all.newer(hit, set_op, hit.begin - slack)
+    flagged = hit.flags & IS_DETACHED
+    slack = rules.flagged_ns if flagged else rules.unflagged_ns
+    other = known.of_all.newer(hit, set_op, hit.begin - slack)
     if other:
         return Violation("current", f"another host had acknowledged a newer change {slack / MS:.0f} ms before", hit, other)
+    other = None if flagged else known.waited.newer(hit, set_op, hit.begin)
+    if other:
+        return Violation("current", "a newer change had waited until all hosts know", hit, other)
     settled = set_op.read or (set_op.end if set_op.result in (OK, LOCAL) else None)
-    for op in key.here_only[hit.host]:
+    for op in known.here_only[hit.host]:
         if settled is not None and op is not set_op and settled < op.begin and op.end < hit.begin and \
                 change_stays(op, rules, hit.begin):
             return Violation("current", "this host had taken a newer change", hit, op)
+    return None
+
+
+def judge_reached(key, hit, sets, rules):
+    """Of the same partition and epoch; positions of others say nothing here."""
+    if not hit.after_epoch or hit.epoch != hit.after_epoch or hit.flags & IS_LOCAL:
+        return None
+    other = key.known(hit).up_to(hit)
+    if other and (other.epoch, other.partition) == (hit.after_epoch, hit.after_partition) and other.v > hit.v:
+        return Violation("reached", "older than the position it was asked for", hit, other)
     return None
 
 
@@ -242,7 +277,7 @@ def judge(ops, rules=None):
         found += judge_monotone(key, rules)
         for hit in key.hits:
             wrong = judge_known(key, hit, sets, rules)
-            for rule in (judge_local, judge_alive, judge_current):
+            for rule in (judge_local, judge_alive, judge_current, judge_reached):
                 wrong = wrong or rule(key, hit, sets, rules)
             found += [wrong] if wrong else []
     return sorted(found, key=lambda v: v.hit.begin)
@@ -261,11 +296,13 @@ class Story:
         self.now = ms
         return self
 
-    def add(self, verb, host, key=0, result=OK, v=0, epoch=1, flags=0, value=0, names=None, took=1, read=0, ttl=0, expected=0):
+    def add(self, verb, host, key=0, result=OK, v=0, epoch=1, flags=0, value=0, names=None, took=1, read=0, ttl=0, expected=0,
+            waited=0, after=0):
         begin, self.now = self.now, self.now + took + 1
         self.ops.append(Op(verb=verb, host=host, client=host, begin=begin * MS, end=(begin + took) * MS, read=read * MS,
                            result=result, flags=flags, value=value, names=names or 1 << key, partition=0, epoch=epoch, v=v,
-                           id=v, ttl_ms=ttl, expected=expected))
+                           id=v, ttl_ms=ttl, expected=expected, waited=waited, after_partition=0, after_epoch=1 if after else 0,
+                           after_v=after))
         return self.ops[-1]
 
     def set(self, host, verb=SET, **more):
@@ -350,6 +387,19 @@ def right_histories():
         s.invalidate(2, v=5)
         s.get(1, s.set(1, verb=FILL, v=5, read=1001), v=5)
     yield "a fill read after the invalidation", refilled
+
+
+    def softened(s):
+        old = s.set(1, v=1)
+        s.add(SOFTEN, 1, v=2)
+        s.get(1, old, v=1, flags=STALE)
+    yield "softly invalidated it is served, flagged stale", softened
+
+    def reached(s):
+        old, new = two_sets(s)
+        s.get(2, old, v=1, after=1)
+        s.get(2, new, v=2, after=2)
+    yield "a position that was reached", reached
 
 
 def wrong_histories():
@@ -452,6 +502,23 @@ def wrong_histories():
         short = s.set(1, v=1, ttl=100)
         s.at(1200).get(1, short, v=1)
     yield "a value past its ttl", "alive", expired
+
+    def waited_for_nobody(s):
+        old = s.set(1, v=1)
+        s.set(1, v=2, waited=1)
+        s.get(2, old, v=1)
+    yield "a change that waited for all and was not known", "current", waited_for_nobody
+
+    def softened(s):
+        old = s.set(1, v=1)
+        s.add(SOFTEN, 1, v=2)
+        s.get(1, old, v=1)
+    yield "softly invalidated and not flagged", "current", softened
+
+    def not_reached(s):
+        old, _ = two_sets(s)
+        s.get(2, old, v=1, after=2)
+    yield "older than the position asked for", "reached", not_reached
 
     def twice(s):
         s.set(1, verb=COMPARE, v=2, expected=1)

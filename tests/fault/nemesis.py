@@ -44,11 +44,13 @@ def now_ns():
 
 
 class Client:
-    def __init__(self, host, number, seed, folder):
+    def __init__(self, hosts, number, seed, folder):
         self.path = os.path.join(folder, f"client-{number}")
-        words = [host.socket, str("abcdefgh".index(host.name)), str(number), str(seed), self.path]
-        self.process = subprocess.Popen([product("traffic"), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        bufsize=1, env=host.environment(), preexec_fn=die_with_parent)
+        words = [number, seed, self.path]
+        for n in (number, number + 1):
+            words += [n % len(hosts), hosts[n % len(hosts)].socket]
+        self.process = subprocess.Popen([product("traffic"), *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, bufsize=1, env=hosts[0].environment(), preexec_fn=die_with_parent)
 
     def tell(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
@@ -246,7 +248,7 @@ class Nemesis:
         self.other_port = self.open_port(other)
         options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}}
         self.hosts = fleet.start(HOSTS, **options)
-        self.clients = [Client(self.hosts[i % HOSTS], i, seed, folder) for i in range(CLIENTS)]
+        self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
         self.story = []  # what was done, round by round
         self.restarts, self.violations, self.ops, self.hits, self.near = [], [], 0, 0, 0
         self.seen, self.fresh_ms = defaultdict(Counter), defaultdict(list)

@@ -1,6 +1,8 @@
 /* A client of a fleet that writes down all it does, for history.py to judge.
  *
- *     traffic SOCKET HOST CLIENT SEED FILE
+ *     traffic CLIENT SEED FILE HOST SOCKET HOST SOCKET
+ *
+ * It works on the first host; now and then it goes to the second, with the position of its own last change.
  *
  * Obeys lines: `go ROUND` begins a new file FILE.ROUND and new keys, `stop` ends it and is answered `ops N`.  It ends
  * with its standard input.  Key n of a round is "r:gG:kN" with a prefix and a tag of its own (traffic.h); a value is its
@@ -23,12 +25,17 @@ enum {
     LONG_VALUE = 3000, /* above compress_min */
     PAUSE_US = 2000,   /* at most, between two operations */
     TTL_MS = 400,      /* of the short-lived ones */
+    WAITS_OF = 30,     /* one change of so many waits for all hosts */
 };
 
-static larder_client *client;
+static struct place {
+    larder_client *client;
+    uint64_t host;
+} places[2], *at;
 static struct traffic_op op;
 static FILE *file;
-static uint64_t host, number, chance, last_value, ops;
+static uint64_t number, chance, last_value, ops;
+static larder_position last; /* of our own changes */
 static char round_name[TEXT / 2];
 static struct {
     larder_entry_version version;
@@ -87,7 +94,8 @@ static uint64_t mask_of(unsigned groups, unsigned group)
 
 static void begin(uint64_t verb, uint64_t names)
 {
-    op = (struct traffic_op){.verb = verb, .host = host, .client = number, .names = names, .begin = now_ns()};
+    op = (struct traffic_op){
+        .verb = verb, .host = at->host, .client = number, .names = names, .begin = now_ns()};
 }
 
 static void end(int result)
@@ -101,6 +109,8 @@ static void end(int result)
 
 static void put_position(const larder_position *position)
 {
+    if (position->epoch)
+        last = *position;
     op.partition = position->partition;
     op.epoch = position->epoch;
     op.v = position->v;
@@ -130,9 +140,10 @@ static void store(unsigned key, larder_set_options *options)
     options->ret_position = &position;
     if (below(8) == 0)
         options->ttl_ms = TTL_MS;
+    op.waited = options->wait_all = options->since == NULL && below(WAITS_OF) == 0;
     op.ttl_ms = options->ttl_ms == LARDER_TTL_DEFAULT ? 0 : options->ttl_ms;
     larder_slice value = new_value(key, room, sizeof(room));
-    int result = larder_set(client, key_name(key, name), value, options);
+    int result = larder_set(at->client, key_name(key, name), value, options);
     put_position(&position);
     op.id = version.id;
     end(result);
@@ -157,8 +168,8 @@ static void compare_and_set(unsigned key)
     store(key, &options);
 }
 
-static void invalidate(const larder_slice *keys, const larder_slice *tags, const larder_slice *prefixes,
-                       bool all, uint64_t names)
+static void invalidate(uint64_t verb, const larder_slice *keys, const larder_slice *tags,
+                       const larder_slice *prefixes, bool all, uint64_t names)
 {
     larder_position position = {0};
     larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
@@ -166,9 +177,11 @@ static void invalidate(const larder_slice *keys, const larder_slice *tags, const
     options.tags = tags, options.tags_count = tags != NULL;
     options.prefixes = prefixes, options.prefixes_count = prefixes != NULL;
     options.all = all;
+    options.soft = verb == TRAFFIC_SOFTEN;
     options.ret_position = &position;
-    begin(TRAFFIC_INVALIDATE, names);
-    int result = larder_invalidate_all_of(client, &options);
+    begin(verb, names);
+    op.waited = options.wait_all = below(WAITS_OF) == 0;
+    int result = larder_invalidate_all_of(at->client, &options);
     put_position(&position);
     end(result);
 }
@@ -177,27 +190,42 @@ static void invalidate_key(unsigned key)
 {
     char name[TEXT];
     larder_slice keys[] = {key_name(key, name)};
-    invalidate(keys, NULL, NULL, false, 1ull << key);
+    invalidate(TRAFFIC_INVALIDATE, keys, NULL, NULL, false, 1ull << key);
 }
 
 static void invalidate_tag(unsigned key)
 {
     char name[TEXT];
     larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, name)};
-    invalidate(NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
+    invalidate(TRAFFIC_INVALIDATE, NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
 }
 
 static void invalidate_prefix(unsigned key)
 {
     char name[TEXT];
     larder_slice prefixes[] = {prefix_name(key % TRAFFIC_PREFIXES, name)};
-    invalidate(NULL, NULL, prefixes, false, mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES));
+    invalidate(TRAFFIC_INVALIDATE, NULL, NULL, prefixes, false,
+               mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES));
 }
 
 static void invalidate_all(unsigned key)
 {
     (void)key;
-    invalidate(NULL, NULL, NULL, true, mask_of(1, 0));
+    invalidate(TRAFFIC_INVALIDATE, NULL, NULL, NULL, true, mask_of(1, 0));
+}
+
+static void soften_key(unsigned key)
+{
+    char name[TEXT];
+    larder_slice keys[] = {key_name(key, name)};
+    invalidate(TRAFFIC_SOFTEN, keys, NULL, NULL, false, 1ull << key);
+}
+
+static void soften_tag(unsigned key)
+{
+    char name[TEXT];
+    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, name)};
+    invalidate(TRAFFIC_SOFTEN, NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
 }
 
 /* ======= gets ======= */
@@ -232,8 +260,15 @@ static void get(unsigned key)
 {
     static larder_value value = LARDER_VALUE_INIT;
     char name[TEXT];
+    larder_get_options options = LARDER_GET_OPTIONS_INIT;
     begin(TRAFFIC_GET, 1ull << key);
-    int result = larder_get(client, key_name(key, name), NULL, &value);
+    if (at == &places[1] && last.epoch) {
+        options.not_older_than = &last;
+        op.after_partition = last.partition;
+        op.after_epoch = last.epoch;
+        op.after_v = last.v;
+    }
+    int result = larder_get(at->client, key_name(key, name), &options, &value);
     op.flags = value.flags | (value.near ? TRAFFIC_NEAR : 0);
     if (result == LARDER_HIT)
         found(key, &value);
@@ -254,6 +289,8 @@ static const struct {
            {40, invalidate_key},
            {12, invalidate_tag},
            {6, invalidate_prefix},
+           {10, soften_key},
+           {4, soften_tag},
            {2, invalidate_all},
            {1000, get}};
 
@@ -263,6 +300,7 @@ static void act(void)
     size_t i = 0;
     while (dice >= mix[i].of_1000)
         dice -= mix[i++].of_1000;
+    at = &places[below(8) == 0];
     mix[i].act((unsigned)below(TRAFFIC_KEYS));
     struct timespec pause = {.tv_nsec = (long)below(PAUSE_US) * 1000};
     nanosleep(&pause, NULL);
@@ -310,25 +348,31 @@ static bool obey(const char *path)
     return true;
 }
 
-int main(int argc, char **argv)
+static bool open_place(struct place *p, char **words)
 {
     larder_options options = LARDER_OPTIONS_INIT;
-    if (argc != 6)
+    p->host = strtoul(words[0], NULL, 10);
+    options.socket = words[1];
+    return larder_open(&p->client, &options) == LARDER_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 8)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    options.socket = argv[1];
-    host = strtoul(argv[2], NULL, 10);
-    number = strtoul(argv[3], NULL, 10);
-    chance = strtoull(argv[4], NULL, 10) * 0x9e3779b97f4a7c15ull + number + 1;
-    if (larder_open(&client, &options) != LARDER_OK)
+    number = strtoul(argv[1], NULL, 10);
+    chance = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ull + number + 1;
+    if (!open_place(&places[0], argv + 4) || !open_place(&places[1], argv + 6))
         return 1;
     for (;;) {
-        if (ordered(file ? 0 : -1) && !obey(argv[5]))
+        if (ordered(file ? 0 : -1) && !obey(argv[3]))
             break;
         if (file)
             act();
     }
-    larder_close(client);
+    larder_close(places[0].client);
+    larder_close(places[1].client);
     return 0;
 }
