@@ -3,7 +3,13 @@
 #include <string.h>
 #include "l2/l2_private.h"
 
-enum { NUMBERS_ROOM = 32 * 24 };
+enum { NUMBERS_ROOM = 32 * 24, KEPT_BYTES = 64 * 1024 };
+
+void room_kept(struct buffer *room)
+{
+    if (room->capacity > KEPT_BYTES)
+        buffer_finish(room);
+}
 
 void args_begin(struct args *a, struct buffer *room, size_t names, size_t names_bytes)
 {

@@ -29,8 +29,17 @@ static const struct {
     {"WRONGTYPE", {FLEET_FAILED, true, "there is a foreign value at one of our keys in Redis"}},
 };
 
+/* Of XADD, within a script: it is the first that a script writes. */
+static bool journal_is_ahead(const struct l2_reply *error)
+{
+    static const char words[] = "equal or smaller than the target stream top item";
+    return memmem(error->text.data, error->text.size, words, sizeof(words) - 1) != NULL;
+}
+
 struct refusal refusal_of(const struct l2_reply *error)
 {
+    if (journal_is_ahead(error))
+        return (struct refusal){FLEET_AWAY, true, "the journal in Redis is ahead of its counter"};
     for (unsigned i = 0; i < COUNT_OF(refusals); i++)
         if (l2_reply_is_error(error, refusals[i].code))
             return refusals[i].refusal;
@@ -44,6 +53,7 @@ struct sent {
     struct l2 *l2;
     struct fleet_change *change;
     uint64_t generation;
+    uint64_t seen; /* known when it was asked: nothing that is answered is older */
 };
 
 bool reply_number(const struct l2_reply *r, uint64_t *ret)
@@ -54,54 +64,85 @@ bool reply_number(const struct l2_reply *r, uint64_t *ret)
     return true;
 }
 
+bool reply_position(const struct l2_reply *r, uint64_t *ret)
+{
+    return reply_number(r, ret) && *ret <= POSITION_MAX;
+}
+
+enum { FITS_SET = 1, FITS_FILL = 2, FITS_TOUCH = 4 };
+
 static const struct {
     const char *word;
     enum fleet_outcome outcome;
+    unsigned verbs;      /* FITS_*: who may be answered so */
+    unsigned conditions; /* of a set: 1 << FLEET_* */
 } verdicts[] = {
-    {"OK", FLEET_COMMITTED},      {"EXISTS", FLEET_EXISTS},   {"NOT_FOUND", FLEET_NOT_FOUND},
-    {"CONFLICT", FLEET_CONFLICT}, {"REFUSED", FLEET_REFUSED},
+    {"OK", FLEET_COMMITTED, FITS_SET | FITS_FILL | FITS_TOUCH, ~0u},
+    {"EXISTS", FLEET_EXISTS, FITS_SET, 1u << FLEET_IF_ABSENT},
+    {"NOT_FOUND", FLEET_NOT_FOUND, FITS_SET | FITS_TOUCH, 1u << FLEET_IF_PRESENT | 1u << FLEET_IF_VERSION},
+    {"CONFLICT", FLEET_CONFLICT, FITS_SET, 1u << FLEET_IF_VERSION},
+    {"REFUSED", FLEET_REFUSED, FITS_FILL, ~0u},
 };
 
-static bool read_verdict(const struct l2_reply *word, enum fleet_outcome *ret)
+static bool fits(const struct fleet_change *c, unsigned verbs, unsigned conditions)
+{
+    switch (c->verb) {
+    case FLEET_SET: return verbs & FITS_SET && conditions & 1u << c->condition;
+    case FLEET_FILL: return verbs & FITS_FILL;
+    case FLEET_TOUCH: return verbs & FITS_TOUCH;
+    default: return false;
+    }
+}
+
+static bool read_verdict(const struct l2_reply *word, struct fleet_change *c)
 {
     if (!word || word->kind != L2_BULK)
         return false;
     for (unsigned i = 0; i < COUNT_OF(verdicts); i++)
         if (slice_equal(word->text, slice_text(verdicts[i].word))) {
-            *ret = verdicts[i].outcome;
-            return true;
+            c->outcome = verdicts[i].outcome;
+            return fits(c, verdicts[i].verbs, verdicts[i].conditions);
         }
     return false;
 }
 
-/* OK, V, ms, head: the entry's version and the life it has now. */
-static bool read_touched(struct l2 *l2, const struct l2_reply *r, struct fleet_change *c)
+/* OK, V, ms, head: the entry's version and the life it has now; counted from the sending, or it would live longer here
+ * than there (I8). */
+static bool read_touched(const struct sent *s, const struct l2_reply *r, struct fleet_change *c)
 {
     const struct l2_reply *head = l2_reply_at(r, 3);
-    uint64_t ms, now_ns = l2_now(l2);
+    uint64_t ms, sent_ns = s->command.sent_ns;
     struct l2_record record;
     struct l2_left left;
     if (!head || head->kind != L2_BULK || !reply_number(l2_reply_at(r, 2), &ms) ||
-        !l2_record_peek(head->text, &record) || !l2_record_left(&record, ms, &left))
+        !l2_record_peek(head->text, &record) || !l2_record_left(&record, ms, &left) ||
+        record.epoch != c->epoch || record.v > c->v)
         return false;
-    c->epoch = record.epoch;
     c->v = record.v;
     c->id = record.entry.id;
-    c->hard_ns = clock_after(now_ns, left.hard_ms * NS_PER_MS);
-    c->soft_ns = clock_after(now_ns, left.soft_ms * NS_PER_MS);
+    c->hard_ns = clock_after(sent_ns, left.hard_ms * NS_PER_MS);
+    c->soft_ns = clock_after(sent_ns, left.soft_ms * NS_PER_MS);
     return true;
 }
 
-static bool read_answer(struct l2 *l2, const struct l2_reply *r, struct fleet_change *c)
+/* Redis gives each change a position of its own, above all that it showed before; the rest show its newest. */
+static bool is_next(const struct sent *s, const struct fleet_change *c)
 {
-    c->epoch = coherence_view(l2->coherence)->of[c->partition].epoch;
-    if (c->verb == FLEET_INVALIDATE) {
-        c->outcome = FLEET_COMMITTED;
-        return reply_number(l2_reply_at(r, 0), &c->v);
-    }
-    if (!read_verdict(l2_reply_at(r, 0), &c->outcome) || !reply_number(l2_reply_at(r, 1), &c->v))
+    bool own = c->outcome == FLEET_COMMITTED && (c->verb == FLEET_SET || c->verb == FLEET_INVALIDATE);
+    return own ? c->v > s->seen : c->v >= s->seen;
+}
+
+static bool read_answer(const struct sent *s, const struct l2_reply *r, struct fleet_change *c)
+{
+    const struct fleet_view *view = coherence_view(s->l2->coherence);
+    bool plain = c->verb == FLEET_INVALIDATE;
+    c->epoch = view->of[c->partition].epoch;
+    c->outcome = FLEET_COMMITTED;
+    if (!plain && !read_verdict(l2_reply_at(r, 0), c))
         return false;
-    return c->verb != FLEET_TOUCH || c->outcome != FLEET_COMMITTED || read_touched(l2, r, c);
+    if (!reply_position(l2_reply_at(r, plain ? 0 : 1), &c->v) || !is_next(s, c))
+        return false;
+    return c->verb != FLEET_TOUCH || c->outcome != FLEET_COMMITTED || read_touched(s, r, c);
 }
 
 /* A refusal that ends the session is told to who asked first, then to everybody (coherence.h). */
@@ -117,9 +158,10 @@ static void refused(struct l2 *l2, struct fleet_change *c, const struct l2_reply
         node_fail(l2, why.why);
 }
 
-static void answered(struct l2 *l2, struct fleet_change *c, const struct l2_reply *reply)
+static void answered(const struct sent *s, struct fleet_change *c, const struct l2_reply *reply)
 {
-    bool good = reply->kind == L2_ARRAY && read_answer(l2, reply, c);
+    struct l2 *l2 = s->l2;
+    bool good = reply->kind == L2_ARRAY && read_answer(s, reply, c);
     if (!good)
         c->outcome = FLEET_UNKNOWN;
     coherence_answered(l2->coherence, c, l2_now(l2));
@@ -127,24 +169,27 @@ static void answered(struct l2 *l2, struct fleet_change *c, const struct l2_repl
         node_fail(l2, "Redis answered a script with something else");
 }
 
+/* The link ended, and says why in this turn. */
+static void unanswered(struct l2 *l2, struct fleet_change *c, enum l2_outcome outcome)
+{
+    c->outcome = outcome == L2_LOST ? FLEET_UNKNOWN : FLEET_AWAY;
+    coherence_answered(l2->coherence, c, l2_now(l2));
+}
+
 static void command_done(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
 {
     struct sent *s = CONTAINER_OF(command, struct sent, command);
     struct l2 *l2 = s->l2;
     struct fleet_change *c = s->change;
-    bool ours =
-        s->generation == l2->node.generation; /* else coherence has answered it when the session ended */
-    free(s);
-    if (!ours)
-        return;
-    if (outcome == L2_ANSWERED && reply->kind == L2_ERROR) {
+    if (s->generation != l2->node.generation)
+        ; /* coherence answered it when the session ended */
+    else if (outcome == L2_ANSWERED && reply->kind == L2_ERROR)
         refused(l2, c, reply);
-    } else if (outcome == L2_ANSWERED) {
-        answered(l2, c, reply);
-    } else {
-        c->outcome = outcome == L2_LOST ? FLEET_UNKNOWN : FLEET_AWAY;
-        coherence_answered(l2->coherence, c, l2_now(l2));
-    }
+    else if (outcome == L2_ANSWERED)
+        answered(s, c, reply);
+    else
+        unanswered(l2, c, outcome);
+    free(s);
 }
 
 /* ======= the question ======= */
@@ -280,11 +325,13 @@ bool change_send(struct l2 *l2, struct fleet_change *c)
     case FLEET_TOUCH: put_touch(l2, c); break;
     case FLEET_INVALIDATE: put_invalidate(l2, c); break;
     }
+    uint64_t seen = coherence_view(l2->coherence)->of[c->partition].seen;
     struct sent *s = must_alloc(sizeof(*s));
-    *s = (struct sent){.l2 = l2, .change = c, .generation = l2->node.generation};
+    *s = (struct sent){.l2 = l2, .change = c, .generation = l2->node.generation, .seen = seen};
     s->command.done = command_done;
-    if (call_issue(l2, LINK_CONTROL, &s->command))
-        return true;
-    free(s);
-    return false;
+    bool issued = call_change(l2, &s->command);
+    room_kept(&l2->tail);
+    if (!issued)
+        free(s);
+    return issued;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "l2/l2_private.h"
+#include "proto/wire.h"
 
 enum { RECORD_NAMES_MAX = 2 * SCRIPT_ITEMS_MAX }; /* twice what a script writes */
 
@@ -39,7 +40,8 @@ bool l2_number_read(struct slice text, uint64_t *ret)
 bool l2_time_read(struct slice seconds, struct slice micros, uint64_t *ret_ms)
 {
     uint64_t s, us;
-    if (!l2_number_read(seconds, &s) || !l2_number_read(micros, &us) || s > UINT64_MAX / 1000 - 1000)
+    if (!l2_number_read(seconds, &s) || !l2_number_read(micros, &us) || us >= 1000000 ||
+        s > UINT64_MAX / 1000 - 1000)
         return false;
     *ret_ms = s * 1000 + us / 1000;
     return true;
@@ -51,7 +53,13 @@ static bool read_id(const struct l2_reply *r, uint64_t *ret_v, uint64_t *ret_not
         return false;
     const char *at = r->text.data, *end = at + r->text.size;
     return take_number(&at, end, ret_v) && at < end && *at++ == '-' && take_number(&at, end, ret_note) &&
-           at == end;
+           at == end && *ret_v <= POSITION_MAX;
+}
+
+static bool take_name(struct slice *names, unsigned *count, struct slice name, size_t bytes_max)
+{
+    names[(*count)++] = name;
+    return name.size > 0 && name.size <= bytes_max;
 }
 
 static bool take_pair(struct collected *c, char kind, struct slice name)
@@ -59,19 +67,37 @@ static bool take_pair(struct collected *c, char kind, struct slice name)
     struct fleet_record *r = &c->record;
     if (r->keys_count + r->tags_count + r->prefixes_count >= RECORD_NAMES_MAX)
         return false;
-    r->soft = kind >= 'A' && kind <= 'Z';
-    switch (kind | 0x20) {
+    switch (kind) {
     case 's':
-    case 'k': c->keys[r->keys_count++] = name; return name.size > 0;
-    case 't': c->tags[r->tags_count++] = name; return name.size > 0;
-    case 'p': c->prefixes[r->prefixes_count++] = name; return name.size > 0;
-    case 'a': r->all = true; return true;
-    case 'w': return true;
+    case 'k':
+    case 'K': return take_name(c->keys, &r->keys_count, name, WIRE_KEY_MAX);
+    case 't':
+    case 'T': return take_name(c->tags, &r->tags_count, name, L2_RECORD_TAG_BYTES_MAX);
+    case 'p':
+    case 'P': return take_name(c->prefixes, &r->prefixes_count, name, WIRE_KEY_MAX);
+    case 'a':
+    case 'A': r->all = true; return true;
     default: return false;
     }
 }
 
-static bool read_fields(const struct l2_reply *fields, struct collected *c)
+/* All of a record is soft, or nothing of it: it was one call. */
+static bool take_softness(struct collected *c, char kind, bool first)
+{
+    bool soft = kind >= 'A' && kind <= 'Z', same = first || soft == c->record.soft;
+    c->record.soft = soft;
+    return same;
+}
+
+/* A note names who waited, and changes nothing. */
+static bool read_pair(struct collected *c, bool note, bool first, char kind, struct slice name)
+{
+    if (note || kind == 'w')
+        return note && kind == 'w';
+    return take_softness(c, kind, first) && take_pair(c, kind, name);
+}
+
+static bool read_fields(const struct l2_reply *fields, bool note, struct collected *c)
 {
     c->record.keys = c->keys;
     c->record.tags = c->tags;
@@ -82,7 +108,7 @@ static bool read_fields(const struct l2_reply *fields, struct collected *c)
     while (e) {
         const struct l2_reply *name = l2_reply_next(fields, e);
         if (!name || e->kind != L2_BULK || e->text.size != 1 || name->kind != L2_BULK ||
-            !take_pair(c, *(const char *)e->text.data, name->text))
+            !read_pair(c, note, e == fields + 1, *(const char *)e->text.data, name->text))
             return false;
         e = l2_reply_next(fields, name);
     }
@@ -94,7 +120,8 @@ static bool read_entry(struct l2 *l2, unsigned p, const struct l2_reply *entry)
     struct collected *c = l2->collected;
     uint64_t note;
     c->record = (struct fleet_record){0};
-    if (!read_id(l2_reply_at(entry, 0), &c->record.v, &note) || !read_fields(l2_reply_at(entry, 1), c))
+    if (!read_id(l2_reply_at(entry, 0), &c->record.v, &note) ||
+        !read_fields(l2_reply_at(entry, 1), note > 0, c))
         return false;
     l2->node.tailing.after[p] = c->record.v;
     l2->node.tailing.after_note[p] = note;
@@ -108,7 +135,8 @@ static unsigned partition_named(const struct l2 *l2, const struct l2_reply *name
     for (unsigned p = 0; p < partitions; p++) {
         size_t size = strlen(l2->names.of[p]);
         if (name && name->kind == L2_BULK && name->text.size == size + 2 &&
-            memcmp(name->text.data, l2->names.of[p], size) == 0)
+            memcmp(name->text.data, l2->names.of[p], size) == 0 &&
+            memcmp((const char *)name->text.data + size, ":j", 2) == 0)
             return p;
     }
     return partitions;

@@ -71,6 +71,7 @@ struct l2 *l2_create(const struct l2_setup *setup)
     l2->collected = journal_collected();
     node_init(&l2->node);
     later_init(&l2->batch_over, read_batch_over);
+    list_init(&l2->waiting);
     names_make(&l2->names, setup->options->key_prefix, setup->namespace,
                (unsigned)setup->options->partitions);
     snprintf(l2->host_field, sizeof(l2->host_field), "s:%016" PRIx64, setup->host);
@@ -84,6 +85,8 @@ static void on_tick(struct timer *t)
 {
     struct l2 *l2 = CONTAINER_OF(t, struct l2, tick);
     coherence_tick(l2->coherence, l2_now(l2));
+    node_tick(l2);
+    read_give_up(l2);
 }
 
 void l2_start(struct l2 *l2)
@@ -110,13 +113,15 @@ void l2_stop(struct l2 *l2, void (*stopped)(void *user), void *user)
     l2->stopped_user = user;
     coherence_lost(l2->coherence, "the daemon stops", l2_now(l2));
     timer_finish(&l2->tick, tick_closed);
+    later_cancel(&l2->batch_over);
+    read_batch_over(&l2->batch_over);
 }
 
 struct l2 *l2_destroy(struct l2 *l2)
 {
     if (!l2)
         return NULL;
-    CHECK(!l2->ticking && node_ended(l2) && !l2->batch);
+    CHECK(!l2->ticking && node_ended(l2) && list_empty(&l2->waiting));
     l2->coherence = coherence_destroy(l2->coherence);
     buffer_finish(&l2->room);
     buffer_finish(&l2->tail);
@@ -135,7 +140,10 @@ struct fleet *l2_fleet(struct l2 *l2)
 
 void l2_health(const struct l2 *l2, struct l2_health *ret)
 {
+    struct fleet_figures figures;
+    coherence_measure(l2->coherence, &figures);
     *ret = l2->health;
+    ret->trouble = figures.trouble ? figures.trouble : ret->trouble;
     ret->linked = coherence_linked(l2->coherence);
     ret->state = coherence_state_text(coherence_state(l2->coherence));
     l2_url_show(l2->setup.url, ret->address);

@@ -29,6 +29,8 @@ struct args {
 void args_begin(struct args *a, struct buffer *room, size_t names, size_t names_bytes);
 void args_add(struct args *a, struct slice word);
 void args_text(struct args *a, const char *word);
+/* After use: what one large value needed is not kept for the small ones. */
+void room_kept(struct buffer *room);
 void args_number(struct args *a, uint64_t number);
 void args_join(struct args *a, struct slice first, const char *between, struct slice last); /* one word */
 
@@ -84,11 +86,12 @@ struct l2 {
     struct buffer room;  /* words of the command that is being put together */
     struct args args;
     uint8_t epoch[8], version[L2_VERSION_BYTES];
-    struct buffer tail;          /* an entry on its way */
-    struct buffer value;         /* an entry unpacked */
-    struct collected *collected; /* the record that is being read */
-    struct batch *batch;         /* reads of this turn that can share a look at the clock and the counter */
+    struct buffer tail;                        /* an entry on its way */
+    struct buffer value;                       /* an entry unpacked */
+    struct collected *collected;               /* the record that is being read */
+    struct batch *batch[FLEET_PARTITIONS_MAX]; /* reads of this turn that share a look at clock and counter */
     struct later batch_over;
+    struct list waiting; /* reads whose callers wait */
     struct timer tick;
     bool ticking;
     struct l2_health health;
@@ -110,6 +113,7 @@ static inline uint64_t l2_deadline(const struct l2 *l2)
 /* node.c */
 extern const struct coherence_io node_io;
 void node_init(struct node *n);
+void node_tick(struct l2 *l2);        /* after coherence's */
 bool node_ended(const struct l2 *l2); /* nothing of it is left on the loop */
 /* The session is over because of what was answered. */
 void node_fail(struct l2 *l2, const char *why);
@@ -122,6 +126,8 @@ void call_key(struct l2 *l2, unsigned partition, const char *kind,
               struct slice key); /* kind: ":e:" or ":l:" */
 /* false: there is no room or no link. */
 bool call_issue(struct l2 *l2, enum link link, struct l2_command *command);
+/* The same for a change, on the control link: what the session lives by has room beside it. */
+bool call_change(struct l2 *l2, struct l2_command *command);
 
 /* What an error of Redis means for the change, or read, that it answers; table in change.c. */
 struct refusal {
@@ -136,11 +142,16 @@ bool change_send(struct l2 *l2, struct fleet_change *change);
 /* read.c */
 extern const struct tier_ops read_ops;
 void read_batch_over(struct later *w);
+/* Those whose time is over are told so. */
+void read_give_up(struct l2 *l2);
 /* journal.c: false: that was no journal. */
 struct collected *journal_collected(void);
 bool journal_read(struct l2 *l2, const struct l2_reply *streams);
 
 bool reply_number(const struct l2_reply *r, uint64_t *ret);
+/* One that can be a position: at 100,000 changes a second, 89 years.  What is made of positions has room for that. */
+#define POSITION_MAX ((1ull << 48) - 1)
+bool reply_position(const struct l2_reply *r, uint64_t *ret);
 
 /* Decimal digits, nothing else. */
 bool l2_number_read(struct slice text, uint64_t *ret);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "base/log.h"
+#include "l2/fence.h"
 #include "l2/l2_private.h"
 
 enum {
@@ -16,6 +17,13 @@ enum {
 };
 #define TAIL_DEADLINE_NS ((TAIL_BLOCK_MS + 2000) * NS_PER_MS) /* Redis rounds a block up, by its own timer */
 #define MAX_TTL_SLACK_MS 3600000ull
+
+/* Changes may fill the control link up to the default.  Above that there is room for hello and fences, each with its script
+ * in full: one that found none would be missed for ever. */
+enum {
+    RESERVED = FLEET_PARTITIONS_MAX * (FENCES_MAX + 1),
+    RESERVED_BYTES = RESERVED * 16384,
+};
 
 /* ======= the end of a session ======= */
 
@@ -61,6 +69,17 @@ void node_fail(struct l2 *l2, const char *why)
     l2->health.said[0] = 0;
     tell_trouble(l2, why);
     coherence_lost(l2->coherence, why, l2_now(l2));
+}
+
+/* Coherence ends sessions of its own accord too. */
+void node_tick(struct l2 *l2)
+{
+    struct fleet_figures figures;
+    coherence_measure(l2->coherence, &figures);
+    if (coherence_state(l2->coherence) != COHERENCE_DOWN || !figures.trouble)
+        return;
+    l2->node.joined = false;
+    tell_trouble(l2, figures.trouble);
 }
 
 bool node_ended(const struct l2 *l2)
@@ -158,6 +177,14 @@ static void link_ready(struct conn *conn)
         load_scripts(l2);
 }
 
+static struct conn_limits limits_of(unsigned link)
+{
+    struct conn_limits limits = CONN_LIMITS_DEFAULT;
+    limits.commands += link == LINK_CONTROL ? RESERVED : 0;
+    limits.bytes += link == LINK_CONTROL ? RESERVED_BYTES : 0;
+    return limits;
+}
+
 static void node_connect(void *io)
 {
     static const char *const names[] = {"larder-control", "larder-tail", "larder-data"};
@@ -170,7 +197,7 @@ static void node_connect(void *io)
                                    .tls = l2->setup.tls,
                                    .name = names[i],
                                    .open_timeout_ns = l2->setup.options->connect_timeout,
-                                   .limits = CONN_LIMITS_DEFAULT,
+                                   .limits = limits_of(i),
                                    .ready = link_ready,
                                    .closed = link_closed,
                                    .user = l2};
@@ -220,7 +247,20 @@ bool call_issue(struct l2 *l2, enum link link, struct l2_command *command)
     command->count = l2->args.count;
     if (command->deadline_ns == 0)
         command->deadline_ns = l2_deadline(l2);
-    return conn && l2->node.ready == LINKS && conn_issue(conn, command) == 0;
+    bool issued = conn && l2->node.ready == LINKS && conn_issue(conn, command) == 0;
+    room_kept(&l2->room);
+    return issued;
+}
+
+bool call_change(struct l2 *l2, struct l2_command *command)
+{
+    const struct conn_limits limits = CONN_LIMITS_DEFAULT;
+    const struct conn *conn = l2->node.links[LINK_CONTROL];
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < l2->args.count; i++)
+        bytes += l2->args.argv[i].size;
+    return conn && conn_under_way(conn) < limits.commands &&
+           conn_bytes_under_way(conn) + bytes <= limits.bytes && call_issue(l2, LINK_CONTROL, command);
 }
 
 static void membership_keys(struct l2 *l2, unsigned partition, const void *what)
@@ -299,8 +339,8 @@ static bool read_hello(struct l2 *l2, const struct l2_reply *r, struct coherence
     if (epoch->kind != L2_BULK || epoch->text.size != 8)
         return false;
     ret->epoch = l2_epoch_read(epoch->text.data);
-    return ret->epoch && reply_number(l2_reply_at(r, 1), &ret->v) &&
-           reply_number(l2_reply_at(r, 2), &ret->first) && reply_number(l2_reply_at(r, 4), &ret->killed);
+    return ret->epoch && reply_position(l2_reply_at(r, 1), &ret->v) &&
+           reply_number(l2_reply_at(r, 2), &ret->first) && reply_position(l2_reply_at(r, 4), &ret->killed);
 }
 
 static void hello_answered(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
@@ -337,7 +377,7 @@ static void fence_answered(struct l2_command *command, const struct l2_reply *re
     struct l2 *l2 = a->l2;
     uint64_t v;
     if (is_good(a, reply, outcome, 2)) {
-        if (reply_number(l2_reply_at(reply, 0), &v)) {
+        if (reply_position(l2_reply_at(reply, 0), &v)) {
             l2->health.trouble = NULL;
             tell_joined(l2);
             l2->health.lag_ns = loop_now_fresh(l2->setup.loop) - command->sent_ns;

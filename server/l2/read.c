@@ -17,11 +17,14 @@ enum way { PLAIN, EXACT, SAME };
 struct reading {
     struct l2_command command;
     struct l2 *l2;
-    struct tier_read *read;
-    struct batch *batch; /* PLAIN */
+    struct tier_read *read; /* NULL: the caller was told */
+    struct batch *batch;    /* PLAIN */
     enum way way;
     unsigned partition;
     uint64_t session;
+    uint64_t seen;     /* known when it was asked: an answer that shows less is of no Redis of ours */
+    uint64_t until_ns; /* then the caller is told, whatever is still on its way */
+    struct list node;  /* of l2->waiting, until the caller was told */
 };
 
 /* What the plain reads of one turn have in common; replies come in order, so it is complete before the first value. */
@@ -30,11 +33,14 @@ struct batch {
     struct l2 *l2;
     unsigned users, partition;
     bool good;
-    uint64_t sent_ns, redis_ms, v;
+    uint64_t sent_ns, redis_ms, v, seen;
     uint64_t generation;
 };
 
 static bool start(struct reading *r);
+
+static const char nonsense[] = "Redis answered a read with something else";
+static const char went_back[] = "the positions in Redis went back";
 
 /* ======= answers ======= */
 
@@ -42,6 +48,7 @@ static void finish(struct reading *r, int outcome)
 {
     struct tier_read *read = r->read;
     r->l2->hits += outcome != TIER_MISSED;
+    list_remove(&r->node);
     free(r);
     read->done(read, outcome);
 }
@@ -55,6 +62,13 @@ static void miss(struct reading *r, enum miss_reason reason)
 static enum miss_reason away_reason(const struct l2 *l2)
 {
     return coherence_view(l2->coherence)->mode == SHM_DETACHED ? MISS_DETACHED : MISS_SUSPECT;
+}
+
+static void ask_exactly(struct reading *r)
+{
+    r->way = EXACT;
+    if (!start(r))
+        miss(r, away_reason(r->l2));
 }
 
 static uint64_t present_epoch(const struct reading *r)
@@ -113,10 +127,11 @@ static bool must_be_exact(const struct reading *r, const struct l2_record *recor
 /* Bytes that are no entry of this key, or too much for us, are as good as none. */
 static void found(struct reading *r, struct slice bytes, uint64_t redis_ms, bool stale)
 {
+    struct l2 *l2 = r->l2;
     struct l2_record record;
     struct l2_left left;
     struct slice value;
-    if (!l2_record_decode(bytes, r->read->key, r->l2->setup.value_max, &record) ||
+    if (!l2_record_decode(bytes, r->read->key, l2->setup.value_max, &record) ||
         record.epoch != present_epoch(r)) {
         miss(r, MISS_COLD);
     } else if (!l2_record_left(&record, redis_ms, &left)) {
@@ -124,33 +139,36 @@ static void found(struct reading *r, struct slice bytes, uint64_t redis_ms, bool
     } else if (r->way != PLAIN && record.v > r->read->at_v) {
         miss(r, MISS_COLD); /* no entry is ahead of the counter: these bytes are not what a script wrote */
     } else if (r->way == PLAIN && must_be_exact(r, &record)) {
-        r->way = EXACT;
-        if (!start(r))
-            miss(r, away_reason(r->l2));
-    } else if (!unpack(r->l2, &record, &value)) {
+        ask_exactly(r);
+    } else if (!unpack(l2, &record, &value)) {
         miss(r, MISS_COLD);
     } else {
-        coherence_saw(r->l2->coherence, r->partition, record.v > r->read->at_v ? record.v : r->read->at_v);
+        coherence_saw(l2->coherence, r->partition, r->read->at_v);
         entry_from(r, &record, &left, stale);
         r->read->entry.value = value;
         finish(r, TIER_FOUND);
+        room_kept(&l2->value);
     }
 }
 
 /* ======= the answers of Redis ======= */
 
-static void plain_answered(struct reading *r, const struct l2_reply *reply)
+/* False: that is no answer, and nothing was done. */
+static bool plain_answered(struct reading *r, const struct l2_reply *reply)
 {
     const struct batch *b = r->batch;
-    if (!b->good || !believed(r, b->v) || (reply->kind != L2_BULK && reply->kind != L2_NIL)) {
+    if (reply->kind != L2_BULK && reply->kind != L2_NIL)
+        return false;
+    if (!b->good || !believed(r, b->v)) {
         miss(r, MISS_SUSPECT);
-        return;
+        return true;
     }
     r->read->at_v = b->v;
     if (reply->kind == L2_NIL)
         miss(r, MISS_COLD);
     else /* at most so late is it there now */
         found(r, reply->text, b->redis_ms + (l2_now(r->l2) - b->sent_ns) / NS_PER_MS + 1, false);
+    return true;
 }
 
 static bool is_word(const struct l2_reply *r, const char *word)
@@ -158,45 +176,57 @@ static bool is_word(const struct l2_reply *r, const char *word)
     return r && r->kind == L2_BULK && slice_equal(r->text, slice_text(word));
 }
 
-static void exact_answered(struct reading *r, const struct l2_reply *reply)
+/* HIT, V, ms, stale, record, …  or  MISS, V, ms. */
+static bool exact_answered(struct reading *r, const struct l2_reply *reply)
 {
     const struct l2_reply *record = l2_reply_at(reply, 4), *stale = l2_reply_at(reply, 3);
+    bool hit = is_word(l2_reply_at(reply, 0), "HIT");
     uint64_t v, ms, passed_ms = (l2_now(r->l2) - r->command.sent_ns) / NS_PER_MS + 1;
-    if (!reply_number(l2_reply_at(reply, 1), &v) || !reply_number(l2_reply_at(reply, 2), &ms) ||
-        !believed(r, v)) {
+    if (!reply_position(l2_reply_at(reply, 1), &v) || !reply_number(l2_reply_at(reply, 2), &ms) ||
+        v < r->seen)
+        return false;
+    if (hit ? !record || record->kind != L2_BULK || stale->kind != L2_INTEGER
+            : !is_word(l2_reply_at(reply, 0), "MISS"))
+        return false;
+    if (!believed(r, v)) {
         miss(r, MISS_SUSPECT);
-        return;
+        return true;
     }
     coherence_saw(r->l2->coherence, r->partition, v);
     r->read->at_v = v;
-    if (is_word(l2_reply_at(reply, 0), "HIT") && record && record->kind == L2_BULK && stale)
+    if (hit)
         found(r, record->text, ms + passed_ms, stale->integer != 0);
     else
         miss(r, MISS_COLD);
+    return true;
 }
 
-static void same_answered(struct reading *r, const struct l2_reply *reply)
+/* V, ms, one verdict. */
+static bool same_answered(struct reading *r, const struct l2_reply *reply)
 {
     const struct l2_reply *verdicts = l2_reply_at(reply, 2);
     uint64_t v;
-    if (!reply_number(l2_reply_at(reply, 0), &v) || !verdicts || verdicts->kind != L2_BULK ||
-        verdicts->text.size != 1 || !believed(r, v)) {
-        miss(r, MISS_SUSPECT);
-        return;
-    }
+    if (!reply_position(l2_reply_at(reply, 0), &v) || v < r->seen || !verdicts || verdicts->kind != L2_BULK ||
+        verdicts->text.size != 1)
+        return false;
     char verdict = *(const char *)verdicts->text.data;
-    r->read->at_v = v;
-    if (verdict == '1' || verdict == '2') {
-        r->read->entry = (struct entry){.stale = verdict == '2'};
-        finish(r, TIER_SAME);
-        return;
+    if (verdict < '0' || verdict > '2')
+        return false;
+    if (!believed(r, v)) {
+        miss(r, MISS_SUSPECT);
+        return true;
     }
-    r->way = EXACT;
-    if (!start(r))
-        miss(r, away_reason(r->l2));
+    r->read->at_v = v;
+    if (verdict == '0') {
+        ask_exactly(r);
+        return true;
+    }
+    r->read->entry = (struct entry){.stale = verdict == '2'};
+    finish(r, TIER_SAME);
+    return true;
 }
 
-static void (*const answered[])(struct reading *r, const struct l2_reply *reply) = {
+static bool (*const answered[])(struct reading *r, const struct l2_reply *reply) = {
     [PLAIN] = plain_answered,
     [EXACT] = exact_answered,
     [SAME] = same_answered,
@@ -208,6 +238,30 @@ static void leave_batch(struct batch *b)
         free(b);
 }
 
+/* Somebody else's value at one entry is nobody's trouble: the next set goes over it. */
+static struct refusal refused(struct reading *r, const struct l2_reply *error)
+{
+    struct refusal why = refusal_of(error);
+    bool foreign = r->way == PLAIN && l2_reply_is_error(error, "WRONGTYPE");
+    why.ends = why.ends && !foreign;
+    r->l2->health.trouble = why.why;
+    miss(r, foreign ? MISS_COLD : MISS_SUSPECT);
+    return why;
+}
+
+static struct refusal judge(struct reading *r, const struct l2_reply *reply, enum l2_outcome outcome)
+{
+    if (outcome != L2_ANSWERED) {
+        miss(r, away_reason(r->l2));
+    } else if (reply->kind == L2_ERROR) {
+        return refused(r, reply);
+    } else if (!answered[r->way](r, reply)) {
+        miss(r, MISS_SUSPECT);
+        return (struct refusal){.ends = true, .why = nonsense};
+    }
+    return (struct refusal){0};
+}
+
 static void command_done(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
 {
     struct reading *r = CONTAINER_OF(command, struct reading, command);
@@ -216,14 +270,10 @@ static void command_done(struct l2_command *command, const struct l2_reply *repl
     struct refusal why = {0};
     uint64_t generation = l2->node.generation;
     bool of_this = r->session == coherence_view(l2->coherence)->session;
-    if (outcome != L2_ANSWERED) {
-        miss(r, away_reason(l2));
-    } else if (reply->kind == L2_ERROR) {
-        why = refusal_of(reply);
-        miss(r, MISS_SUSPECT);
-    } else {
-        answered[r->way](r, reply);
-    }
+    if (r->read)
+        why = judge(r, reply, outcome);
+    else
+        free(r);
     leave_batch(batch);
     if (why.ends && of_this && generation == l2->node.generation)
         node_fail(l2, why.why);
@@ -231,28 +281,46 @@ static void command_done(struct l2_command *command, const struct l2_reply *repl
 
 /* ======= questions ======= */
 
+/* The end of a question of a batch: what is wrong with its answer ends the session. */
+static void batch_answered(struct batch *b, enum l2_outcome outcome, const struct l2_reply *reply,
+                           const char *wrong)
+{
+    struct l2 *l2 = b->l2;
+    bool of_this = outcome == L2_ANSWERED && b->generation == l2->node.generation;
+    b->good = outcome == L2_ANSWERED && !wrong;
+    leave_batch(b);
+    if (of_this && wrong)
+        node_fail(l2, reply->kind == L2_ERROR ? refusal_of(reply).why : wrong);
+}
+
+static bool read_time(const struct l2_reply *reply, uint64_t *ret_ms)
+{
+    const struct l2_reply *s = l2_reply_at(reply, 0), *us = l2_reply_at(reply, 1);
+    return s && us && s->kind == L2_BULK && us->kind == L2_BULK && l2_time_read(s->text, us->text, ret_ms);
+}
+
 static void time_answered(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
 {
     struct batch *b = CONTAINER_OF(command, struct batch, time);
-    const struct l2_reply *s, *us;
+    bool good = outcome == L2_ANSWERED && read_time(reply, &b->redis_ms);
     b->sent_ns = command->sent_ns;
-    if (outcome == L2_ANSWERED && (s = l2_reply_at(reply, 0)) && (us = l2_reply_at(reply, 1)) &&
-        s->kind == L2_BULK && us->kind == L2_BULK)
-        b->good = l2_time_read(s->text, us->text, &b->redis_ms);
-    leave_batch(b);
+    batch_answered(b, outcome, reply, good ? NULL : nonsense);
+}
+
+static const char *wrong_counter(struct batch *b, const struct l2_reply *reply)
+{
+    if (reply->kind == L2_NIL)
+        return "Redis has lost the counter of the namespace";
+    if (reply->kind != L2_BULK || !l2_number_read(reply->text, &b->v) || b->v > POSITION_MAX)
+        return nonsense;
+    return b->v < b->seen ? went_back : NULL;
 }
 
 static void counter_answered(struct l2_command *command, const struct l2_reply *reply,
                              enum l2_outcome outcome)
 {
     struct batch *b = CONTAINER_OF(command, struct batch, counter);
-    struct l2 *l2 = b->l2;
-    bool answered_now = outcome == L2_ANSWERED && b->generation == l2->node.generation;
-    b->good =
-        b->good && outcome == L2_ANSWERED && reply->kind == L2_BULK && l2_number_read(reply->text, &b->v);
-    leave_batch(b);
-    if (answered_now && reply->kind == L2_NIL)
-        node_fail(l2, "Redis has lost the counter of the namespace");
+    batch_answered(b, outcome, reply, outcome == L2_ANSWERED ? wrong_counter(b, reply) : nonsense);
 }
 
 static bool ask_time(struct l2 *l2, struct batch *b)
@@ -281,28 +349,38 @@ static bool ask_counter(struct l2 *l2, struct batch *b)
 void read_batch_over(struct later *w)
 {
     struct l2 *l2 = CONTAINER_OF(w, struct l2, batch_over);
-    struct batch *b = l2->batch;
-    l2->batch = NULL;
-    leave_batch(b);
+    for (unsigned p = 0; p < l2->setup.options->partitions; p++) {
+        leave_batch(l2->batch[p]);
+        l2->batch[p] = NULL;
+    }
+}
+
+static struct batch *begin_batch(struct l2 *l2, unsigned partition)
+{
+    struct batch *b = must_alloc(sizeof(*b));
+    *b = (struct batch){.l2 = l2,
+                        .partition = partition,
+                        .users = 1,
+                        .generation = l2->node.generation,
+                        .seen = coherence_view(l2->coherence)->of[partition].seen};
+    b->time.done = time_answered;
+    b->counter.done = counter_answered;
+    return b;
 }
 
 /* The batch of this turn, for this partition. */
 static struct batch *batch_for(struct l2 *l2, unsigned partition)
 {
-    struct batch *b = l2->batch;
-    if (b && b->partition == partition && b->generation == l2->node.generation)
-        return b;
-    if (b)
-        read_batch_over(&l2->batch_over);
-    b = must_alloc(sizeof(*b));
-    *b = (struct batch){.l2 = l2, .partition = partition, .users = 1, .generation = l2->node.generation};
-    b->time.done = time_answered;
-    b->counter.done = counter_answered;
-    l2->batch = b;
+    struct batch **at = &l2->batch[partition];
+    if (*at && (*at)->generation == l2->node.generation)
+        return *at;
+    leave_batch(*at);
+    *at = begin_batch(l2, partition);
     later_ask(l2->setup.loop, &l2->batch_over);
-    if (ask_time(l2, b) && ask_counter(l2, b))
-        return b;
-    read_batch_over(&l2->batch_over);
+    if (ask_time(l2, *at) && ask_counter(l2, *at))
+        return *at;
+    leave_batch(*at);
+    *at = NULL;
     return NULL;
 }
 
@@ -384,12 +462,34 @@ static int read_get(struct tier *t, struct tier_read *read)
                           .read = read,
                           .way = way_for(l2, read, partition),
                           .partition = partition,
-                          .session = coherence_view(l2->coherence)->session};
+                          .session = coherence_view(l2->coherence)->session,
+                          .seen = coherence_view(l2->coherence)->of[partition].seen,
+                          .until_ns = l2_deadline(l2)};
+    list_init(&r->node);
     l2->reads++;
-    if (start(r))
-        return TIER_PENDING;
-    free(r);
-    return TIER_MISSED;
+    if (!start(r)) {
+        free(r);
+        return TIER_MISSED;
+    }
+    list_append(&l2->waiting, &r->node);
+    return TIER_PENDING;
+}
+
+/* Two ways may take longer than one; each command has a deadline of its own, the caller has one for both.  In the order
+ * asked, which is that of the deadlines. */
+void read_give_up(struct l2 *l2)
+{
+    struct list *first;
+    while ((first = list_first(&l2->waiting))) {
+        struct reading *r = CONTAINER_OF(first, struct reading, node);
+        struct tier_read *read = r->read;
+        if (l2_now(l2) < r->until_ns)
+            return;
+        list_remove(&r->node);
+        r->read = NULL;
+        read->reason = away_reason(l2);
+        read->done(read, TIER_MISSED);
+    }
 }
 
 static void read_measure(struct tier *t, struct tier_figures *ret)
