@@ -1,5 +1,7 @@
 """wait=all: after OK no host answers anything older, unflagged, even one that hears nothing (C3, F12)."""
 
+import signal
+
 import wire_client as wire
 from fleet import play
 from scenario import expect, until
@@ -36,6 +38,18 @@ def after_an_invalidation(fleet):
             inner.finish()
 
 
+def after_an_invalidation_while_a_sidecar_is_stopped(fleet):
+    a, b = fleet.start(2)
+    reader = b.puppet()
+    fleet.share(b"k", b"old", a, b)
+    until(lambda: reader.ask("get", "k")[1] == "near", "the library maps it")
+    b.signal(signal.SIGSTOP)
+    expect(a.ask().invalidate(keys=[b"k"], wait_all=True).status, wire.OK)
+    expect(reader.ask("get", "k")[0], "MISS", "its promises have run out, with nobody to renew them")
+    b.signal(signal.SIGCONT)
+    b.until_missed(b"k")
+
+
 def after_a_set(fleet):
     a, b, reader = deaf_host(fleet)
     expect(a.ask().set(b"k", b"new", flags=wire.WAIT_ALL).status, wire.OK)
@@ -52,4 +66,5 @@ def on_the_host_itself_everybody_knows_before(fleet):
     b.proxy.tell("release", "down")
 
 
-play(after_an_invalidation, after_a_set, on_the_host_itself_everybody_knows_before)
+play(after_an_invalidation, after_an_invalidation_while_a_sidecar_is_stopped, after_a_set,
+     on_the_host_itself_everybody_knows_before)
