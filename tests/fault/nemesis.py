@@ -29,6 +29,7 @@ from tree import product
 
 HOSTS, CLIENTS, PARTITIONS = 3, 8, 2
 DETACHED_MAX_S = 4
+ROOM = "72m"          # of a state directory: its map is of 64 MiB
 HEALTHY_S = 0.6       # of each round, after all hosts are FRESH again
 FRESH_WITHIN_S = 10   # never is a violation too
 GET_MS, CHANGE_MS = 50, 500
@@ -219,12 +220,15 @@ def sidecar_stopped(n):
     return lambda: host.signal(signal.SIGCONT)
 
 
-@fault
-def sidecar_killed(n):
-    host = one(n)
+def killed(n, host):
     n.restarts.append((now_ns(), n.hosts.index(host)))
     host.kill9()
     return host.start
+
+
+@fault
+def sidecar_killed(n):
+    return killed(n, one(n))
 
 
 @fault
@@ -234,6 +238,30 @@ def sidecar_restarted(n):
     host.signal(signal.SIGCONT)
     host.stop()
     return host.start
+
+
+@fault
+def state_full(n):
+    """No commit of the warm tier succeeds."""
+    rooms = [host.room for host in some(n) if host.room.ready]
+    for room in rooms:
+        room.fill()
+    return lambda: [room.clear() for room in rooms]
+
+
+@fault
+def killed_with_its_state_full(n):
+    host = one(n)
+    if host.room.ready:
+        host.room.fill()
+    time.sleep(n.chance.choice([0.05, 0.3]))
+    end = killed(n, host)
+
+    def clear():
+        if host.room.ready:
+            host.room.clear()
+        end()
+    return clear
 
 
 # ---- the nemesis -----------------------------------------------------------------------------------------------
@@ -246,7 +274,7 @@ class Nemesis:
         self.fleet, self.server = fleet, fleet.redis()
         other = fleet.redis(port=0)
         self.other_port = self.open_port(other)
-        options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}}
+        options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}, "room": ROOM}
         self.hosts = fleet.start(HOSTS, **options)
         self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
         self.story = []  # what was done, round by round
@@ -299,7 +327,7 @@ class Nemesis:
     def excluded(name, running):
         """What needs a Redis that answers cannot come while it does not; nobody is killed twice."""
         mute = {"redis stopped", "redis killed", "password changed", "redis a replica", "redis follows another"}
-        sidecar = {"sidecar stopped", "sidecar killed", "sidecar restarted"}
+        sidecar = {"sidecar stopped", "sidecar killed", "sidecar restarted", "state full", "killed with its state full"}
         return any(r in mute or (r in sidecar and name in sidecar) or r == name for r in running)
 
     def settle(self, since):

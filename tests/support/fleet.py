@@ -10,23 +10,63 @@ and what Redis or the proxy say.  Whatever a case started is ended by its proces
 
 LARDER_TEST_WARM=on|off decides about the warm tier of all hosts; without it their own default does."""
 
+import errno
 import itertools
 import os
+import subprocess
 
 import tap
 import wire_client as wire
 from proxy import Proxy
 from redis_client import Redis
-from scenario import Larder, expect, until
+from scenario import Larder, die_with_parent, expect, until
 
 HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB"}
 
 
-class Host(Larder):
-    """One sidecar.  `redis` and `namespace` are options of those sections, as they stand in a configuration."""
+class Room:
+    """A small tmpfs that only those see who enter here, so that it can be full without anybody else noticing."""
 
-    def __init__(self, name, server, redis=None, namespace=None, namespaces=("default",), proxied=True):
+    def __init__(self, path, size):
+        os.makedirs(path, exist_ok=True)
+        self.path = path
+        mount = 'mount -t tmpfs -o size="$1" none "$2" && echo ready && exec cat'
+        self.keeper = subprocess.Popen(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", size, path],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       preexec_fn=die_with_parent)
+        self.ready = self.keeper.stdout.readline() == b"ready\n"
+
+    def command(self, command):
+        return ["nsenter", "--target", str(self.keeper.pid), "--user", "--mount", "--preserve-credentials", *command]
+
+    def filler(self):
+        return f"/proc/{self.keeper.pid}/root{self.path}/filler"
+
+    def fill(self):
+        with open(self.filler(), "wb", buffering=0) as file:
+            for piece in (1 << 20, 4096):
+                try:
+                    while file.write(bytes(piece)) == piece:
+                        pass
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC, error
+
+    def clear(self):
+        os.unlink(self.filler())
+
+    def end(self):
+        self.keeper.stdin.close()
+        self.keeper.wait()
+        self.keeper.stdout.close()
+
+
+class Host(Larder):
+    """One sidecar.  `redis` and `namespace` are options of those sections, as they stand in a configuration; with `room`
+    its state lies on a tmpfs of that size, where that is possible."""
+
+    def __init__(self, name, server, redis=None, namespace=None, namespaces=("default",), proxied=True, room=None):
         super().__init__()
+        self.room = Room(self.state, room) if room else None
         self.name, self.server = name, server
         self.proxy = Proxy(server.path) if proxied else None
         warm = os.environ.get("LARDER_TEST_WARM")
@@ -42,6 +82,9 @@ class Host(Larder):
         sections += [(f"namespace {name}", self.space_options) for name in self.namespaces]
         self.configure("".join(f"[{title}]\n" + "".join(f"{k} = {v}\n" for k, v in options.items())
                                for title, options in sections))
+
+    def wrapped(self, command):
+        return self.room.command(command) if self.room and self.room.ready else command
 
     # ---- what it shows ----
 
@@ -129,6 +172,8 @@ class Host(Larder):
         finally:
             if self.proxy:
                 self.proxy.stop()
+            if self.room:
+                self.room.end()
 
 
 class Fleet:

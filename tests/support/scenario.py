@@ -75,12 +75,16 @@ class Larder:
             self.configure("")
         log = open(self.log_path, "ab")
         command = [product("larderd"), "--config", self.config, "--socket", self.socket, "--state", self.state, *flags]
-        child = subprocess.Popen(command, env=self.environment(**(env or {})), stdin=subprocess.DEVNULL, stdout=log,
+        child = subprocess.Popen(self.wrapped(command), env=self.environment(**(env or {})), stdin=subprocess.DEVNULL, stdout=log,
                                  stderr=log, preexec_fn=die_with_parent, user=uid, group=uid,
                                  extra_groups=[] if uid else None, **options)
         log.close()
         self.others.append(child)
         return child
+
+    def wrapped(self, command):
+        """For those who start it by way of something else."""
+        return command
 
     def start(self, *flags, **options):
         """Starts the daemon and waits until it answers."""
