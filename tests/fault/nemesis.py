@@ -147,6 +147,13 @@ def redis_killed(n):
 
 
 @fault
+def redis_clock_steps(n):
+    """Further than anything that was stored for a moment is old."""
+    n.server.step(n.chance.choice([-3600, -60, -2, 2, 60, 3000]))
+    return None
+
+
+@fault
 def redis_flushed(n):
     n.redis("FLUSHALL")
     return None

@@ -13,6 +13,7 @@ LARDER_TEST_WARM=on|off decides about the warm tier of all hosts; without it the
 import errno
 import itertools
 import os
+import struct
 import subprocess
 
 import tap
@@ -20,8 +21,25 @@ import wire_client as wire
 from proxy import Proxy
 from redis_client import Redis
 from scenario import Larder, die_with_parent, expect, until
+from tree import product
 
 HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB"}
+
+
+class ClockedRedis(Redis):
+    """A server whose wall clock can be stepped."""
+
+    def __init__(self):
+        super().__init__()
+        self.clock = os.path.join(self.home, "clock")
+        self.shift_s = 0
+        self.step(0)
+        self.environment = {**os.environ, "LD_PRELOAD": product("libshift_clock.so"), "SHIFT_CLOCK": self.clock}
+
+    def step(self, seconds):
+        self.shift_s += seconds
+        with open(self.clock, "r+b" if os.path.exists(self.clock) else "wb") as file:
+            file.write(struct.pack("<q", self.shift_s))
 
 
 class Room:
@@ -182,7 +200,7 @@ class Fleet:
         self.numbers = itertools.count()
 
     def redis(self, **options):
-        self.servers.append(Redis())
+        self.servers.append(ClockedRedis())
         return self.servers[-1].start(**options)
 
     def host(self, **options):

@@ -78,14 +78,15 @@ class Redis:
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.home = tempfile.mkdtemp(prefix="larder-redis.", dir=shm)
         self.path = os.path.join(self.home, "s")
-        self.child, self.clients = None, []
+        self.child, self.clients, self.environment = None, [], None
 
     def start(self, **options):
         options = {"save": "", "appendonly": "no", **options}
         words = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), str(value))]
         log = open(os.path.join(self.home, "log"), "ab")
         self.child = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.home, *words],
-                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
+                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent,
+                                      env=self.environment)
         log.close()
         until(self.answers, "redis-server answers a ping", SECONDS)
         return self
