@@ -72,7 +72,7 @@ static enum puppet_ask script_of(const struct puppet *p)
         if (is(p, 1, digest) || slice_equal(p->words[1], script_text((enum script_id)id)))
             return (enum puppet_ask)id;
     }
-    WRONG("a script nobody loaded");
+    return ASK_UNKNOWN;
 }
 
 static enum puppet_ask ask_of(const struct puppet *p)
@@ -144,6 +144,7 @@ void puppet_answer(const struct puppet *p, enum puppet_ask ask, struct buffer *o
             put(out, "$-1\r\n");
         break;
     case ASK_TAIL: break; /* nothing is new */
+    case ASK_UNKNOWN: put(out, "-NOSCRIPT No matching script.\r\n"); break;
     default: put(out, "+OK\r\n"); break;
     }
 }

@@ -21,6 +21,7 @@ enum puppet_ask {
     ASK_COUNTER, /* GET {ns}:ver */
     ASK_ENTRY,   /* GET {ns}:e:… */
     ASK_TAIL,    /* XREAD */
+    ASK_UNKNOWN, /* a script that nobody loaded */
     ASKS
 };
 
