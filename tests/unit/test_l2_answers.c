@@ -1,69 +1,8 @@
 /* The Redis tier against a Redis that greets well and then answers what no real one would: whatever that is, each
  * question is answered once, nothing wrong is believed, the session ends where it must, and health says why. */
-#include "support/l2_rig.h"
-#include "support/puppet_redis.h"
+#include "support/node_rig.h"
 
 #include "l2/record.h"
-
-struct node_rig {
-    struct l2_rig l2;
-    struct puppet puppet;
-};
-
-static int begin(void **state)
-{
-    struct node_rig *rig = calloc(1, sizeof(*rig));
-    rig_prepare(&rig->l2, NULL, "unix:/nowhere", 0x1234);
-    puppet_begin(&rig->puppet, rig->l2.loop);
-    rig->puppet.v = 100;
-    *state = rig;
-    return 0;
-}
-
-static int finish(void **state)
-{
-    struct node_rig *rig = *state;
-    rig_finish(&rig->l2);
-    puppet_end(&rig->puppet);
-    free(rig);
-    return 0;
-}
-
-#define UNTIL(rig, condition) L2_RIG_UNTIL(&(rig)->l2, condition)
-#define SAID(text)               \
-    {                            \
-        (text), sizeof(text) - 1 \
-    }
-
-/* Fresh in a session that nothing is wrong with. */
-static void make_fresh(struct node_rig *rig)
-{
-    memset(rig->puppet.instead, 0, sizeof(rig->puppet.instead));
-    if (!rig->l2.l2)
-        rig_start(&rig->l2);
-    UNTIL(rig, rig_fresh(&rig->l2) && !rig_health(&rig->l2).trouble);
-}
-
-/* Ends the session, so that it begins anew. */
-static void cut(struct node_rig *rig)
-{
-    puppet_hang_up(&rig->puppet, 0);
-    UNTIL(rig, rig_view(&rig->l2)->mode == SHM_DETACHED);
-}
-
-/* "" means that the session goes on. */
-static void expect(struct node_rig *rig, uint64_t session, const char *words, const char *said)
-{
-    const char *trouble;
-    if (!*words) {
-        if (rig_view(&rig->l2)->session != session || rig_view(&rig->l2)->mode == SHM_DETACHED)
-            fail_msg("%s: the session ended: %s", said, rig_health(&rig->l2).trouble);
-        return;
-    }
-    UNTIL(rig, rig_view(&rig->l2)->mode == SHM_DETACHED && (trouble = rig_health(&rig->l2).trouble));
-    if (!strstr(trouble, words))
-        fail_msg("%s: \"%s\" does not say \"%s\"", said, trouble, words);
-}
 
 /* ======= hello and fence ======= */
 
@@ -484,139 +423,6 @@ static void a_packed_value_that_lies_about_its_size_is_not_served(void **state)
     assert_int_equal(get_entry(rig, &r, bytes), TIER_MISSED);
 }
 
-/* ======= the journal ======= */
-
-struct tail_row {
-    const char *said;
-    unsigned records; /* heard */
-    const char *words;
-};
-
-#define NO_RECORD       "no record"
-#define STREAM(entries) "*1\r\n*2\r\n$6\r\n{ns}:j\r\n" entries
-#define ONE(id, fields) STREAM("*1\r\n*2\r\n" id fields)
-#define NEXT            "$5\r\n101-0\r\n"
-#define KEY             "*2\r\n$1\r\nk\r\n$1\r\na\r\n"
-
-static const struct tail_row tails[] = {
-    {ONE(NEXT, KEY), 1, ""},
-    {"*-1\r\n", 0, ""},
-    {"$-1\r\n", 0, ""},
-    {"*0\r\n", 0, ""},
-    {STREAM("*0\r\n"), 0, ""},
-    {"+OK\r\n", 0, NO_RECORD},
-    {":1\r\n", 0, NO_RECORD},
-    {"*1\r\n+OK\r\n", 0, NO_RECORD},
-    {"*1\r\n*1\r\n$6\r\n{ns}:j\r\n", 0, NO_RECORD},
-    {"*1\r\n*2\r\n$6\r\n{ns}:x\r\n*0\r\n", 0, NO_RECORD},
-    {"*1\r\n*2\r\n$8\r\n{ns.1}:j\r\n*0\r\n", 0, NO_RECORD}, /* another partition's */
-    {"*1\r\n*2\r\n$-1\r\n*0\r\n", 0, NO_RECORD},
-    {STREAM("$3\r\nabc\r\n"), 0, NO_RECORD},
-    {STREAM("*1\r\n*-1\r\n"), 0, NO_RECORD},
-    {STREAM("*1\r\n*1\r\n" NEXT), 0, NO_RECORD},
-    {ONE(NEXT, "*0\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*-1\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*1\r\n$1\r\nk\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*3\r\n$1\r\nk\r\n$1\r\na\r\n$1\r\nk\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$1\r\nk\r\n:1\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n*0\r\n$1\r\na\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$2\r\nkk\r\n$1\r\na\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$1\r\nx\r\n$1\r\na\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$1\r\nS\r\n$1\r\na\r\n"), 0, NO_RECORD}, /* nothing is stored softly */
-    {ONE(NEXT, "*2\r\n$1\r\nw\r\n$1\r\na\r\n"), 0, NO_RECORD}, /* a note that calls itself a change */
-    {ONE(NEXT, "*2\r\n$1\r\nk\r\n$0\r\n\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$1\r\nt\r\n$0\r\n\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*2\r\n$1\r\np\r\n$0\r\n\r\n"), 0, NO_RECORD},
-    {ONE(NEXT, "*4\r\n$1\r\nk\r\n$1\r\na\r\n$1\r\nT\r\n$1\r\nb\r\n"), 0, NO_RECORD}, /* half soft */
-    {ONE("$5\r\n101-1\r\n", KEY), 0, NO_RECORD}, /* a change that calls itself a note */
-    {ONE("$5\r\n101-1\r\n", "*2\r\n$1\r\nw\r\n$1\r\na\r\n"), 0, ""},
-    {ONE(NEXT, "*2\r\n$1\r\na\r\n$0\r\n\r\n"), 1, ""},
-    {ONE("$3\r\n101\r\n", KEY), 0, NO_RECORD},
-    {ONE("$4\r\n101-\r\n", KEY), 0, NO_RECORD},
-    {ONE("$2\r\n-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$0\r\n\r\n", KEY), 0, NO_RECORD},
-    {ONE("$-1\r\n", KEY), 0, NO_RECORD},
-    {ONE(":101\r\n", KEY), 0, NO_RECORD},
-    {ONE("$6\r\n101-0x\r\n", KEY), 0, NO_RECORD},
-    {ONE("$7\r\n101-0-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$6\r\n+101-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$17\r\n281474976710656-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$22\r\n18446744073709551615-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$23\r\n184467440737095516150-0\r\n", KEY), 0, NO_RECORD},
-    {ONE("$4\r\n99-0\r\n", KEY), 0, ""}, /* heard before */
-    {"-NOPERM no\r\n", 0, "does not allow our user"},
-    {"-UNBLOCKED no\r\n", 0, "become a replica"},
-    {"-WRONGTYPE no\r\n", 0, "foreign value"},
-};
-
-/* A row before may have moved the host past the puppet: then it is met anew, as after a restore. */
-static void cut_if_applied(struct node_rig *rig)
-{
-    if (!rig->l2.l2 || rig_view(&rig->l2)->of[0].applied == rig->puppet.v)
-        return;
-    cut(rig);
-    UNTIL(rig, rig_view(&rig->l2)->of[0].applied == rig->puppet.v);
-}
-
-static void what_is_no_record_ends_the_session_and_is_applied_not_even_in_part(void **state)
-{
-    struct node_rig *rig = *state;
-    for (size_t i = 0; i < COUNT_OF(tails); i++) {
-        const struct tail_row *row = &tails[i];
-        rig->puppet.v = 100;
-        cut_if_applied(rig);
-        make_fresh(rig);
-        UNTIL(rig, rig->puppet.tail);
-        rig->l2.heard = (struct heard){0};
-        uint64_t session = rig_view(&rig->l2)->session;
-        puppet_tell(&rig->puppet, row->said);
-        UNTIL(rig, rig->puppet.tail || rig_view(&rig->l2)->mode == SHM_DETACHED);
-        expect(rig, session, row->words, row->said);
-        if (rig->l2.heard.records != row->records)
-            fail_msg("%s: %u records", row->said, rig->l2.heard.records);
-    }
-}
-
-static void a_record_of_ten_thousand_names_is_none_of_ours(void **state)
-{
-    struct node_rig *rig = *state;
-    enum { NAMES = 10000 };
-    char *reply = calloc(1, 128 + NAMES * 16), *at = reply;
-    make_fresh(rig);
-    at += sprintf(at, STREAM("*1\r\n*2\r\n" NEXT) "*%d\r\n", 2 * NAMES);
-    for (unsigned i = 0; i < NAMES; i++)
-        at += sprintf(at, "$1\r\nk\r\n$1\r\na\r\n");
-    UNTIL(rig, rig->puppet.tail);
-    puppet_tell(&rig->puppet, reply);
-    expect(rig, 0, NO_RECORD, "10,000 names");
-    assert_int_equal(rig->l2.heard.records, 0);
-    free(reply);
-}
-
-static void a_name_longer_than_any_key_is_no_record(void **state)
-{
-    struct node_rig *rig = *state;
-    char reply[2048], name[1026] = {0};
-    make_fresh(rig);
-    memset(name, 'a', sizeof(name) - 1);
-    snprintf(reply, sizeof(reply), "%s$1025\r\n%s\r\n", ONE(NEXT, "*2\r\n$1\r\nk\r\n"), name);
-    UNTIL(rig, rig->puppet.tail);
-    puppet_tell(&rig->puppet, reply);
-    expect(rig, 0, NO_RECORD, "a long name");
-}
-
-static void a_jump_in_the_journal_is_a_gap(void **state)
-{
-    struct node_rig *rig = *state;
-    make_fresh(rig);
-    UNTIL(rig, rig->puppet.tail);
-    puppet_tell(&rig->puppet, ONE("$5\r\n150-0\r\n", KEY));
-    UNTIL(rig, rig->l2.heard.records);
-    assert_int_equal(rig->l2.heard.gaps, 1);
-    assert_int_equal(rig_view(&rig->l2)->of[0].floor, 149);
-    assert_int_equal(rig_view(&rig->l2)->of[0].applied, 150);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -629,10 +435,6 @@ int main(void)
         CASE(an_entry_is_served_only_if_it_is_one_of_this_key_and_epoch_and_alive),
         CASE(an_entry_ahead_of_the_counter_is_not_served_exactly_either),
         CASE(a_packed_value_that_lies_about_its_size_is_not_served),
-        CASE(what_is_no_record_ends_the_session_and_is_applied_not_even_in_part),
-        CASE(a_record_of_ten_thousand_names_is_none_of_ours),
-        CASE(a_name_longer_than_any_key_is_no_record),
-        CASE(a_jump_in_the_journal_is_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
