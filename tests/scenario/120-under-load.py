@@ -5,6 +5,7 @@ from fleet import play
 from scenario import expect, until
 
 MIB = 1 << 20
+PATIENT = {"command_timeout": "10s"}  # a busy machine is not what this is about
 
 
 def sessions_of(fleet):
@@ -29,7 +30,7 @@ def a_fill_of_an_absent_key_is_no_change(fleet):
 
 
 def many_changes_do_not_keep_the_fence_from_vouching(fleet):
-    a, b = fleet.start(2)
+    a, b = fleet.start(2, redis=PATIENT)
     fleet.share(b"k", b"v", a, b)
     made, changing = sessions_of(fleet), a.client()
     for n in range(20):
@@ -44,7 +45,7 @@ def many_changes_do_not_keep_the_fence_from_vouching(fleet):
 
 
 def large_values_do_not_keep_the_fence_from_its_answer(fleet):
-    a, b = fleet.start(2, redis={"compress_min": "0"})
+    a, b = fleet.start(2, redis={"compress_min": "0", **PATIENT})
     fleet.share(b"k", b"v", a, b)
     for n in range(8):
         expect(a.ask().set(b"large%d" % n, b"x" * (MIB - 1000)).status, wire.OK)
