@@ -181,12 +181,18 @@ static int refused(struct cache *c, struct cache_set *set)
     return finish(c, set, STATUS_REFUSED, false);
 }
 
+/* What was killed by name while its position was on its way. */
+static enum verdict judge_names(const struct cache *c, const struct entry *e)
+{
+    return c->fleet ? kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v) : ALIVE;
+}
+
 /* Has something newer than the entry come to this host while its position was on its way? */
 static bool overtaken(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
-    return c->fleet && (ahead_position(c->ahead, e->key_hash) > e->v ||
-                        guard_changed_since(c->guards[set->partition], e->key_hash, e->v) ||
-                        kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v) == DEAD);
+    return c->fleet &&
+           (ahead_position(c->ahead, e->key_hash) > e->v ||
+            guard_changed_since(c->guards[set->partition], e->key_hash, e->v) || judge_names(c, e) == DEAD);
 }
 
 /* A value that leaves the fleet out takes no position of its own: tokens given at the present one are older all the same. */
@@ -208,6 +214,7 @@ static void note_change(struct cache *c, const struct cache_set *set, const stru
 static int land(struct cache *c, struct cache_set *set, struct entry *e)
 {
     bool late = overtaken(c, set, e);
+    e->stale = judge_names(c, e) == SOFTENED; /* the tiers take it for younger than that kill */
     note_change(c, set, e);
     set->result = (struct version){e->epoch, e->v, e->id};
     if (set->ttl_ms == 0) /* "do not store" is an invalidation (F15) */

@@ -79,6 +79,27 @@ static void an_answer_older_than_what_was_shown_meanwhile_stores_nothing(void **
     assert_value(&later, "theirs");
 }
 
+/* The tiers take what they are given for younger than every kill before. */
+static void an_answer_that_comes_after_a_soft_kill_of_its_tag_is_stored_stale(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tags[] = {slice_text("t")};
+    struct cache_set s = a_set("k", "mine");
+    struct cache_invalidate i = {.tags = tags, .tags_count = 1, .soft = true, .done = invalidate_done};
+    s.tags = tags;
+    s.tags_count = 1;
+    s.stale_ms = 1000;
+    s.ttl_ms = 1000;
+    f->fleet.slow_commits = true;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_PENDING);
+    f->fleet.slow_commits = false;
+    assert_int_equal(cache_invalidate(f->cache, &i), CACHE_DONE);
+    table_fleet_tell_answers(&f->fleet);
+    assert_int_equal(s.status, STATUS_OK);
+    assert_true(table_tier_find(&f->l1, slice_text("k"))->entry.stale);
+    assert_true(table_tier_find(&f->warm, slice_text("k"))->entry.stale);
+}
+
 static void a_read_is_promoted_with_the_position_it_has_in_the_fleet(void **state)
 {
     struct fixture *f = *state;
@@ -304,6 +325,7 @@ int main(void)
         TEST(an_answer_that_comes_after_a_newer_record_stores_nothing),
         TEST(a_read_asked_before_a_change_is_inserted_nowhere),
         TEST(an_answer_older_than_what_was_shown_meanwhile_stores_nothing),
+        TEST(an_answer_that_comes_after_a_soft_kill_of_its_tag_is_stored_stale),
         TEST(a_read_is_promoted_with_the_position_it_has_in_the_fleet),
         TEST(the_record_of_an_own_change_does_not_remove_it),
         TEST(the_record_of_another_host_removes_what_is_older),
