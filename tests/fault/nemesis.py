@@ -22,7 +22,7 @@ from collections import Counter, defaultdict
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import history
 import tap
-from fleet import Fleet
+from fleet import BY_DEFAULT, Fleet
 from redis_client import RedisError
 from scenario import die_with_parent
 from tree import product
@@ -286,7 +286,8 @@ class Nemesis:
         self.fleet, self.server = fleet, fleet.redis()
         other = fleet.redis(port=0)
         self.other_port = self.open_port(other)
-        options = {"redis": {"partitions": PARTITIONS}, "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}, "room": ROOM}
+        options = {"redis": {"partitions": PARTITIONS, "command_timeout": BY_DEFAULT},
+                   "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}, "room": ROOM}
         self.hosts = fleet.start(HOSTS, **options)
         self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
         self.story = []  # what was done, round by round

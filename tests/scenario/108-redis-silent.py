@@ -4,7 +4,7 @@ import signal
 import time
 
 import wire_client as wire
-from fleet import play
+from fleet import BY_DEFAULT, play
 from scenario import expect, until
 
 DEADLINE_MS = 500 + 400  # of a change in the library, and what a busy machine adds
@@ -15,7 +15,7 @@ def flagged(got, value):
 
 
 def goes_on(fleet, begin, end):
-    a, b = fleet.start(2)
+    a, b = fleet.start(2, redis={"command_timeout": BY_DEFAULT})
     reader = a.puppet()
     fleet.share(b"k", b"v", a, b)
     until(lambda: reader.ask("get", "k")[1] == "near", "the library maps it")
