@@ -6,7 +6,7 @@
 #include <string.h>
 #include "base/check.h"
 
-enum { PASSWORD_ROOM = 4096, URL_ROOM = L2_URL_MAX + 1 };
+enum { PREFIX_BYTES_MAX = 256, PASSWORD_ROOM = 4096, URL_ROOM = L2_URL_MAX + 1 };
 
 /* The first line of the file. */
 static const char *read_password(const char *path, char room[PASSWORD_ROOM])
@@ -87,6 +87,8 @@ const char *redis_open(struct redis *r, const struct l2_options *options)
 {
     char url[URL_ROOM];
     *r = (struct redis){0};
+    if (strlen(options->key_prefix) > PREFIX_BYTES_MAX)
+        return "key_prefix is longer than 256 bytes";
     if (!options->enabled || (!*options->url && !*options->host))
         return NULL;
     const char *wrong = find_url(options, url);

@@ -109,6 +109,20 @@ struct fleet_record {
     bool all, soft;
 };
 
+/* What an INVALIDATE that committed at v will be in the journal. */
+static inline struct fleet_record fleet_record_of(const struct fleet_change *c, uint64_t v)
+{
+    return (struct fleet_record){.v = v,
+                                 .keys = c->keys,
+                                 .tags = c->tags,
+                                 .prefixes = c->prefixes,
+                                 .keys_count = c->keys_count,
+                                 .tags_count = c->tags_count,
+                                 .prefixes_count = c->prefixes_count,
+                                 .all = c->all,
+                                 .soft = c->soft};
+}
+
 /* How the fleet tells what must be done here.  Each call finishes its work before it returns: when `record` of V is
  * back, the effects of V hold for every reader of this host. */
 struct fleet_listener {

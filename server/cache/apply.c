@@ -22,14 +22,14 @@ static bool soften(struct cache *c, struct slice key, uint64_t key_hash, uint64_
     return unsafe;
 }
 
-static bool change_key(struct cache *c, const struct effect *e, struct slice key)
+static bool change_key(struct cache *c, unsigned p, const struct fleet_record *r, struct slice key)
 {
     uint64_t key_hash = cache_key_hash(c, key);
     flights_detach(c->flights, key, key_hash);
-    guard_note(c->guards[e->partition], key_hash, e->v);
-    if (c->ahead && ahead_position(c->ahead, key_hash) >= e->v)
+    guard_note(c->guards[p], key_hash, r->v);
+    if (c->ahead && ahead_position(c->ahead, key_hash) >= r->v)
         return false; /* what is here is not older */
-    return e->soft ? soften(c, key, key_hash, e->v) : apply_removal(c, key, key_hash, e->v);
+    return r->soft ? soften(c, key, key_hash, r->v) : apply_removal(c, key, key_hash, r->v);
 }
 
 /* ======= names ======= */
@@ -59,24 +59,25 @@ bool apply_kill(struct cache *c, uint64_t name, uint64_t v, bool soft)
     return tell_kill(c, name, v, soft) || unsafe;
 }
 
-static bool kill_named(struct cache *c, const struct effect *e, enum shm_name_kind kind, struct slice name)
+static bool kill_named(struct cache *c, unsigned p, const struct fleet_record *r, enum shm_name_kind kind,
+                       struct slice name)
 {
     uint64_t hash = shm_hash_name(c->setup.hash_secret, kind, name);
-    return apply_kill(c, kills_name(hash, e->partition), e->v, e->soft);
+    return apply_kill(c, kills_name(hash, p), r->v, r->soft);
 }
 
 /* ======= the whole ======= */
 
-bool apply_effect(struct cache *c, const struct effect *e)
+bool apply_record(struct cache *c, unsigned p, const struct fleet_record *r)
 {
-    bool unsafe = e->all && apply_kill(c, kills_name(KILLS_ALL, e->partition), e->v, e->soft);
-    for (unsigned n = 0; n < e->keys_count; n++)
-        unsafe |= change_key(c, e, e->keys[n]);
-    for (unsigned n = 0; n < e->tags_count; n++)
-        unsafe |= kill_named(c, e, SHM_NAME_TAG, e->tags[n]);
-    for (unsigned n = 0; n < e->prefixes_count; n++)
-        unsafe |= kill_named(c, e, SHM_NAME_PREFIX, e->prefixes[n]);
-    if (e->all || e->tags_count || e->prefixes_count)
+    bool unsafe = r->all && apply_kill(c, kills_name(KILLS_ALL, p), r->v, r->soft);
+    for (unsigned n = 0; n < r->keys_count; n++)
+        unsafe |= change_key(c, p, r, r->keys[n]);
+    for (unsigned n = 0; n < r->tags_count; n++)
+        unsafe |= kill_named(c, p, r, SHM_NAME_TAG, r->tags[n]);
+    for (unsigned n = 0; n < r->prefixes_count; n++)
+        unsafe |= kill_named(c, p, r, SHM_NAME_PREFIX, r->prefixes[n]);
+    if (r->all || r->tags_count || r->prefixes_count)
         flights_detach_all(c->flights); /* any of them may carry the name */
     return unsafe;
 }

@@ -8,17 +8,8 @@
 
 #include "cache/cache.h"
 
-/* A change in one partition, at its position. */
-struct effect {
-    unsigned partition;
-    uint64_t v;
-    const struct slice *keys, *tags, *prefixes;
-    unsigned keys_count, tags_count, prefixes_count;
-    bool all, soft;
-};
-
 /* True when a kill -9 could undo it. */
-bool apply_effect(struct cache *c, const struct effect *e);
+bool apply_record(struct cache *c, unsigned partition, const struct fleet_record *r);
 
 /* A name of base/kills.h, floors included. */
 bool apply_kill(struct cache *c, uint64_t name, uint64_t v, bool soft);

@@ -81,20 +81,11 @@ static void note(struct cache *c, const struct fleet_change *change)
 
 bool detached_apply(struct cache *c, const struct fleet_change *change, bool *ret_unsafe)
 {
-    struct effect e = {.partition = change->partition,
-                       .v = cache_above_all(c, change->partition),
-                       .keys = change->keys,
-                       .tags = change->tags,
-                       .prefixes = change->prefixes,
-                       .keys_count = change->keys_count,
-                       .tags_count = change->tags_count,
-                       .prefixes_count = change->prefixes_count,
-                       .all = change->all,
-                       .soft = change->soft};
+    struct fleet_record r = fleet_record_of(change, cache_above_all(c, change->partition));
     note(c, change);
     int kept = c->fleet->ops->queue(c->fleet, change);
     c->figures.changes_queued++;
-    *ret_unsafe = apply_effect(c, &e) || kept == TIER_UNSAFE;
+    *ret_unsafe = apply_record(c, change->partition, &r) || kept == TIER_UNSAFE;
     return kept != TIER_UNSTORED;
 }
 

@@ -126,17 +126,17 @@ static int finish(struct cache *c, struct cache_invalidate *i)
 
 static int invalidate_here(struct cache *c, struct cache_invalidate *i)
 {
-    struct effect e = {.v = cache_next_position(c),
-                       .keys = i->keys,
-                       .tags = i->tags,
-                       .prefixes = i->prefixes,
-                       .keys_count = i->keys_count,
-                       .tags_count = i->tags_count,
-                       .prefixes_count = i->prefixes_count,
-                       .all = i->all,
-                       .soft = i->soft};
-    i->result = (struct version){c->setup.epoch, e.v, 0};
-    i->unsafe = apply_effect(c, &e);
+    struct fleet_record r = {.v = cache_next_position(c),
+                             .keys = i->keys,
+                             .tags = i->tags,
+                             .prefixes = i->prefixes,
+                             .keys_count = i->keys_count,
+                             .tags_count = i->tags_count,
+                             .prefixes_count = i->prefixes_count,
+                             .all = i->all,
+                             .soft = i->soft};
+    i->result = (struct version){c->setup.epoch, r.v, 0};
+    i->unsafe = apply_record(c, 0, &r);
     return finish(c, i);
 }
 
@@ -232,17 +232,8 @@ static enum status worse(enum status a, enum status b)
 
 static void apply_part(struct cache *c, struct cache_invalidate *i, const struct fleet_change *change)
 {
-    struct effect e = {.partition = change->partition,
-                       .v = change->v,
-                       .keys = change->keys,
-                       .tags = change->tags,
-                       .prefixes = change->prefixes,
-                       .keys_count = change->keys_count,
-                       .tags_count = change->tags_count,
-                       .prefixes_count = change->prefixes_count,
-                       .all = change->all,
-                       .soft = change->soft};
-    i->unsafe |= apply_effect(c, &e);
+    struct fleet_record r = fleet_record_of(change, change->v);
+    i->unsafe |= apply_record(c, change->partition, &r);
     i->result = (struct version){change->epoch, change->v, 0};
     i->partition = change->partition;
 }

@@ -7,17 +7,7 @@
 void cache_fleet_record(void *user, unsigned partition, const struct fleet_record *record)
 {
     struct cache *c = user;
-    struct effect e = {.partition = partition,
-                       .v = record->v,
-                       .keys = record->keys,
-                       .tags = record->tags,
-                       .prefixes = record->prefixes,
-                       .keys_count = record->keys_count,
-                       .tags_count = record->tags_count,
-                       .prefixes_count = record->prefixes_count,
-                       .all = record->all,
-                       .soft = record->soft};
-    apply_effect(c, &e);
+    apply_record(c, partition, record);
     c->figures.records++;
     probes_heard(c, partition, record->v);
 }

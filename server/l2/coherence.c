@@ -335,16 +335,7 @@ static void do_batch_here(struct coherence *c, unsigned p, uint64_t v)
 {
     struct backlog_batch batch;
     backlog_sent(c->backlog, p, &batch);
-    const struct fleet_change *change = &batch.change;
-    struct fleet_record record = {.v = v,
-                                  .keys = change->keys,
-                                  .tags = change->tags,
-                                  .prefixes = change->prefixes,
-                                  .keys_count = change->keys_count,
-                                  .tags_count = change->tags_count,
-                                  .prefixes_count = change->prefixes_count,
-                                  .all = change->all,
-                                  .soft = change->soft};
+    struct fleet_record record = fleet_record_of(&batch.change, v);
     if (!RULE(I7_outbox, false))
         c->setup.listener->record(c->setup.listener_user, p, &record);
 }

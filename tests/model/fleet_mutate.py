@@ -10,7 +10,7 @@ MUTANTS = {
     "i3-late-read-inserted": ("bool insert = !flight_detached(flight);", "bool insert = true;"),
     "i3-late-position-inserted": ("bool late = overtaken(c, set, e);", "bool late = false;"),
     "i5-token-not-judged": ("        if (!token_admits(c, &t, &e, set->partition))\n            return refused(c, set);\n        uint64_t", "        uint64_t"),
-    "i7-answer-not-applied": ("    i->unsafe |= apply_effect(c, &e);\n    i->result = (struct version){change->epoch", "    i->result = (struct version){change->epoch"),
+    "i7-answer-not-applied": ("    i->unsafe |= apply_record(c, change->partition, &r);\n    i->result = (struct version){change->epoch", "    i->result = (struct version){change->epoch"),
     "i8-promise-from-the-answer": ("shown->fresh_until_ns = clock_after(sent_ns, FLEET_FRESH_NS);", "shown->fresh_until_ns = clock_after(c->tick_ns, FLEET_FRESH_NS);"),
     "i10-entry-of-another-epoch": ("    if (e->epoch != p->epoch)\n        return NOBODY;\n", ""),
     "i13-local-unflagged": ("    if (e->local)\n        return", "    if (false)\n        return"),
@@ -18,7 +18,7 @@ MUTANTS = {
     "c2-lease-not-looked-at": ("cache_now(c) < p->fresh_until_ns)", "true)"),
     "c5-older-stays": ("        if (flight_detached(flight))\n            give_way(get, read, outcome);\n", ""),
     "c7-served-for-ever": ("return !e->suspect && detached_serves(c, get->key_hash, cache_now(c)) ? FLAGGED : NOBODY;", "return FLAGGED;"),
-    "c8-queued-not-applied": ("*ret_unsafe = apply_effect(c, &e) || kept == TIER_UNSAFE;", "*ret_unsafe = kept == TIER_UNSAFE;"),
+    "c8-queued-not-applied": ("*ret_unsafe = apply_record(c, change->partition, &r) || kept == TIER_UNSAFE;", "*ret_unsafe = kept == TIER_UNSAFE;"),
 }
 
 
