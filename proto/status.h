@@ -27,6 +27,7 @@
     STATUS(38, LEASE, "not in the cache: you are the one to load it", false)                                   \
     STATUS(39, WAIT, "not in the cache: another caller is loading it", true)                                   \
     STATUS(40, LIMITED, "over the rate limit", true)                                                           \
+    STATUS(41, LOAD_FAILED, "not in the cache, and whoever was loading it could not", true)                    \
     STATUS(64, UNKNOWN, "sent, and nobody knows whether it took effect", true)                                 \
     STATUS(65, BAD_FRAME, "the frame is broken", false)                                                        \
     STATUS(66, BAD_REQUEST, "the request does not follow the protocol", false)                                 \

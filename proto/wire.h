@@ -15,7 +15,7 @@
 
 enum {
     WIRE_VERSION_MIN = 1,
-    WIRE_VERSION_MAX = 2,
+    WIRE_VERSION_MAX = 3,
     WIRE_NAME_MAX = 255,     /* namespace, tenant, client name */
     WIRE_TEXT_MAX = 1024,    /* a sentence for people */
     WIRE_TOKEN_MAX = 64,     /* opaque to clients */
@@ -32,6 +32,10 @@ enum {
 #define WIRE_VALUE_DEFAULT (1u << 20)
 #define WIRE_ANY           UINT32_MAX  /* bounded by the frame alone */
 #define WIRE_TTL_DEFAULT   UINT64_MAX  /* "the namespace's default" in ttl_ms */
+#define WIRE_NO_BACKOFF    UINT32_MAX  /* in backoff_ms of FAIL */
+
+enum { WIRE_SCOPE_POLICY = 0, WIRE_SCOPE_HOST = 1, WIRE_SCOPE_FLEET = 2 };
+enum { WIRE_HOLD_DEFAULT_MS = 30 * 1000, WIRE_HOLD_MAX_MS = 600 * 1000 };
 
 /* The bits of the messages' flag fields. */
 enum {
@@ -52,6 +56,7 @@ enum {
     WIRE_ENTRY_LOCAL = 2,
     WIRE_ENTRY_DETACHED = 4,
     WIRE_ENTRY_TOO_BIG_FOR_L1 = 8,
+    WIRE_ENTRY_LOADED = 16,
 };
 
 enum wire_mode { WIRE_STANDALONE = 0, WIRE_FRESH = 1, WIRE_SUSPECT = 2, WIRE_DETACHED = 3 };

@@ -12,14 +12,17 @@ from collections import namedtuple
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
-MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE = 32, 33, 34, 35, 36, 37
+LEASE, FAIL = 32, 34
+MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
 TTL_DEFAULT = 2**64 - 1
 IF_ABSENT, IF_PRESENT, IF_VERSION, WAIT_ALL = 1, 2, 4, 8
 REASON_EXPIRED, REASON_INVALIDATED, REASON_SUSPECT, REASON_DETACHED, REASON_STALE = 2, 3, 4, 5, 6
 L1, WARM, L2 = 1, 2, 3
-STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1 = 1, 2, 4, 8
+STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1, LOADED = 1, 2, 4, 8, 16
+HOST, FLEET = 1, 2
+NO_BACKOFF = 2**32 - 1
 
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
@@ -129,7 +132,7 @@ class Client:
     def __exit__(self, *error):
         self.close()
 
-    def hello(self, namespace="", tenant="", want=0, versions=(1, 2)):
+    def hello(self, namespace="", tenant="", want=0, versions=(1, 3)):
         clocks = [time.clock_gettime_ns(clock) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)]
         self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, *clocks)
         first, self.descriptors, _, _ = socket.recv_fds(self.socket, 1, 2)
@@ -186,6 +189,23 @@ class Client:
 
     def set(self, key, value, flags=0, tiers=0, timeout_ms=0, **item):
         return self.mset([self.item(key, value, **item)], flags, tiers, timeout_ms)[0]
+
+    def send_lease(self, keys, flags=0, tiers=0, scope=0, wait_ms=0, hold_ms=0, refresh_ms=0, after=(0, 0, 0)):
+        return self.send(LEASE, flags, tiers, scope, wait_ms, hold_ms, refresh_ms, list(keys), *after)
+
+    def mlease(self, keys, **options):
+        self.send_lease(keys, **options)
+        return self.entries()
+
+    def entries(self):
+        """Of the request sent last."""
+        return [_take(Entry, e) for e in self._expect(VALUES, self.receive())[0]]
+
+    def lease(self, key, **options):
+        return self.mlease([key], **options)[0]
+
+    def fail(self, key, token, backoff_ms=0):
+        return _take(Result, self.call(RESULT, FAIL, key, token, backoff_ms))
 
     def touch(self, key, ttl_ms, stale_ms=0):
         return _take(Outcome, self.call(OUTCOMES, TOUCH, 0, ttl_ms, stale_ms, [key])[0][0])
