@@ -3,61 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "client/value.h"
 #include "proto/status.h"
 
 enum { NOT_NEAR = INT32_MIN }; /* an answer of the near functions: ask the daemon */
 
 static const larder_get_options get_defaults = LARDER_GET_OPTIONS_INIT;
-
-/* ======= values ======= */
-
-void larder_value_free(larder_value *value)
-{
-    if (!value)
-        return;
-    free(value->data);
-    *value = (larder_value)LARDER_VALUE_INIT;
-}
-
-/* Old contents are not kept.  Rounded up, so that values of about one size settle on one buffer. */
-static bool value_reserve(larder_value *value, size_t size)
-{
-    if (size <= value->capacity)
-        return true;
-    size_t capacity = (size + size / 8 + 63) & ~(size_t)63;
-    void *data = malloc(capacity);
-    if (!data)
-        return false;
-    free(value->data);
-    value->data = data;
-    value->capacity = capacity;
-    return true;
-}
-
-/* Everything but the buffer. */
-static int value_clear(larder_value *value, int result, int reason)
-{
-    value->size = 0;
-    value->flags = value->user_flags = value->schema = 0;
-    value->tier = LARDER_TIER_NONE;
-    value->reason = reason;
-    value->near = false;
-    value->ttl_ms = value->fresh_ms = 0;
-    value->version = (larder_entry_version){0};
-    value->token.size = 0;
-    value->result = result;
-    return result;
-}
-
-/* The app goes on without the cache, unless it asked to be told. */
-static int value_fail(const struct larder_client *c, larder_value *value, int error)
-{
-    bool always = error == LARDER_E_KEY || error == LARDER_E_INVALID;
-    if (c->strict || always)
-        return value_clear(value, error, LARDER_REASON_NONE);
-    return value_clear(value, LARDER_MISS,
-                       error == LARDER_E_TIMEOUT ? LARDER_REASON_TIMEOUT : LARDER_REASON_UNREACHABLE);
-}
 
 static bool key_fits(larder_slice key)
 {
@@ -170,31 +121,6 @@ static int near_one(struct larder_client *c, struct slice key, const larder_get_
 }
 
 /* ======= far ======= */
-
-static int value_from_entry(const struct larder_client *c, larder_value *value, const struct wire_entry *e)
-{
-    int result = result_of_status(e->status);
-    if (result < 0)
-        return value_fail(c, value, result);
-    value_clear(value, result, e->status == STATUS_MISS ? e->reason : LARDER_REASON_NONE);
-    value->flags = e->flags;
-    value->user_flags = e->user_flags;
-    value->schema = e->schema;
-    value->tier = e->tier;
-    value->ttl_ms = e->ttl_ms;
-    value->fresh_ms = e->fresh_ms;
-    value->version = (larder_entry_version){.epoch = e->epoch, .v = e->v, .id = e->id};
-    value->token.size = (uint8_t)e->token.size; /* the decoder allows WIRE_TOKEN_MAX */
-    if (e->token.size)
-        memcpy(value->token.bytes, e->token.data, e->token.size);
-    if (!value_reserve(value, e->value.size))
-        return value_fail(c, value, LARDER_E_MEMORY);
-    if (e->value.size)
-        memcpy(value->data, e->value.data, e->value.size);
-    value->size = e->value.size;
-    return result;
-}
-static_assert(sizeof(((larder_token *)0)->bytes) == WIRE_TOKEN_MAX, "contract: larder.h");
 
 static struct wire_get get_message(const struct call *call, const larder_get_options *how,
                                    const struct slice *keys, uint32_t count)
