@@ -73,6 +73,10 @@ static void expectation(const struct knob *knob, uint64_t plain_unit, char *ret,
             plain_unit == 1000000000ull ? "; a plain number counts seconds here" : "");
         break;
     case KNOB_SWITCH: snprintf(ret, size, "on or off (true, false, 1, 0, yes, no)"); break;
+    case KNOB_RATIO:
+        snprintf(ret, size, "a share from %s to %s, written as 80%% or 0.8", print_ratio(knob->min, min),
+                 print_ratio(knob->max, max));
+        break;
     case KNOB_TEXT:
         snprintf(ret, size, words ? "one of: %s" : "permissions in octal, such as 0660", words);
         break;
@@ -106,6 +110,10 @@ static bool assign(struct config_value *v, const char *text, uint64_t plain_unit
         if (!parse_count(text, &number) || !number_ok(v->knob, number))
             return false;
         break;
+    case KNOB_RATIO:
+        if (!parse_ratio(text, &number) || !number_ok(v->knob, number))
+            return false;
+        break;
     case KNOB_DURATION:
         if (!parse_duration(text, plain_unit, &names, &number) || !number_ok(v->knob, number))
             return false;
@@ -122,6 +130,7 @@ const char *config_value_text(const struct config_value *v, char room[UNIT_TEXT]
     case KNOB_SWITCH: return *(const bool *)v->field ? "on" : "off";
     case KNOB_SIZE: return print_size(*(const uint64_t *)v->field, room);
     case KNOB_DURATION: return print_duration(*(const uint64_t *)v->field, room);
+    case KNOB_RATIO: return print_ratio(*(const uint64_t *)v->field, room);
     case KNOB_COUNT: break;
     }
     snprintf(room, UNIT_TEXT, "%llu", (unsigned long long)*(const uint64_t *)v->field);

@@ -31,11 +31,9 @@ static const struct {
     {FLAG_VERSION, "version", NULL, "name and release"},
 };
 
-static const char *const type_words[] = {[KNOB_SIZE] = "SIZE",
-                                         [KNOB_COUNT] = "NUMBER",
-                                         [KNOB_DURATION] = "TIME",
-                                         [KNOB_SWITCH] = "on|off",
-                                         [KNOB_TEXT] = "TEXT"};
+static const char *const type_words[] = {
+    [KNOB_SIZE] = "SIZE",     [KNOB_COUNT] = "NUMBER", [KNOB_DURATION] = "TIME",
+    [KNOB_SWITCH] = "on|off", [KNOB_RATIO] = "SHARE",  [KNOB_TEXT] = "TEXT"};
 
 /* l1_bytes → l1-bytes */
 static char *flag_name(const char *option)
@@ -225,6 +223,8 @@ static void print_sample(FILE *out, const struct knob *knob)
         fprintf(out, "# From %s to %s", print_size(knob->min, min), print_size(knob->max, max));
     else if (knob->type == KNOB_DURATION)
         fprintf(out, "# From %s to %s", print_duration(knob->min, min), print_duration(knob->max, max));
+    else if (knob->type == KNOB_RATIO)
+        fprintf(out, "# From %s to %s", print_ratio(knob->min, min), print_ratio(knob->max, max));
     else if (knob->type == KNOB_COUNT)
         fprintf(out, "# From %llu to %llu", (unsigned long long)knob->min, (unsigned long long)knob->max);
     else

@@ -101,6 +101,26 @@ bool parse_switch(const char *text, bool *ret)
     return false;
 }
 
+/* Up to three digits behind the point; moves behind them.  `one` is what a whole counts. */
+static bool take_fraction(const char **text, uint64_t one, uint64_t *ret)
+{
+    uint64_t whole, part = 0;
+    if (!take_number(text, &whole) || __builtin_mul_overflow(whole, one, ret))
+        return false;
+    if (**text != '.')
+        return true;
+    for (++*text; isdigit((unsigned char)**text) && one >= 10; ++*text)
+        part += (uint64_t)(**text - '0') * (one /= 10);
+    return !__builtin_add_overflow(*ret, part, ret);
+}
+
+bool parse_ratio(const char *text, uint64_t *ret_thousandths)
+{
+    bool percent = *text && text[strlen(text) - 1] == '%';
+    return take_fraction(&text, percent ? 10 : 1000, ret_thousandths) &&
+           strcmp(text, percent ? "%" : "") == 0;
+}
+
 bool parse_mode(const char *text, unsigned *ret)
 {
     char *end;
@@ -130,4 +150,11 @@ const char *print_duration(uint64_t ns, char ret[UNIT_TEXT])
     if (ns == 0)
         return strcpy(ret, "0s");
     return print_unit(ns, time_units, COUNT_OF(time_units), ret);
+}
+
+const char *print_ratio(uint64_t thousandths, char ret[UNIT_TEXT])
+{
+    unsigned long long percent = thousandths / 10, tenth = thousandths % 10;
+    snprintf(ret, UNIT_TEXT, tenth ? "%llu.%llu%%" : "%llu%%", percent, tenth);
+    return ret;
 }

@@ -20,11 +20,13 @@ bool parse_duration(const char *text, uint64_t plain_unit, const struct named_du
                     uint64_t *ret_ns);
 bool parse_count(const char *text, uint64_t *ret);
 bool parse_switch(const char *text, bool *ret);
-bool parse_mode(const char *text, unsigned *ret); /* octal, 0 to 0777 */
+bool parse_ratio(const char *text, uint64_t *ret_thousandths); /* 80%, 99.5%, 0.8 */
+bool parse_mode(const char *text, unsigned *ret);              /* octal, 0 to 0777 */
 
 enum { UNIT_TEXT = 32 };
 /* The shortest exact form: 64MiB, 1500ms, 1h. */
 const char *print_size(uint64_t bytes, char ret[UNIT_TEXT]);
 const char *print_duration(uint64_t ns, char ret[UNIT_TEXT]);
+const char *print_ratio(uint64_t thousandths, char ret[UNIT_TEXT]); /* 80%, 99.5% */
 
 #endif

@@ -10,6 +10,7 @@
  *   COUNT     uint64_t     1000
  *   DURATION  uint64_t     nanoseconds: 100ms, 30s, 5m, 1h, 2d, or a name from [durations]
  *   SWITCH    bool         true false 1 0 yes no on off
+ *   RATIO     uint64_t     thousandths: 80%, 99.5%, 0.8
  *   TEXT      const char*  anything; "" is none
  *
  * Reload class: LIVE takes effect on SIGHUP, START needs a restart and is reported when it changed.
@@ -22,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum knob_type { KNOB_SIZE, KNOB_COUNT, KNOB_DURATION, KNOB_SWITCH, KNOB_TEXT };
+enum knob_type { KNOB_SIZE, KNOB_COUNT, KNOB_DURATION, KNOB_SWITCH, KNOB_TEXT, KNOB_RATIO };
 enum knob_reload { KNOB_LIVE, KNOB_START };
 
 #define KNOB_C_SIZE     uint64_t
@@ -30,9 +31,10 @@ enum knob_reload { KNOB_LIVE, KNOB_START };
 #define KNOB_C_DURATION uint64_t
 #define KNOB_C_SWITCH   bool
 #define KNOB_C_TEXT     const char *
+#define KNOB_C_RATIO    uint64_t
 
 #define KNOB_FIELD(TYPE, name, fallback, min, max, reload, aliases, sentence) KNOB_C_##TYPE name;
-#define KNOB_FIELDS(TABLE) TABLE(KNOB_FIELD)
+#define KNOB_FIELDS(TABLE)                                                    TABLE(KNOB_FIELD)
 
 /* One row for code that walks options: `offset` within the struct the table was expanded into. */
 struct knob {
@@ -45,8 +47,10 @@ struct knob {
     const char *sentence;
     size_t offset;
 };
-#define KNOB_ROW(TYPE, name_, fallback_, min_, max_, reload_, aliases_, sentence_)                             \
-    {#name_, KNOB_##TYPE, fallback_, min_, max_, KNOB_##reload_, aliases_, sentence_, offsetof(KNOB_STRUCT, name_)},
+#define KNOB_ROW(TYPE, name_, fallback_, min_, max_, reload_, aliases_, sentence_) \
+    {#name_,   KNOB_##TYPE, fallback_,                                             \
+     min_,     max_,        KNOB_##reload_,                                        \
+     aliases_, sentence_,   offsetof(KNOB_STRUCT, name_)},
 
 /* Figures: FIGURE(COUNTER or GAUGE, name, "sentence") → struct fields of uint64_t, and rows for JSON and metrics. */
 enum figure_kind { FIGURE_COUNTER, FIGURE_GAUGE };

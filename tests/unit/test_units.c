@@ -73,6 +73,33 @@ static void printing_is_the_inverse_of_parsing(void **state)
     }
 }
 
+static void ratios_are_percent_or_parts_of_one(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t thousandths;
+    } rows[] = {{"80%", 800}, {"99.5%", 995}, {"0.8", 800}, {"0.125", 125},
+                {"1", 1000},  {"0%", 0},      {"0.05", 50}};
+    char room[UNIT_TEXT];
+    uint64_t is;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        assert_true(parse_ratio(rows[i].text, &is));
+        assert_int_equal(is, rows[i].thousandths);
+    }
+    assert_string_equal(print_ratio(995, room), "99.5%");
+    assert_string_equal(print_ratio(800, room), "80%");
+}
+
+static void what_is_no_ratio_is_refused(void **state)
+{
+    static const char *const texts[] = {"",       "%", "-1%", "80 %", "0.8125",
+                                        "99.55%", "x", "1e3", "80%%", "99999999999999999999%"};
+    uint64_t is;
+    for (unsigned i = 0; i < COUNT_OF(texts); i++)
+        if (parse_ratio(texts[i], &is))
+            fail_msg("%s is taken for %llu", texts[i], (unsigned long long)is);
+}
+
 static void switches_are_words(void **state)
 {
     static const char *const on[] = {"true", "1", "yes", "on", "TRUE"}, *const off[] = {"false", "0", "no",
@@ -95,6 +122,8 @@ int main(void)
         cmocka_unit_test(what_is_no_duration_is_refused),
         cmocka_unit_test(printing_is_the_inverse_of_parsing),
         cmocka_unit_test(switches_are_words),
+        cmocka_unit_test(ratios_are_percent_or_parts_of_one),
+        cmocka_unit_test(what_is_no_ratio_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
