@@ -179,11 +179,6 @@ int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft)
     return KILLS_ADDED;
 }
 
-void kills_raise_floor(struct kills *k, uint64_t v, bool soft)
-{
-    add_floor(k, KILLS_ALL, v, soft);
-}
-
 void kills_prune(struct kills *k, uint64_t v)
 {
     rebuild(k, k->mask + 1, (struct prune){0, v});

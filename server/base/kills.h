@@ -25,8 +25,6 @@ struct kills *kills_destroy(struct kills *k); /* NULL ok, returns NULL */
 enum kills_added { KILLS_ADDED = 0, KILLS_COLLAPSED = 1 };
 /* `name_hash` from shm_hash_name.  v must be at least that of every earlier kill of the name (older: ignored). */
 int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft);
-/* Everything with a position below v is dead (or stale). */
-void kills_raise_floor(struct kills *k, uint64_t v, bool soft);
 uint64_t kills_floor(const struct kills *k, unsigned partition); /* the hard one */
 
 /* ---- partitions ---- */

@@ -58,7 +58,7 @@ struct tier_read {
     void *tier_private[4];
 };
 
-/* Answers of put, drop, soften, touch, kill and floor.  After UNSTORED and TOO_BIG that the old is gone may be unsafe:
+/* Answers of put, drop, soften, touch and kill.  After UNSTORED and TOO_BIG that the old is gone may be unsafe:
  * ask for a barrier. */
 enum {
     TIER_DONE = 0,      /* done, and done for good as far as this tier ever is */
@@ -100,7 +100,6 @@ struct tier_ops {
     int (*soften)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns);
     int (*touch)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns);
     int (*kill)(struct tier *t, uint64_t name_hash, uint64_t v, bool soft); /* after kills_add */
-    int (*floor)(struct tier *t, uint64_t v, bool soft);                    /* after kills_raise_floor */
     /* L1 only: the fleet said that the entry at exactly v is the current one, so that readers need not ask again. */
     int (*confirm)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale);
     void (*barrier)(struct tier *t, struct tier_barrier *barrier);

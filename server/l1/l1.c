@@ -221,14 +221,6 @@ static int tier_confirm(struct tier *t, struct slice key, uint64_t key_hash, uin
     return TIER_DONE;
 }
 
-static int tier_floor(struct tier *t, uint64_t v, bool soft)
-{
-    struct l1 *l1 = l1_of(t);
-    cells_floor(l1);
-    sweep_soon(l1);
-    return TIER_DONE;
-}
-
 /* Shared memory survives nothing, so there is nothing to wait for. */
 static void tier_barrier(struct tier *t, struct tier_barrier *barrier)
 {
@@ -292,7 +284,6 @@ static const struct tier_ops l1_ops = {
     .soften = tier_soften,
     .touch = tier_touch,
     .kill = tier_kill,
-    .floor = tier_floor,
     .confirm = tier_confirm,
     .barrier = tier_barrier,
     .list = tier_list,

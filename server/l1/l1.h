@@ -6,7 +6,7 @@
  *     it back here, too little for any other tier;
  *   - get of an entry past soft returns it once as it is and marks it STALE for a second (ADR 8);
  *   - touch prolongs the hard end of a stale entry but does not make it fresh: only a new value does;
- *   - kill and floor make readers ask at once; what is really dead says the exact map, when somebody asks, when
+ *   - a kill makes readers ask at once; what is really dead says the exact map, when somebody asks, when
  *     eviction comes by, or in the sweep that follows.
  *
  * All work is bounded per call: an insertion that finds no room evicts at most L1_EVICT_ITEMS items or

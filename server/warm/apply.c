@@ -79,10 +79,6 @@ static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *
     case OP_LIFE: return note_key(w, t, op, with_puts, after);
     case OP_KILL: return env_kill(t, op->hash, op->hard_v, op->soft_v);
     case OP_HOT: return apply_hot(t, op, with_puts);
-    case OP_FLOOR:
-        after->state.floor_v = higher(after->state.floor_v, op->hard_v);
-        after->state.soft_floor_v = higher(after->state.soft_floor_v, op->soft_v);
-        return 0;
     case OP_PLACE: set_place(after, op); return 0;
     case OP_KEEP: return env_keep(t, op->hash, slice_of(op->bytes, op->size));
     case OP_SENT: return env_drop_kept(t, op->hash);

@@ -15,7 +15,7 @@
 enum {
     DATABASES = 6,
     ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
-    STATE_FORMAT = 2,
+    STATE_FORMAT = 3,
 };
 
 #define STATE_MAGIC 0x4d52415752414c31ull

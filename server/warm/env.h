@@ -42,7 +42,6 @@ struct env_state {
     uint64_t page_id;    /* of the runtime page the run uses; 0: none */
     uint64_t applied;    /* sequence of the newest change in here */
     uint64_t dead_below; /* records of a lower sequence are dead */
-    uint64_t floor_v, soft_floor_v;
 };
 
 /* How far the fleet's journal is done in here, a partition (I6). */

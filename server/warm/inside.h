@@ -75,7 +75,6 @@ struct warm {
             uint64_t name, hard_v, soft_v;
         } * list;
         size_t count, room;
-        uint64_t floor_v, soft_floor_v;
     } saved;
     uint64_t hits, misses, offloaded, puts_dropped, bad, drops, expired, collapses, restored;
 };

@@ -249,7 +249,6 @@ static int begin_in_fleet(struct warm *w, struct env_txn *t, struct env_state *n
     next->partitions = w->fleet_partitions;
     next->dead_below = 1 + higher(higher(next->applied, next->dead_below), env_last_sequence(w->env));
     next->applied = next->dead_below;
-    next->floor_v = next->soft_floor_v = 0;
     int rc = env_forget_kills(t, 0, 1);
     return rc ? rc : env_forget_places(t);
 }
@@ -373,12 +372,10 @@ static void queue_key(struct warm *w, const struct page_record *record)
 
 static void queue_kill(struct warm *w, const struct page_record *record)
 {
-    bool name = record->kind == PAGE_NAME || record->kind == PAGE_SOFT_NAME;
-    bool hard = record->kind == PAGE_NAME || record->kind == PAGE_FLOOR;
-    enum op_class class = name ? OP_OF_NAME : OP_OF_FLOOR;
-    struct op *op = overlay_find(w->overlay, class, record->hash);
+    bool hard = record->kind == PAGE_NAME;
+    struct op *op = overlay_find(w->overlay, OP_OF_NAME, record->hash);
     if (!op) {
-        op = op_create(name ? OP_KILL : OP_FLOOR, class, record->hash, 0);
+        op = op_create(OP_KILL, OP_OF_NAME, record->hash, 0);
         op->partition = (uint8_t)warm_partition_of_name(w, record->hash);
         op->epoch = w->epochs[op->partition];
         op->need = COVER_HARD;
@@ -392,17 +389,11 @@ static void queue_kill(struct warm *w, const struct page_record *record)
 /* For the map: kills of the journal are not in the database yet. */
 static void save_queued_kills(struct warm *w)
 {
-    w->saved.floor_v = w->state.floor_v;
-    w->saved.soft_floor_v = w->state.soft_floor_v;
     LIST_FOR(node, &w->replayed)
     {
         const struct op *op = CONTAINER_OF(node, struct op, node);
         if (op->kind == OP_KILL)
             warm_save_kill(w, op->hash, op->hard_v, op->soft_v);
-        if (op->kind == OP_FLOOR) {
-            w->saved.floor_v = higher(w->saved.floor_v, op->hard_v);
-            w->saved.soft_floor_v = higher(w->saved.soft_floor_v, op->soft_v);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-/* The overlay: for each key, name or floor that was changed and whose commit is not yet known to have succeeded, the
+/* The overlay: for each key or name that was changed and whose commit is not yet known to have succeeded, the
  * newest change.
  *
  * What must stay true (I12): a read asks here before LMDB, so a change is seen from the moment it is made; a change
@@ -18,8 +18,8 @@
 
 enum { OVERLAY_MAX = 1000000 };
 
-enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_FLOOR, OP_HOT, OP_PLACE, OP_EPOCH, OP_KEEP, OP_SENT };
-enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_FLOOR, OP_OF_HOT, OP_OF_PLACE, OP_OF_OUTBOX };
+enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_HOT, OP_PLACE, OP_EPOCH, OP_KEEP, OP_SENT };
+enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_HOT, OP_OF_PLACE, OP_OF_OUTBOX };
 /* What the runtime page holds for a change, or would have to hold to make it survive kill -9. */
 enum op_cover { COVER_NONE, COVER_SOFT, COVER_HARD };
 
@@ -36,7 +36,7 @@ struct op {
     uint8_t partition;
     uint64_t epoch;              /* of the partition when it was made; 0: unknown, or it does not matter */
     uint64_t v;                  /* DROP: spares records of the epoch at v or newer; PUT: its position */
-    uint64_t hard_v, soft_v;     /* KILL, FLOOR */
+    uint64_t hard_v, soft_v;     /* KILL */
     struct record_change change; /* LIFE */
     uint64_t linger;             /* ticket of the first read that cannot have missed its commit */
     uint32_t size;

@@ -256,7 +256,7 @@ bool page_replay(const struct page *p, void (*each)(void *user, const struct pag
     for (uint64_t at = tail; at < head; at++) {
         const struct ring_record *r = &p->ring[at % RECORDS];
         enum page_kind kind = (enum page_kind)(r->kind_and_lap >> 56);
-        if (r->kind_and_lap != kind_and_lap(kind, at) || kind < PAGE_KEY || kind > PAGE_SOFT_FLOOR)
+        if (r->kind_and_lap != kind_and_lap(kind, at) || kind < PAGE_KEY || kind > PAGE_SOFT_NAME)
             return false;
         each(user, &(struct page_record){kind, r->hash, r->number, at + 1});
     }

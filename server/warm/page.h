@@ -14,10 +14,8 @@
 enum page_kind {
     PAGE_KEY = 1,      /* hash of a key, sequence of the change: whatever was there before is gone */
     PAGE_SOFT_KEY = 2, /* the same, but only stale */
-    PAGE_NAME = 3,     /* hash of a name, position of its kill */
+    PAGE_NAME = 3,     /* hash of a name (floors too: base/kills.h), position of its kill */
     PAGE_SOFT_NAME = 4,
-    PAGE_FLOOR = 5, /* -, position */
-    PAGE_SOFT_FLOOR = 6,
 };
 
 struct page_record {

@@ -137,11 +137,9 @@ static void collapse(struct warm *w)
 
 static enum page_kind kind_in_page(const struct op *op, bool hard)
 {
-    switch (op->class) {
-    case OP_OF_KEY: return hard ? PAGE_KEY : PAGE_SOFT_KEY;
-    case OP_OF_NAME: return hard ? PAGE_NAME : PAGE_SOFT_NAME;
-    default: return hard ? PAGE_FLOOR : PAGE_SOFT_FLOOR;
-    }
+    if (op->class == OP_OF_KEY)
+        return hard ? PAGE_KEY : PAGE_SOFT_KEY;
+    return hard ? PAGE_NAME : PAGE_SOFT_NAME;
 }
 
 /* Position behind its record, or 0. */

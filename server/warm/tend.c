@@ -164,8 +164,7 @@ static enum env_wish judge_record(void *writer, struct env_txn *t, const struct 
         return ENV_REMOVE;
     }
     uint64_t epoch = writer_epoch(w, r.entry.key);
-    if (seen->sequence < w->state.dead_below || (epoch != 0 && r.entry.epoch != epoch) ||
-        r.entry.v < w->state.floor_v)
+    if (seen->sequence < w->state.dead_below || (epoch != 0 && r.entry.epoch != epoch))
         return ENV_REMOVE;
     enum verdict verdict = w->figures.sizes.kills ? judge_names(w, t, &r.entry) : ALIVE;
     if (verdict == DEAD)

@@ -147,12 +147,12 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, uint64_t hash, uint64_t v,
-                       bool soft)
+static int warm_kill(struct tier *t, uint64_t hash, uint64_t v, bool soft)
 {
+    struct warm *w = warm_of(t);
     warm_make_room(w);
-    const struct op *old = overlay_find(w->overlay, class, hash);
-    struct op *op = op_create(kind, class, hash, 0);
+    const struct op *old = overlay_find(w->overlay, OP_OF_NAME, hash);
+    struct op *op = op_create(OP_KILL, OP_OF_NAME, hash, 0);
     op->partition = (uint8_t)warm_partition_of_name(w, hash);
     op->epoch = w->epochs[op->partition];
     bool add = old && old->epoch == op->epoch;
@@ -160,16 +160,6 @@ static int submit_kill(struct warm *w, enum op_kind kind, enum op_class class, u
     op->hard_v = higher(soft ? 0 : v, add ? old->hard_v : 0);
     op->soft_v = higher(soft ? v : 0, add ? old->soft_v : 0);
     return warm_submit(w, op);
-}
-
-static int warm_kill(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
-{
-    return submit_kill(warm_of(t), OP_KILL, OP_OF_NAME, name_hash, v, soft);
-}
-
-static int warm_floor(struct tier *t, uint64_t v, bool soft)
-{
-    return submit_kill(warm_of(t), OP_FLOOR, OP_OF_FLOOR, 0, v, soft);
 }
 
 void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count)
@@ -253,10 +243,6 @@ static void restore_kills(struct warm *w, struct kills *kills)
         if (s->hard_v)
             kills_add(kills, s->name, s->hard_v, false);
     }
-    if (w->saved.soft_floor_v)
-        kills_raise_floor(kills, w->saved.soft_floor_v, true);
-    if (w->saved.floor_v)
-        kills_raise_floor(kills, w->saved.floor_v, false);
     free(w->saved.list);
     w->saved = (struct saved_kills){0};
 }
@@ -399,7 +385,6 @@ const struct tier_ops warm_ops = {
     .soften = warm_soften,
     .touch = warm_touch,
     .kill = warm_kill,
-    .floor = warm_floor,
     .barrier = warm_barrier,
     .list = warm_list,
     .measure = measure_tier,

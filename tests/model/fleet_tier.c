@@ -157,11 +157,6 @@ void model_tier_forget(struct model_tier *t, unsigned partition)
         forget(t->disk, partition);
 }
 
-static int raise_floor(struct tier *t, uint64_t v, bool soft)
-{
-    return changed(self(t));
-}
-
 static int confirm(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
 {
     return TIER_DONE;
@@ -195,7 +190,6 @@ void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *ki
                                .soften = soften,
                                .touch = touch,
                                .kill = kill_name,
-                               .floor = raise_floor,
                                .confirm = confirm,
                                .barrier = barrier,
                                .list = list,

@@ -139,11 +139,6 @@ static int table_kill(struct tier *tier, uint64_t name_hash, uint64_t v, bool so
     return changed(self(tier));
 }
 
-static int table_floor(struct tier *tier, uint64_t v, bool soft)
-{
-    return changed(self(tier));
-}
-
 static int table_confirm(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t v, bool stale)
 {
     struct table_row *row = table_tier_find(self(tier), key);
@@ -195,7 +190,6 @@ void table_tier_init(struct table_tier *t, enum tier_name name, const struct kil
                                .soften = table_soften,
                                .touch = table_touch,
                                .kill = table_kill,
-                               .floor = table_floor,
                                .confirm = table_confirm,
                                .barrier = table_barrier,
                                .list = table_list,

@@ -78,10 +78,10 @@ static void a_soft_kill_makes_stale_and_a_hard_one_wins_over_it(void **state)
 static void the_floor_takes_everything_below_it(void **state)
 {
     struct kills *k = kills_create(SECRET);
-    kills_raise_floor(k, 10, false);
+    kills_add(k, KILLS_ALL, 10, false);
     assert_int_equal(judge(k, "x", "a", 9), DEAD);
     assert_int_equal(judge(k, "x", "a", 10), ALIVE);
-    kills_raise_floor(k, 20, true);
+    kills_add(k, KILLS_ALL, 20, true);
     assert_int_equal(judge(k, "x", "a", 15), SOFTENED);
     kills_destroy(k);
 }

@@ -106,8 +106,8 @@ static void a_floor_lets_live_what_is_newer_and_drops_what_is_older(void **state
     fixture_put(f, "old", "v");
     uint64_t floor = ++f->v;
     fixture_put(f, "new", "v");
-    kills_raise_floor(f->kills, floor, false);
-    f->tier->ops->floor(f->tier, floor, false);
+    kills_add(f->kills, KILLS_ALL, floor, false);
+    f->tier->ops->kill(f->tier, KILLS_ALL, floor, false);
     assert_int_equal(get(f, "old"), TIER_MISSED);
     assert_int_equal(fixture_see(f, "new").found.reason, SHM_ASK_FLOOR);
     assert_int_equal(get(f, "new"), TIER_FOUND);

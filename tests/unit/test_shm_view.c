@@ -271,8 +271,8 @@ static void what_is_put_after_a_kill_is_a_hit(void **state)
 static void a_floor_sends_everything_older_to_the_daemon(void **state)
 {
     struct fixture *f = *state;
-    kills_raise_floor(f->kills, ++f->v, false);
-    f->tier->ops->floor(f->tier, f->v, false);
+    kills_add(f->kills, KILLS_ALL, ++f->v, false);
+    f->tier->ops->kill(f->tier, KILLS_ALL, f->v, false);
     assert_asks(f, SHM_ASK_FLOOR);
     fixture_put(f, "acme:user:1:v2", "newer");
     assert_hit(f);

@@ -220,8 +220,8 @@ static void a_killed_tag_hides_its_members_and_no_others(void **state)
 static void a_floor_hides_everything_below_it(void **state)
 {
     rig_put(&rig, "a", "1");
-    kills_raise_floor(rig.kills, ++rig.v, false);
-    assert_int_equal(rig.tier->ops->floor(rig.tier, rig.v, false), TIER_DONE);
+    kills_add(rig.kills, KILLS_ALL, ++rig.v, false);
+    assert_int_equal(rig.tier->ops->kill(rig.tier, KILLS_ALL, rig.v, false), TIER_DONE);
     rig_expect_none(&rig, "a");
     rig_put(&rig, "b", "2");
     rig_expect(&rig, "b", "2");

@@ -97,14 +97,14 @@ static void what_is_not_forgotten_is_replayed_in_order(void **state)
 {
     uint64_t first = page_append(page, PAGE_KEY, 10, 100);
     page_append(page, PAGE_NAME, 20, 200);
-    page_append(page, PAGE_SOFT_FLOOR, 0, 300);
+    page_append(page, PAGE_SOFT_NAME, 30, 300);
     page_forget(page, first, 100);
     reopen(BOOT_A, false);
     seen_count = 0;
     assert_true(page_replay(page, note, NULL));
     assert_int_equal(seen_count, 2);
     assert_true(seen[0].kind == PAGE_NAME && seen[0].hash == 20 && seen[0].number == 200);
-    assert_true(seen[1].kind == PAGE_SOFT_FLOOR && seen[1].number == 300);
+    assert_true(seen[1].kind == PAGE_SOFT_NAME && seen[1].hash == 30 && seen[1].number == 300);
 }
 
 static void a_full_journal_says_so_until_something_is_forgotten(void **state)

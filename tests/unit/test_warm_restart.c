@@ -86,8 +86,8 @@ static void a_floor_survives_a_restart(void **state)
 {
     rig_open(&rig);
     store_a_and_b();
-    kills_raise_floor(rig.kills, ++rig.v, false);
-    rig.tier->ops->floor(rig.tier, rig.v, false);
+    kills_add(rig.kills, KILLS_ALL, ++rig.v, false);
+    rig.tier->ops->kill(rig.tier, KILLS_ALL, rig.v, false);
     restart();
     rig_expect_none(&rig, "a");
     rig_expect_none(&rig, "b");
