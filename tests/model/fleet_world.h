@@ -126,7 +126,7 @@ void redis_restart(bool with_older_data);
 void redis_flush(void);
 void redis_trim(unsigned partition, unsigned records);
 
-/* ---- hosts (fleet_host.c) ---- */
+/* ---- hosts (fleet_host.h) ---- */
 
 void hosts_begin(void);
 void hosts_end(void);
