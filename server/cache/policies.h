@@ -23,53 +23,57 @@
 #define POLICY_MONTH  (30 * 86400 * POLICY_SECOND)
 
 /* Of [policy NAME] alone, by the side of what a namespace calls the same and where it takes its default from. */
-#define POLICY_OWN_OPTIONS(OPTION)                                                                              \
-    OPTION(DURATION, ttl, "1h", 1000000ull, POLICY_MONTH, LIVE, "", "life of an entry whose set names none")    \
-    OPTION(DURATION, stale, "0s", 0, POLICY_MONTH, LIVE, "",                                                    \
-           "how much longer it may be served stale when its set names none")                                    \
-    OPTION(DURATION, max_ttl, "30d", 1000000ull, POLICY_MONTH, LIVE, "",                                        \
-           "ceiling over what callers ask, stale time included")                                                \
-    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, LIVE, "", "largest value; never above the namespace's")     \
-    OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                        \
-           "while Redis is away: answer from what is here, flagged; off: a miss")                               \
-    OPTION(SWITCH, l1, "on", 0, 1, LIVE, "", "keep them in shared memory")                                      \
+#define POLICY_OWN_OPTIONS(OPTION)                                                                           \
+    OPTION(DURATION, ttl, "1h", 1000000ull, POLICY_MONTH, LIVE, "", "life of an entry whose set names none") \
+    OPTION(DURATION, stale, "0s", 0, POLICY_MONTH, LIVE, "",                                                 \
+           "how much longer it may be served stale when its set names none")                                 \
+    OPTION(DURATION, max_ttl, "30d", 1000000ull, POLICY_MONTH, LIVE, "",                                     \
+           "ceiling over what callers ask, stale time included")                                             \
+    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, LIVE, "", "largest value; never above the namespace's")  \
+    OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                     \
+           "while Redis is away: answer from what is here, flagged; off: a miss")                            \
+    OPTION(SWITCH, l1, "on", 0, 1, LIVE, "", "keep them in shared memory")                                   \
     OPTION(SWITCH, warm, "on", 0, 1, LIVE, "", "keep them on disk")
 
 /* Of [policy NAME], and of [namespace NAME] as its default. */
-#define POLICY_OPTIONS(OPTION)                                                                                  \
-    OPTION(DURATION, negative_ttl, "0s", 0, POLICY_MONTH, LIVE, "",                                             \
-           "life of \"there is none\" when its set names none; 0: as ttl")                                      \
-    OPTION(RATIO, jitter, "0%", 0, 500, LIVE, "",                                                               \
-           "lives are shortened by up to that share, so that what was stored together does not end together")   \
-    OPTION(DURATION, l1_ttl, "0s", 0, POLICY_MONTH, LIVE, "", "life in shared memory at most; 0: as the entry") \
-    OPTION(SWITCH, l2, "on", 0, 1, LIVE, "", "keep them in Redis; off: a value never leaves its host")          \
-    OPTION(DURATION, l2_ttl, "0s", 0, POLICY_MONTH, LIVE, "CACHE_L2_TTL_SECONDS:S",                             \
-           "life in Redis at most; 0: as the entry")                                                            \
-    OPTION(SWITCH, write_through, "on", 0, 1, LIVE, "CACHE_WRITE_THROUGH",                                      \
-           "off: a set stores nothing and drops what is there, for the next get to load")                       \
-    OPTION(RATIO, refresh_at, "0%", 0, 990, LIVE, "",                                                           \
-           "share of its life after which one reader is asked to load an entry anew; 0: none")                  \
-    OPTION(TEXT, lease_scope, "host", 0, 0, LIVE, "", "how far one loader a key goes: host or fleet")           \
-    OPTION(RATIO, expect_hit_ratio, "0%", 0, 1000, LIVE, "",                                                    \
-           "hit ratio below which health has an issue; 0: none is expected")                                    \
-    OPTION(DURATION, source_cost, "0s", 0, 3600 * POLICY_SECOND, LIVE, "",                                      \
+#define POLICY_OPTIONS(OPTION)                                                                             \
+    OPTION(DURATION, negative_ttl, "0s", 0, POLICY_MONTH, LIVE, "",                                        \
+           "life of \"there is none\" when its set names none; 0: as ttl")                                 \
+    OPTION(                                                                                                \
+        RATIO, jitter, "0%", 0, 500, LIVE, "",                                                             \
+        "lives are shortened by up to that share, so that what was stored together does not end together") \
+    OPTION(DURATION, l1_ttl, "0s", 0, POLICY_MONTH, LIVE, "",                                              \
+           "life in shared memory at most; 0: as the entry")                                               \
+    OPTION(SWITCH, l2, "on", 0, 1, LIVE, "", "keep them in Redis; off: a value never leaves its host")     \
+    OPTION(DURATION, l2_ttl, "0s", 0, POLICY_MONTH, LIVE, "CACHE_L2_TTL_SECONDS:S",                        \
+           "life in Redis at most; 0: as the entry")                                                       \
+    OPTION(SWITCH, write_through, "on", 0, 1, LIVE, "CACHE_WRITE_THROUGH",                                 \
+           "off: a set stores nothing and drops what is there, for the next get to load")                  \
+    OPTION(RATIO, refresh_at, "0%", 0, 990, LIVE, "",                                                      \
+           "share of its life after which one reader is asked to load an entry anew; 0: none")             \
+    OPTION(TEXT, lease_scope, "host", 0, 0, LIVE, "", "how far one loader a key goes: host or fleet")      \
+    OPTION(RATIO, expect_hit_ratio, "0%", 0, 1000, LIVE, "",                                               \
+           "hit ratio below which health has an issue; 0: none is expected")                               \
+    OPTION(DURATION, source_cost, "0s", 0, 3600 * POLICY_SECOND, LIVE, "",                                 \
            "what one load costs the source: statistics tell the time that hits saved it")
 
 /* Of [policy NAME] alone, with no default in a namespace. */
-#define POLICY_RULE_OPTIONS(OPTION)                                                                             \
-    OPTION(TEXT, pattern, "", 0, 0, LIVE, "",                                                                   \
-           "keys it is for: levels between ':', * for any, {name} for any and remembered; several with commas") \
-    OPTION(TEXT, namespace, "", 0, 0, LIVE, "", "only in that namespace; empty: in all")                        \
-    OPTION(TEXT, description, "", 0, 0, LIVE, "", "for people")                                                 \
-    OPTION(TEXT, tags, "", 0, 0, LIVE, "",                                                                      \
-           "added to those of the caller: names with commas, {name} for what the pattern remembered")           \
+#define POLICY_RULE_OPTIONS(OPTION)                                                                          \
+    OPTION(                                                                                                  \
+        TEXT, pattern, "", 0, 0, LIVE, "",                                                                   \
+        "keys it is for: levels between ':', * for any, {name} for any and remembered; several with commas") \
+    OPTION(TEXT, namespace, "", 0, 0, LIVE, "", "only in that namespace; empty: in all")                     \
+    OPTION(TEXT, description, "", 0, 0, LIVE, "", "for people")                                              \
+    OPTION(TEXT, tags, "", 0, 0, LIVE, "",                                                                   \
+           "added to those of the caller: names with commas, {name} for what the pattern remembered")        \
     OPTION(SWITCH, store, "on", 0, 1, LIVE, "", "off: never cached, a set answers SKIPPED")
 
 struct policy_defaults { /* of a namespace */
     KNOB_FIELDS(POLICY_OPTIONS)
 };
 
-struct policy_rule { /* of a policy, as configured: what is not said in it has no meaning */
+/* A policy with the namespace's defaults where it says nothing: every option has its value. */
+struct policy_rule {
     KNOB_FIELDS(POLICY_OWN_OPTIONS)
     KNOB_FIELDS(POLICY_OPTIONS)
     KNOB_FIELDS(POLICY_RULE_OPTIONS)
@@ -78,32 +82,66 @@ struct policy_rule { /* of a policy, as configured: what is not said in it has n
 #define LEASE_SCOPE_WORDS "host fleet"
 enum lease_scope { LEASE_SCOPE_HOST, LEASE_SCOPE_FLEET };
 
-/* What holds for a key: every option has its value. */
+/* What holds for a key. */
 struct policy {
-    const char *name;
+    const char *name, *pattern, *description; /* "default" and no pattern: the namespace's own */
     uint8_t number;
+    uint8_t tiers;                                          /* bits 1 << enum tier_name of those it may use */
     uint64_t ttl_ns, stale_ns, max_ttl_ns, negative_ttl_ns; /* negative_ttl: never 0, the ttl instead */
     uint64_t l1_ttl_ns, l2_ttl_ns;                          /* UINT64_MAX: as the entry */
     uint64_t max_value;
     uint32_t jitter, refresh_at, expect_hit_ratio; /* thousandths */
     uint64_t source_cost_ns;
     enum lease_scope lease_scope;
-    uint8_t tiers; /* bits 1 << enum tier_name of those it may use */
-    bool serve_detached, store, write_through;
-    const char *description, *pattern;
+    bool serve_detached, store, write_through, has_tags;
 };
 
 enum {
-    POLICIES_MAX = 128,    /* of a namespace; more is another design than a list with a first match */
-    POLICY_NUMBERS = 256,  /* what fits into an entry */
+    POLICIES_MAX = 128,        /* of a namespace: more is another design than a list with a first match */
+    POLICY_PATTERNS_MAX = 256, /* of all of them together: the bits of a match */
+    POLICY_NUMBERS = 256,      /* what fits into an entry */
     POLICY_NEAR_MAX = SHM_POLICIES - 1, /* numbers from here on share one near-hit counter, this one */
 };
 
 struct policies;
 
-/* The key's policy, number 0 when no pattern matches.  Valid until the set is exchanged; see above. */
+struct policy_source {
+    const char *name;
+    struct policy_rule rule;
+};
+
+/* What is wrong with a source. */
+struct policy_fault {
+    unsigned source;    /* its index */
+    const char *option; /* its name */
+    char why[192];
+};
+
+/* `own`: the namespace's; `sources` in the order in which they are tried.  All is copied.  `previous`: the set in force,
+ * whose numbers go on, or NULL.  NULL: see *ret_fault. */
+struct policies *policies_create(const struct policy_rule *own, const struct policy_source *sources,
+                                 unsigned count, const struct policies *previous,
+                                 struct policy_fault *ret_fault);
+struct policies *policies_destroy(struct policies *p); /* NULL ok, returns NULL */
+
+/* The key's policy: the namespace's own when no pattern matches.  Valid until the set is exchanged; see above.
+ * Some 50 ns at 100 policies (larder-bench policies): one table look-up a level of the key leaves the patterns that
+ * can match, as bits in their order; those are compared with the key, each in one pass. */
 const struct policy *policies_match(const struct policies *p, struct slice key);
-/* By number, for statistics; the namespace's own for a number nobody has. */
+/* By number; the namespace's own for a number nobody has. */
 const struct policy *policies_at(const struct policies *p, unsigned number);
+/* In their order; 0 is the namespace's own. */
+unsigned policies_count(const struct policies *p);
+const struct policy *policies_nth(const struct policies *p, unsigned n);
+
+/* The tags a policy adds to an entry of a key that it matches. */
+struct policy_tags {
+    struct slice of[SHM_TAGS_MAX];
+    unsigned count;
+    char bytes[SHM_TAGS_MAX * 256];
+};
+/* False: one would be longer than a tag may be. */
+bool policies_tags(const struct policies *p, const struct policy *policy, struct slice key,
+                   struct policy_tags *ret);
 
 #endif

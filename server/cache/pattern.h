@@ -1,0 +1,77 @@
+/* Patterns over keys, and names made of what a pattern remembered.
+ *
+ *   org:*                 "org:" and everything below it: a * that ends a pattern takes the rest, ':' included
+ *   {t}:messages:*        {t} is one whole level, not empty, and remembered
+ *   {t}:user:*:profile    a * elsewhere stays within its level, and may take nothing
+ *   user_{id}             one * or {name} a level, with text before and after it
+ *   a:*, b:{x}            alternatives
+ *
+ * One wildcard a level: so a match is one pass over the key, whatever pattern and key are; there is nothing to try twice.
+ * Bytes are bytes: keys may hold anything, and what a pattern says besides the above is meant literally.
+ *
+ * Pure.  Everything parsed points into the text it was parsed from. */
+#ifndef LARDER_CACHE_PATTERN_H
+#define LARDER_CACHE_PATTERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proto/slice.h"
+
+enum {
+    PATTERN_BYTES_MAX = 255,
+    PATTERN_LEVELS_MAX = 16,
+    PATTERN_NAMES_MAX = 8, /* {name}s of all alternatives together */
+    TEMPLATE_PIECES_MAX = 2 * PATTERN_NAMES_MAX + 1,
+};
+
+/* The {name}s of one policy: a number for each. */
+struct pattern_names {
+    struct slice of[PATTERN_NAMES_MAX];
+    unsigned count;
+};
+
+struct pattern_level {
+    struct slice head, tail; /* without a wildcard: head is the whole level */
+    bool any;
+    int8_t name; /* of any: what it is remembered as; -1: not */
+};
+
+struct pattern {
+    struct pattern_level levels[PATTERN_LEVELS_MAX];
+    unsigned count;
+    bool rest;       /* the last level takes all that is left */
+    unsigned naming; /* bits 1 << name of those it remembers */
+};
+
+/* What a match remembered, by the numbers of the names. */
+struct captures {
+    struct slice of[PATTERN_NAMES_MAX];
+};
+
+/* One alternative.  False: *ret_why, a static sentence. */
+bool pattern_parse(struct slice text, struct pattern_names *names, struct pattern *ret, const char **ret_why);
+bool pattern_match(const struct pattern *p, struct slice key,
+                   struct captures *ret); /* ret: NULL if nobody asks */
+/* Is there a key that both match?  Exact but for what two wildcards in one level can agree on: then yes. */
+bool pattern_overlaps(const struct pattern *a, const struct pattern *b);
+
+/* Text with {name}s, to be filled in. */
+struct template
+{
+    struct template_piece {
+        struct slice text; /* of name < 0 */
+        int name;
+    } pieces[TEMPLATE_PIECES_MAX];
+    unsigned count;
+    unsigned naming;
+};
+bool template_parse(struct slice text, const struct pattern_names *names, struct template *ret,
+                    const char **ret_why);
+/* Its size; 0: it does not fit into `room` or is empty. */
+size_t template_fill(const struct template *t, const struct captures *captures, char *to, size_t room);
+
+/* The next of "a, b, c" without the blanks around it; false at the end.  Begin with *rest = the whole. */
+bool list_next_item(struct slice *rest, struct slice *ret_item);
+
+#endif

@@ -1,0 +1,433 @@
+#include "cache/policies.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+#include "cache/pattern.h"
+#include "proto/status.h"
+#include "proto/wire.h"
+
+enum {
+    LEVELS_INDEXED = 8,
+    WORDS_MAX = POLICY_PATTERNS_MAX / 64,
+};
+
+struct bits {
+    uint64_t words[WORDS_MAX];
+};
+
+/* Patterns whose level `level` is exactly a text of that hash. */
+struct literal {
+    uint64_t hash; /* 0: free */
+    unsigned level;
+    struct bits patterns;
+};
+
+struct known {
+    struct policy shown;
+    char *name, *pattern, *description, *tags_text; /* what `shown` and the parsed point into */
+    struct pattern_names names;
+    unsigned first, patterns; /* its alternatives among all */
+    struct template *tags;
+    unsigned tags_count;
+};
+
+struct policies {
+    struct known *known; /* [0]: the namespace's own */
+    unsigned count;
+    struct pattern *patterns;
+    uint8_t *owners; /* of each pattern: index in known */
+    unsigned patterns_count, words;
+    struct bits any[LEVELS_INDEXED];       /* those that take more than one text there */
+    struct bits sized[LEVELS_INDEXED + 2]; /* those that a key of so many levels can match; last: of more */
+    struct literal *literals;
+    unsigned literals_mask;
+    char *names[POLICY_NUMBERS]; /* whose a number is, also of policies that are gone */
+    uint8_t by_number[POLICY_NUMBERS];
+};
+
+/* ======= bits ======= */
+
+static void bits_set(struct bits *b, unsigned i)
+{
+    b->words[i / 64] |= 1ull << (i % 64);
+}
+
+/* ======= the index ======= */
+
+static uint64_t load(const char *at, size_t size)
+{
+    uint64_t word = 0;
+    memcpy(&word, at, size < 8 ? size : 8);
+    return word;
+}
+
+/* Of the first and the last eight bytes and the size: what it confuses is told apart by the comparison that follows. */
+static uint64_t literal_hash(unsigned level, struct slice s)
+{
+    const char *p = s.data;
+    uint64_t a = load(p, s.size), b = s.size > 8 ? load(p + s.size - 8, 8) : 0;
+    uint64_t h = (a ^ (uint64_t)(level + 1) << 56 ^ s.size) * 0x9e3779b97f4a7c15ull;
+    h = (h ^ h >> 29 ^ b) * 0xbf58476d1ce4e5b9ull;
+    return (h ^ h >> 32) | 1;
+}
+
+static struct literal *literal_at(const struct policies *p, uint64_t hash, unsigned level)
+{
+    unsigned i = (unsigned)(hash >> 1) & p->literals_mask;
+    while (p->literals[i].hash && (p->literals[i].hash != hash || p->literals[i].level != level))
+        i = (i + 1) & p->literals_mask;
+    return &p->literals[i];
+}
+
+static void index_level(struct policies *p, unsigned n, unsigned level)
+{
+    const struct pattern *pattern = &p->patterns[n];
+    bool literal = level < pattern->count && !pattern->levels[level].any;
+    if (!literal) {
+        bits_set(&p->any[level], n);
+        return;
+    }
+    uint64_t hash = literal_hash(level, pattern->levels[level].head);
+    struct literal *l = literal_at(p, hash, level);
+    l->hash = hash;
+    l->level = level;
+    bits_set(&l->patterns, n);
+}
+
+static void index_pattern(struct policies *p, unsigned n)
+{
+    const struct pattern *pattern = &p->patterns[n];
+    for (unsigned level = 0; level < LEVELS_INDEXED; level++)
+        index_level(p, n, level);
+    for (unsigned levels = 1; levels <= LEVELS_INDEXED + 1; levels++) {
+        bool many = levels == LEVELS_INDEXED + 1; /* or more */
+        if (pattern->count == levels || (many && pattern->count > levels) ||
+            (pattern->rest && pattern->count <= levels))
+            bits_set(&p->sized[levels], n);
+    }
+}
+
+static void build_index(struct policies *p)
+{
+    unsigned slots = 16;
+    while (slots < 2 * p->patterns_count * LEVELS_INDEXED)
+        slots *= 2;
+    p->literals = must_alloc(slots * sizeof(*p->literals));
+    p->literals_mask = slots - 1;
+    p->words = (p->patterns_count + 63) / 64;
+    for (unsigned n = 0; n < p->patterns_count; n++)
+        index_pattern(p, n);
+}
+
+/* ======= matching ======= */
+
+/* The levels of a key, as far as they are indexed; returns how many it has, LEVELS_INDEXED + 1 for more. */
+static unsigned split(struct slice key, struct slice levels[LEVELS_INDEXED])
+{
+    const char *at = key.data, *end = at + key.size;
+    for (unsigned count = 0; count < LEVELS_INDEXED; count++) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        levels[count] = slice_of(at, (size_t)((colon ? colon : end) - at));
+        if (!colon)
+            return count + 1;
+        at = colon + 1;
+    }
+    return LEVELS_INDEXED + 1;
+}
+
+static void narrow(const struct policies *p, struct bits *candidates, unsigned level, struct slice text)
+{
+    const struct literal *l = literal_at(p, literal_hash(level, text), level);
+    for (unsigned w = 0; w < p->words; w++)
+        candidates->words[w] &= l->patterns.words[w] | p->any[level].words[w];
+}
+
+const struct policy *policies_match(const struct policies *p, struct slice key)
+{
+    struct slice levels[LEVELS_INDEXED];
+    if (p->patterns_count == 0)
+        return &p->known[0].shown;
+    unsigned count = split(key, levels);
+    struct bits candidates = p->sized[count];
+    for (unsigned level = 0; level < count && level < LEVELS_INDEXED; level++)
+        narrow(p, &candidates, level, levels[level]);
+    for (unsigned w = 0; w < p->words; w++)
+        for (uint64_t left = candidates.words[w]; left; left &= left - 1) {
+            unsigned n = w * 64 + (unsigned)__builtin_ctzll(left);
+            if (pattern_match(&p->patterns[n], key, NULL))
+                return &p->known[p->owners[n]].shown;
+        }
+    return &p->known[0].shown;
+}
+
+const struct policy *policies_at(const struct policies *p, unsigned number)
+{
+    return &p->known[number < POLICY_NUMBERS ? p->by_number[number] : 0].shown;
+}
+
+unsigned policies_count(const struct policies *p)
+{
+    return p->count;
+}
+
+const struct policy *policies_nth(const struct policies *p, unsigned n)
+{
+    CHECK(n < p->count);
+    return &p->known[n].shown;
+}
+
+/* ======= tags ======= */
+
+static bool remember(const struct policies *p, const struct known *k, struct slice key, struct captures *ret)
+{
+    for (unsigned n = k->first; n < k->first + k->patterns; n++)
+        if (pattern_match(&p->patterns[n], key, ret))
+            return true;
+    return false;
+}
+
+bool policies_tags(const struct policies *p, const struct policy *policy, struct slice key,
+                   struct policy_tags *ret)
+{
+    const struct known *k = CONTAINER_OF((struct policy *)policy, struct known, shown);
+    struct captures captures;
+    size_t used = 0;
+    ret->count = 0;
+    if (k->tags_count == 0)
+        return true;
+    CHECK(remember(p, k, key, &captures));
+    for (unsigned i = 0; i < k->tags_count; i++) {
+        size_t size = template_fill(&k->tags[i], &captures, ret->bytes + used, WIRE_TAG_BYTES_MAX);
+        if (size == 0)
+            return false;
+        ret->of[ret->count++] = slice_of(ret->bytes + used, size);
+        used += size;
+    }
+    return true;
+}
+
+/* ======= making one ======= */
+
+static bool wrong(struct policy_fault *f, const char *option, struct slice text, const char *why)
+{
+    f->option = option;
+    snprintf(f->why, sizeof(f->why), "%.*s: %s", (int)text.size, text.size ? (const char *)text.data : "",
+             why);
+    return false;
+}
+
+static uint8_t tiers_of(const struct policy_rule *r)
+{
+    return (uint8_t)((r->l1 ? 1u << TIER_L1 : 0) | (r->warm ? 1u << TIER_WARM : 0) |
+                     (r->l2 ? 1u << TIER_L2 : 0));
+}
+
+static uint64_t or_endless(uint64_t ns)
+{
+    return ns ? ns : UINT64_MAX;
+}
+
+static void take_options(struct known *k, const struct policy_rule *r)
+{
+    k->shown = (struct policy){
+        .name = k->name,
+        .pattern = k->pattern,
+        .description = k->description,
+        .tiers = tiers_of(r),
+        .ttl_ns = r->ttl,
+        .stale_ns = r->stale,
+        .max_ttl_ns = r->max_ttl,
+        .negative_ttl_ns = r->negative_ttl ? r->negative_ttl : r->ttl,
+        .l1_ttl_ns = or_endless(r->l1_ttl),
+        .l2_ttl_ns = or_endless(r->l2_ttl),
+        .max_value = r->max_value,
+        .jitter = (uint32_t)r->jitter,
+        .refresh_at = (uint32_t)r->refresh_at,
+        .expect_hit_ratio = (uint32_t)r->expect_hit_ratio,
+        .source_cost_ns = r->source_cost,
+        .lease_scope = strcmp(r->lease_scope, "fleet") == 0 ? LEASE_SCOPE_FLEET : LEASE_SCOPE_HOST,
+        .serve_detached = r->serve_detached,
+        .store = r->store,
+        .write_through = r->write_through,
+    };
+}
+
+static bool add_alternative(struct policies *p, struct known *k, struct slice text,
+                            struct policy_fault *fault)
+{
+    const char *why = "more than 256 patterns in all policies";
+    if (p->patterns_count == POLICY_PATTERNS_MAX ||
+        !pattern_parse(text, &k->names, &p->patterns[p->patterns_count], &why))
+        return wrong(fault, "pattern", text, why);
+    p->owners[p->patterns_count++] = (uint8_t)(k - p->known);
+    k->patterns++;
+    return true;
+}
+
+static bool take_pattern(struct policies *p, struct known *k, struct policy_fault *fault)
+{
+    struct slice rest = slice_text(k->pattern), item;
+    k->first = p->patterns_count;
+    while (list_next_item(&rest, &item))
+        if (!add_alternative(p, k, item, fault))
+            return false;
+    return true;
+}
+
+/* A {name} in a tag has to be known whichever alternative matched. */
+static bool named_everywhere(const struct policies *p, const struct known *k, const struct template *t)
+{
+    for (unsigned n = k->first; n < k->first + k->patterns; n++)
+        if (t->naming & ~p->patterns[n].naming)
+            return false;
+    return true;
+}
+
+static bool take_tags(struct policies *p, struct known *k, struct policy_fault *fault)
+{
+    struct slice rest = slice_text(k->tags_text), item;
+    const char *why;
+    while (rest.size && list_next_item(&rest, &item)) {
+        if (k->tags_count == SHM_TAGS_MAX)
+            return wrong(fault, "tags", item, "an entry has at most 16 tags");
+        k->tags = must_realloc(k->tags, (k->tags_count + 1) * sizeof(*k->tags));
+        struct template *t = &k->tags[k->tags_count++];
+        if (!template_parse(item, &k->names, t, &why))
+            return wrong(fault, "tags", item, why);
+        if (!named_everywhere(p, k, t))
+            return wrong(fault, "tags", item, "not every alternative of the pattern has that {name}");
+    }
+    k->shown.has_tags = k->tags_count > 0;
+    return true;
+}
+
+static bool take_source(struct policies *p, const char *name, const struct policy_rule *rule,
+                        bool has_pattern, struct policy_fault *fault)
+{
+    struct known *k = &p->known[p->count++];
+    k->name = must_strdup(name);
+    k->pattern = must_strdup(rule->pattern);
+    k->description = must_strdup(rule->description);
+    k->tags_text = must_strdup(rule->tags);
+    take_options(k, rule);
+    if (rule->max_ttl < rule->ttl)
+        return wrong(fault, "ttl", slice_text(name), "its ttl is above its max_ttl");
+    return !has_pattern || (take_pattern(p, k, fault) && take_tags(p, k, fault));
+}
+
+/* ======= numbers ======= */
+
+static bool is_live(const struct policies *p, unsigned number)
+{
+    return p->by_number[number] != 0;
+}
+
+static unsigned number_with_name(const struct policies *p, const char *name)
+{
+    for (unsigned n = 1; n < POLICY_NUMBERS; n++)
+        if (p->names[n] && strcmp(p->names[n], name) == 0)
+            return n;
+    return 0;
+}
+
+/* One nobody ever had, else one that counts no near hits of its own and whose policy is gone: there are more of those
+ * than policies. */
+static unsigned free_number(const struct policies *p)
+{
+    for (unsigned n = 1; n < POLICY_NUMBERS; n++)
+        if (!p->names[n])
+            return n;
+    for (unsigned n = POLICY_NEAR_MAX; n < POLICY_NUMBERS; n++)
+        if (!is_live(p, n))
+            return n;
+    WRONG("more policies than numbers");
+}
+
+static void give_number(struct policies *p, unsigned index, unsigned number)
+{
+    struct known *k = &p->known[index];
+    free(p->names[number]);
+    p->names[number] = must_strdup(k->name);
+    p->by_number[number] = (uint8_t)index;
+    k->shown.number = (uint8_t)number;
+}
+
+/* Those who had one first. */
+static void give_numbers(struct policies *p, const struct policies *previous)
+{
+    for (unsigned n = 1; previous && n < POLICY_NUMBERS; n++)
+        p->names[n] = previous->names[n] ? must_strdup(previous->names[n]) : NULL;
+    for (unsigned i = 1; i < p->count; i++) {
+        unsigned number = number_with_name(p, p->known[i].name);
+        if (number)
+            give_number(p, i, number);
+    }
+    for (unsigned i = 1; i < p->count; i++)
+        if (p->known[i].shown.number == 0)
+            give_number(p, i, free_number(p));
+}
+
+_Static_assert(POLICY_NUMBERS - POLICY_NEAR_MAX > POLICIES_MAX, "a number can be taken from who is gone");
+
+/* ======= the whole ======= */
+
+/* Of all sources, and one more, at which it is too many. */
+static unsigned alternatives(const struct policy_source *sources, unsigned count)
+{
+    unsigned all = 1;
+    for (unsigned i = 0; i < count; i++) {
+        struct slice rest = slice_text(sources[i].rule.pattern), item;
+        while (list_next_item(&rest, &item))
+            all++;
+    }
+    return all < POLICY_PATTERNS_MAX ? all : POLICY_PATTERNS_MAX;
+}
+
+struct policies *policies_create(const struct policy_rule *own, const struct policy_source *sources,
+                                 unsigned count, const struct policies *previous,
+                                 struct policy_fault *ret_fault)
+{
+    CHECK(count <= POLICIES_MAX);
+    struct policies *p = must_alloc(sizeof(*p));
+    p->known = must_alloc((count + 1) * sizeof(*p->known));
+    p->patterns = must_alloc(alternatives(sources, count) * sizeof(*p->patterns));
+    p->owners = must_alloc(POLICY_PATTERNS_MAX);
+    *ret_fault = (struct policy_fault){0};
+    bool right = take_source(p, "default", own, false, ret_fault);
+    for (unsigned i = 0; right && i < count; i++) {
+        ret_fault->source = i;
+        right = take_source(p, sources[i].name, &sources[i].rule, true, ret_fault);
+    }
+    if (!right)
+        return policies_destroy(p);
+    give_numbers(p, previous);
+    build_index(p);
+    return p;
+}
+
+static void finish_known(struct known *k)
+{
+    free(k->name);
+    free(k->pattern);
+    free(k->description);
+    free(k->tags_text);
+    free(k->tags);
+}
+
+struct policies *policies_destroy(struct policies *p)
+{
+    if (!p)
+        return NULL;
+    for (unsigned i = 0; i < p->count; i++)
+        finish_known(&p->known[i]);
+    for (unsigned n = 0; n < POLICY_NUMBERS; n++)
+        free(p->names[n]);
+    free(p->known);
+    free(p->patterns);
+    free(p->owners);
+    free(p->literals);
+    free(p);
+    return NULL;
+}
