@@ -34,7 +34,8 @@ struct fleet_partition {
 
 /* Written by the fleet, read by whoever has it. */
 struct fleet_view {
-    enum shm_mode mode; /* FRESH: linked; SUSPECT: being linked or caught up; DETACHED: the link is down */
+    /* FRESH: linked; SUSPECT: being linked or caught up, or connected for the first time; DETACHED: the link is down */
+    enum shm_mode mode;
     uint64_t serve_until_ns; /* while DETACHED: last fence + 0.8 detached_max; 0: nothing may be served */
     uint64_t
         serve_spread_ns; /* up to so much longer, by the key's hash, in the daemon: 0.4 detached_max (D20) */

@@ -91,11 +91,13 @@ bool detached_apply(struct cache *c, const struct fleet_change *change, bool *re
 
 /* ======= entries ======= */
 
+/* What ends DETACHED ends LOCAL entries.  One kept at another moment (not linked yet, no room on the link) would be
+ * served by nobody now, and would outlive all that. */
 bool detached_keep(struct cache *c, struct entry *e)
 {
     struct tier *l1 = c->tiers[0];
     uint64_t end_ns = clock_after(cache_now(c), c->setup.options->detached_max);
-    if (!l1 || !c->setup.options->serve_detached)
+    if (!l1 || !c->setup.options->serve_detached || !detached_is(c))
         return false;
     e->local = true;
     e->v = c->fleet->view->of[cache_partition(c, e->key)].seen;

@@ -28,7 +28,7 @@ bool detached_admits(struct cache *c, const struct token *t, uint64_t key_hash);
  * of this process (no outbox on disk).  *ret_unsafe: a kill -9 could undo it until the next commit. */
 bool detached_apply(struct cache *c, const struct fleet_change *change, bool *ret_unsafe);
 
-/* The rest of a set: the entry stays on this host, as LOCAL.  False: nothing could keep it. */
+/* The rest of a set: the entry stays on this host, as LOCAL.  False: nothing could keep it, or the fleet is not away. */
 bool detached_keep(struct cache *c, struct entry *e);
 
 #endif

@@ -40,6 +40,7 @@ struct coherence {
     struct backlog *backlog;
     struct list in_flight; /* changes sent, in order; linked through fleet_private */
     bool shown_news;
+    bool tried; /* an attempt to join has ended, badly: Redis is known to be away */
     struct fleet_figures figures;
     struct partition of[FLEET_PARTITIONS_MAX];
 };
@@ -103,14 +104,20 @@ static void show(struct coherence *c, enum shm_mode mode)
     c->view.serve_until_ns = serve_until(c); /* before the mode */
     c->shown_news |= mode != c->view.mode;
     c->view.mode = mode;
-    c->figures.connected = mode != SHM_DETACHED;
+}
+
+static enum shm_mode shown_in(const struct coherence *c, enum coherence_state state)
+{
+    bool away = states[state].shown == SHM_DETACHED;
+    return away && !RULE(C11_first, c->tried) ? SHM_SUSPECT : states[state].shown;
 }
 
 static void enter(struct coherence *c, enum coherence_state state, uint64_t now_ns)
 {
     c->state = state;
     c->since_ns = now_ns;
-    show(c, states[state].shown);
+    c->figures.connected = state >= COHERENCE_OUTBOX;
+    show(c, shown_in(c, state));
     if (states[state].enter)
         states[state].enter(c, now_ns);
 }
@@ -235,6 +242,7 @@ void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
     c->figures.trouble = why;
     c->retry_ns = clock_after(now_ns, backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
     abandon_questions(c);
+    c->tried = true;
     enter(c, COHERENCE_DOWN, now_ns);
     tell_shown(c);
     abandon_changes(c);
@@ -575,7 +583,7 @@ struct coherence *coherence_create(const struct coherence_setup *setup)
     c->view.serve_spread_ns = setup->detached_max_ns / 10 * 4;
     for (unsigned p = 0; p < setup->partitions && setup->memory; p++)
         remember(c, p, &setup->memory[p], setup->newest ? setup->newest[p] : 0);
-    show(c, SHM_DETACHED);
+    show(c, shown_in(c, COHERENCE_DOWN));
     c->setup.memory = NULL; /* the caller's, and read */
     c->setup.newest = NULL;
     return c;

@@ -9,12 +9,14 @@
  *            DOWN ──pause over──▶ CONNECTING ──▶ HELLO ──all──▶ OUTBOX ──▶ CATCHING_UP ──▶ LIVE
  *              ▲                    │ failed,    answered       empty        applied ≥ V
  *              └────────────────────┘ late
- *   shown:  └────────── DETACHED ──────────────┘└──────── SUSPECT ────────┘└ FRESH ┘
+ *   shown:  └────────── DETACHED ──────────────┘└──────── SUSPECT ────────┘└ FRESH ┘     SUSPECT before the first ▲
  *   changes:   AWAY                                          │ sent ─────────────────▶
  *   reads believed                                           │ ──────────────────────▶
  *
  * DETACHED stays until every partition said HELLO: a stopped Redis still takes connections, and readers who may be
- * served meanwhile must be.  DOWN is an open circuit and the attempt after it its one probe, so no breaker beside it;
+ * served meanwhile must be.  But it is shown only once an attempt has failed: until the first one ended, nobody knows
+ * whether Redis is away, and what this host missed while it was not there would be served, flagged, beside a Redis that
+ * only waits to be asked.  DOWN is an open circuit and the attempt after it its one probe, so no breaker beside it;
  * the pause is forgotten only when a fence came back, so that a Redis that greets and then refuses to write is not
  * asked twenty times a second.
  *
@@ -80,7 +82,7 @@ struct coherence_setup {
     void *random_user;
 };
 
-/* Begins DOWN, DETACHED, with what the memory says; the first tick connects. */
+/* Begins DOWN, SUSPECT, with what the memory says; the first tick connects. */
 struct coherence *coherence_create(const struct coherence_setup *setup);
 /* Closes; changes in flight are answered UNKNOWN.  NULL ok, returns NULL. */
 struct coherence *coherence_destroy(struct coherence *c);

@@ -92,7 +92,7 @@ static void on_tick(struct timer *t)
 void l2_start(struct l2 *l2)
 {
     timer_init(&l2->tick, l2->setup.loop, on_tick);
-    timer_start(&l2->tick, COHERENCE_TICK_NS, COHERENCE_TICK_NS);
+    timer_start(&l2->tick, 0, COHERENCE_TICK_NS); /* the sooner it is joined, the sooner it serves */
     l2->ticking = true;
 }
 

@@ -51,6 +51,26 @@ def stopped_it_serves_nothing_of_what_it_missed(fleet):
     missed_while_it_was_gone(fleet, lambda host: host.stop())
 
 
+def it_serves_nothing_of_what_it_missed_before_it_tried_to_join(fleet):
+    a, b = fleet.start(2, redis={"connect_timeout": "5s"})
+    fleet.share(b"k", b"old", a, b)
+    b.stop()
+    expect(a.ask().invalidate(keys=[b"k"]).status, wire.OK)
+    b.proxy.tell("hold", "both")
+    b.start()
+    expect(b.mode(), "SUSPECT", "Redis may be there")
+    expect(b.ask().get(b"k").status, wire.MISS, "not even flagged")
+    answer = b.ask().set(b"l", b"new")
+    assert answer.status in (wire.QUEUED, wire.LOCAL), answer
+    expect(b.ask().get(b"l").status, wire.MISS, "kept by nobody")
+    b.until_mode("DETACHED", 20)
+    got = b.ask().get(b"k")
+    expect((got.value, bool(got.flags & wire.IS_DETACHED)), (b"old", True), "it could not be asked")
+    b.proxy.tell("release", "both")
+    b.until_fresh(20)
+    expect(b.ask().get(b"k").status, wire.MISS, "of what it missed")
+
+
 def an_acknowledged_change_survives_the_kill_of_its_host(fleet):
     a, b = fleet.start(2)
     fleet.share(b"k", b"old", a, b)

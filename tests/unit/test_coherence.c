@@ -286,13 +286,25 @@ static void done(struct fleet_change *change)
 
 /* ======= connecting ======= */
 
-static void it_begins_detached_and_asks_for_a_connection(void **state)
+static void it_begins_suspect_and_asks_for_a_connection(void **state)
 {
     struct world *w = *state;
-    assert_int_equal(w->view->mode, SHM_DETACHED);
+    assert_int_equal(w->view->mode, SHM_SUSPECT);
     assert_int_equal(w->view->serve_until_ns, 0);
     pass(w, 10 * MS);
     assert_string_equal(w->asked, "C0");
+}
+
+static void c11_it_is_detached_only_when_the_first_attempt_failed(void **state)
+{
+    struct world *w = *state;
+    connect_to(w);
+    greet(w, 0, E, 10, 11);
+    assert_int_equal(w->view->mode, SHM_SUSPECT);
+    coherence_lost(w->c, "cut", w->now);
+    assert_int_equal(w->mode_at_shown, SHM_DETACHED);
+    connect_to(w);
+    assert_int_equal(w->view->mode, SHM_DETACHED);
 }
 
 static void c10_the_order_is_hello_outbox_journal_fence(void **state)
@@ -561,7 +573,6 @@ static void f14_after_a_restart_the_memory_says_how_long_may_be_served(void **st
     struct world *w = *state;
     struct fleet_memory known[PARTITIONS] = {{E, 10, 4, 900 * NS_PER_S}, {E, 8, 0, 950 * NS_PER_S}};
     reopen(w, BACKLOG_MAX, known);
-    assert_int_equal(w->view->mode, SHM_DETACHED);
     assert_int_equal(w->view->serve_until_ns, 948 * NS_PER_S);
     assert_int_equal(w->view->of[0].floor, 4);
     struct fleet_memory unknown[PARTITIONS] = {{E, 10, 4, 900 * NS_PER_S}, {E, 8, 0, 0}};
@@ -864,7 +875,8 @@ static void a_batch_holds_256_of_one_softness(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(it_begins_detached_and_asks_for_a_connection),
+        T(it_begins_suspect_and_asks_for_a_connection),
+        T(c11_it_is_detached_only_when_the_first_attempt_failed),
         T(c10_the_order_is_hello_outbox_journal_fence),
         T(detached_lasts_until_every_partition_said_hello),
         T(a_redis_that_never_answers_hello_is_left_after_a_second),
