@@ -7,6 +7,7 @@ void call_begin(struct call *call, struct larder_client *c, uint64_t default_ns,
 {
     *call = (struct call){
         .client = c,
+        .pool = &c->pool,
         .seat = seat_mine(c, &c->seats),
         .deadline_ns = now_ns() + (timeout_ms ? timeout_ms * NS_PER_MS : default_ns),
         .repeatable = repeatable,
@@ -18,7 +19,7 @@ void call_begin(struct call *call, struct larder_client *c, uint64_t default_ns,
 void call_end(struct call *call)
 {
     if (call->channel)
-        pool_return(call->client, call->channel);
+        pool_return(call->pool, call->channel);
     call->channel = NULL;
 }
 
@@ -78,7 +79,7 @@ static int call_borrow(struct call *call, bool fresh, bool *ret_is_new)
         if (r == LARDER_E_TIMEOUT)
             return r; /* the daemon hangs, and the time is used up */
     }
-    return pool_borrow(call->client, fresh, call->deadline_ns, &call->channel, ret_is_new);
+    return pool_borrow(call->client, call->pool, fresh, call->deadline_ns, &call->channel, ret_is_new);
 }
 
 static int send_and_receive(struct call *call, enum wire_code code, const void *message, struct reply *ret)

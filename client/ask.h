@@ -10,6 +10,7 @@
 
 struct call {
     struct larder_client *client;
+    struct pool *pool; /* where its connection comes from */
     struct seat *seat; /* may be NULL */
     uint64_t deadline_ns;
     bool repeatable; /* a read */

@@ -5,14 +5,21 @@
  *   channel.h  one connection: bytes out, bytes in, a deadline
  *   pool.h     the few connections of a client, and the back-off when none can be had
  *   ask.h      one request and its reply, over whatever connection is to be had
- *   read.c write.c look.c larder.c   the public verbs
+ *   value.h    what a caller's larder_value is filled from
+ *   message.h  what a caller wants, in the protocol's words
+ *   read.h     shared memory, else the daemon; batch.c for many keys
+ *   lease.h    a round of waiting for somebody else's load
+ *   flight.h   one loader a key in this process
+ *   loaded.h refresh.h fallback.h setback.h   what a load brings, puts off, leaves without a daemon, and when it fails
+ *   load.c     get_or_load, made of these
+ *   read.c write.c look.c larder.c   the other public verbs
  *
  * FORK.  `mark` lies on a page that the kernel wipes in a child.  Every public call looks at it first
  * (client_enter), so a child never touches a socket, a touch page or a lock of its parent: the first call sets all of
  * them up anew.
  *
- * LOCKS.  near.lock and pool.lock, never held while the other is taken, never held during a wait except the pool's
- * own condition.  A hit takes neither. */
+ * LOCKS.  Those of near, the pools, flights, refreshes and fallback: none is held while another one is taken, or during
+ * a wait other than for its own condition.  A hit takes none. */
 #ifndef LARDER_CLIENT_CLIENT_H
 #define LARDER_CLIENT_CLIENT_H
 
@@ -20,9 +27,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
+#include "client/fallback.h"
+#include "client/flight.h"
 #include "client/larder.h"
 #include "client/near.h"
 #include "client/pool.h"
+#include "client/refresh.h"
 #include "client/seat.h"
 #include "proto/slice.h"
 
@@ -36,6 +46,8 @@ static inline uint64_t now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
+
+enum { LOAD_QUIET = 256 }; /* stale keys a process asks about at a time; more of them ask more often */
 
 struct larder_client {
     /* Fixed after larder_open. */
@@ -53,8 +65,17 @@ struct larder_client {
     struct seats seats;
     struct near near;
     struct pool pool;
+    struct pool
+        leases; /* connections for leases alone: each is held as long as its connection, and may wait */
 
-    _Atomic uint64_t asked, unreachable, timeouts;
+    struct flights flights;
+    struct refreshes refreshes;
+    struct fallback fallback;
+    uint64_t secret;          /* of the hashes these are found by */
+    _Atomic unsigned waiters; /* threads that wait at the daemon for somebody else's load */
+    _Atomic uint64_t quiet[LOAD_QUIET];
+
+    _Atomic uint64_t asked, unreachable, timeouts, loads, load_failures;
 };
 
 int client_mark_open(struct larder_client *c);

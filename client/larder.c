@@ -101,7 +101,32 @@ static void settings_take(struct larder_client *c, const larder_options *o)
 
 /* ======= open and close ======= */
 
-static int client_parts_init(struct larder_client *c, bool near_wanted)
+static int load_parts_init(struct larder_client *c, size_t fallback_bytes)
+{
+    int r = flights_init(&c->flights);
+    if (r < 0)
+        return r;
+    if ((r = refreshes_init(&c->refreshes)) < 0)
+        goto no_refreshes;
+    if ((r = fallback_init(&c->fallback, fallback_bytes)) < 0)
+        goto no_fallback;
+    c->secret = now_ns() ^ (uintptr_t)c << 16;
+    return 0;
+no_fallback:
+    refreshes_finish(&c->refreshes);
+no_refreshes:
+    flights_finish(&c->flights);
+    return r;
+}
+
+static void load_parts_finish(struct larder_client *c)
+{
+    fallback_finish(&c->fallback);
+    refreshes_finish(&c->refreshes);
+    flights_finish(&c->flights);
+}
+
+static int client_parts_init(struct larder_client *c, bool near_wanted, size_t fallback_bytes)
 {
     int r = client_mark_open(c);
     if (r < 0)
@@ -112,7 +137,15 @@ static int client_parts_init(struct larder_client *c, bool near_wanted)
         goto no_near;
     if ((r = pool_init(&c->pool)) < 0)
         goto no_pool;
+    if ((r = pool_init(&c->leases)) < 0)
+        goto no_leases;
+    if ((r = load_parts_init(c, fallback_bytes)) < 0)
+        goto no_load;
     return 0;
+no_load:
+    pool_finish(&c->leases);
+no_leases:
+    pool_finish(&c->pool);
 no_pool:
     near_finish(&c->near);
 no_near:
@@ -140,7 +173,7 @@ int larder_open(larder_client **ret_client, const larder_options *options)
     free(path);
     if (r == 0) {
         settings_take(c, &o);
-        r = client_parts_init(c, !o.no_shared_memory && c->dialing.tenant.size == 0);
+        r = client_parts_init(c, !o.no_shared_memory && c->dialing.tenant.size == 0, o.fallback_bytes);
     }
     if (r < 0) {
         if (c)
@@ -156,6 +189,8 @@ void larder_close(larder_client *client)
     if (!client)
         return;
     client_enter(client); /* a child closes its own things, not its parent's */
+    load_parts_finish(client);
+    pool_finish(&client->leases);
     pool_finish(&client->pool);
     near_finish(&client->near);
     seats_finish(&client->seats);
@@ -194,6 +229,11 @@ static void reborn(struct larder_client *c)
     seats_reborn(&c->seats);
     near_reborn(&c->near);
     pool_reborn(&c->pool);
+    pool_reborn(&c->leases);
+    flights_reborn(&c->flights);
+    refreshes_reborn(&c->refreshes);
+    fallback_reborn(&c->fallback);
+    atomic_store(&c->waiters, 0);
     atomic_fetch_add(&c->forks, 1);
 }
 
@@ -266,6 +306,9 @@ int larder_counted(larder_client *client, larder_counters *ret)
         .timeouts = atomic_load(&client->timeouts),
         .attaches = atomic_load(&client->near.attaches),
         .dead_bytes = near_dead_bytes(client, seat),
+        .loads = atomic_load(&client->loads),
+        .load_failures = atomic_load(&client->load_failures),
+        .joined = flights_joined(&client->flights),
     };
     memcpy(ret, &now, now.struct_size < sizeof(now) ? now.struct_size : sizeof(now));
     return LARDER_OK;

@@ -1,16 +1,22 @@
-/* liblarder: the client library of the Larder sidecar cache.  The only installed header.
+/* liblarder: the client library of the Larder sidecar cache.
+ *
+ *     int load_user(void *db, larder_slice key, larder_loaded *ret)          // called only when nobody has it
+ *     {
+ *         larder_loaded_tag(ret, larder_text("users"));
+ *         return larder_loaded_set(ret, query(db, key));                    // your source; copied
+ *     }
  *
  *     larder_client *cache;
- *     larder_value value = LARDER_VALUE_INIT;
+ *     larder_value user = LARDER_VALUE_INIT;
  *     larder_open(&cache, NULL);
- *     if (larder_get(cache, larder_text("user:42"), NULL, &value) != LARDER_HIT) {
- *         ... load it from its source ...
- *         larder_set_options how = LARDER_SET_OPTIONS_INIT;
- *         how.since = &value.token;                     // refused if something newer happened meanwhile
- *         larder_set(cache, larder_text("user:42"), loaded, &how);
- *     }
- *     larder_value_free(&value);
+ *     if (larder_get_or_load(cache, larder_text("user:42"), NULL, load_user, db, &user) == LARDER_HIT)
+ *         ... user.data, user.size ...
+ *     larder_value_free(&user);
  *     larder_close(cache);
+ *
+ * However many threads, processes and hosts ask at once, load_user runs once; what it read before somebody invalidated
+ * the key, a tag or a prefix of it never enters the cache.  get, set and leases below are the parts it is made of.
+ * larder_async.h is the same for event loops.
  *
  * RESULTS.  Functions return an int: >= 0 is a state the function lists, < 0 is one of LARDER_E… below
  * (larder_strerror).  Outputs are untouched on failure unless the function says otherwise.
@@ -19,7 +25,7 @@
  * first failure (the library tries again with back-off), and a set or invalidate returns LARDER_E_UNREACHABLE,
  * which a caller may ignore.  With options.strict a get returns the error instead.
  *
- * DEADLINES.  Every call returns within its timeout plus one clock tick.
+ * DEADLINES.  Every call returns within its timeout plus one clock tick; a loader it has to run takes what it takes.
  *
  * THREADS.  A larder_client may be used by any number of threads at once.  A hit in shared memory takes no lock and
  * makes no system call.  The library has no threads, signals, stdio or global state.  After fork() the child may go
@@ -87,6 +93,8 @@ enum {
     LARDER_REFUSED = 8,      /* since: not stored, something newer happened */
     LARDER_QUEUED = 9,       /* done here, on its way to the fleet */
     LARDER_LOCAL = 10,       /* done on this host only */
+    LARDER_LEASE = 11,       /* of a lease: not there, and you are the one to load it */
+    LARDER_WAIT = 12,        /* of a lease: not there, and somebody else is loading it */
 };
 
 /* Errors: LARDER_ERROR(number, NAME, "sentence"). */
@@ -108,7 +116,8 @@ enum {
     LARDER_ERROR(-15, DETACHED, "cannot be decided while the fleet's store is unreachable")                    \
     LARDER_ERROR(-16, INTERNAL, "the daemon failed; its log says how")                                         \
     LARDER_ERROR(-17, MEMORY, "no memory")                                                                     \
-    LARDER_ERROR(-18, SYSTEM, "a system call failed; errno says how")
+    LARDER_ERROR(-18, SYSTEM, "a system call failed; errno says how")                                          \
+    LARDER_ERROR(-19, LOAD, "the loader failed, and there is nothing older to give")
 
 enum {
 #define LARDER_ERROR(number, NAME, sentence) LARDER_E_##NAME = (number),
@@ -143,6 +152,9 @@ typedef struct larder_options {
     void (*log)(void *log_user, const char *line);
     void *log_user;
     bool debug;
+    /* What get_or_load may keep in this process while no daemon answers: bytes, 0: nothing.  Entries live 60 s at most, are
+     * dropped when a daemon answers again, and are flagged LARDER_IS_LOCAL.  Since 0.2. */
+    size_t fallback_bytes;
 } larder_options;
 #define LARDER_OPTIONS_INIT {.struct_size = sizeof(larder_options)}
 
@@ -180,13 +192,20 @@ typedef struct larder_position {
     uint64_t v;
 } larder_position;
 
-/* What a miss hands out and the set after it hands back. */
+/* What a miss or a lease hands out and the set after it hands back. */
 typedef struct larder_token {
     uint8_t size;
     uint8_t bytes[64];
 } larder_token;
 
-enum { LARDER_STALE = 1, LARDER_IS_LOCAL = 2, LARDER_IS_DETACHED = 4, LARDER_TOO_BIG_FOR_L1 = 8 };
+enum {
+    LARDER_STALE = 1,
+    LARDER_IS_LOCAL = 2,        /* kept or loaded while nobody could vouch for it */
+    LARDER_IS_DETACHED = 4,
+    LARDER_TOO_BIG_FOR_L1 = 8,
+    LARDER_IS_LOADED = 16,      /* straight from a loader: it may not have been stored.  Since 0.2 */
+    LARDER_LOAD_FAILED = 32,    /* stale, because the loader of this call failed.  Since 0.2 */
+};
 enum larder_tier { LARDER_TIER_NONE = 0, LARDER_TIER_L1 = 1, LARDER_TIER_WARM = 2, LARDER_TIER_L2 = 3 };
 enum { LARDER_ONLY_L1 = 1 << 1, LARDER_ONLY_WARM = 1 << 2, LARDER_ONLY_L2 = 1 << 3 }; /* for `tiers` */
 enum larder_reason {
@@ -218,7 +237,7 @@ typedef struct larder_value {
     uint64_t ttl_ms;        /* remaining life until it is gone */
     uint64_t fresh_ms;      /* remaining life until it is stale */
     larder_entry_version version;
-    larder_token token;     /* of a miss */
+    larder_token token;     /* of a miss, and the lease of larder_lease */
     int result;             /* in a batch: what larder_get would have returned */
 } larder_value;
 #define LARDER_VALUE_INIT {.data = NULL}
@@ -313,6 +332,87 @@ LARDER_API int larder_mset(larder_client *client, larder_item *items, size_t cou
 /* Life from now; never makes it shorter.  OK, NOT_FOUND or an error. */
 LARDER_API int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms);
 
+/* ---- get_or_load (since 0.2) ---------------------------------------------------------------------------- */
+
+/* What a loader hands back.  The library makes it; a loader sets what is not as preset.  Fields may be added at its end. */
+typedef struct larder_loaded {
+    uint64_t ttl_ms;         /* as of a set; preset to LARDER_TTL_DEFAULT */
+    uint64_t stale_ms;
+    uint32_t user_flags;
+    uint32_t schema;
+    bool absent;             /* it does not exist; the value stays empty */
+    bool no_store;           /* for those who ask now, to be kept nowhere */
+    uint32_t backoff_ms;     /* with a failure: nobody is to try again for so long; 0: 100 ms, doubling to 10 s;
+                                UINT32_MAX: the next one may at once */
+    struct larder_holding *private_;
+} larder_loaded;
+
+/* The value.  Copied.  OK, which is 0, or MEMORY: a loader may end with it. */
+LARDER_API int larder_loaded_set(larder_loaded *loaded, larder_slice value);
+/* The value, which is the library's from now on: free_data(data) when it is done, whatever happens. */
+LARDER_API int larder_loaded_take(larder_loaded *loaded, void *data, size_t size, void (*free_data)(void *data));
+/* A name by which it can be invalidated.  Copied.  OK, MEMORY or, beyond 16, LIMIT. */
+LARDER_API int larder_loaded_tag(larder_loaded *loaded, larder_slice tag);
+
+/* Gets the value of `key` from its source.  Called in the thread of the larder_get_or_load that needs it, with no lock held;
+ * may use the client, for other keys.  0: loaded; negative: it could not (a code of the app's own, handed on in
+ * ret_load_error).  It must return (no longjmp, no exception). */
+typedef int (*larder_loader)(void *user, larder_slice key, larder_loaded *ret);
+
+/* Among whom there is one loader a key.  Without a daemon: the process. */
+enum larder_scope { LARDER_SCOPE_POLICY = 0, LARDER_SCOPE_HOST = 1, LARDER_SCOPE_FLEET = 2, LARDER_SCOPE_PROCESS = 3 };
+enum larder_refresh {
+    LARDER_REFRESH_INLINE = 0, /* the one caller who is to refresh a stale value does it before his call returns */
+    LARDER_REFRESH_LATER = 1,  /* he gets the stale value at once; larder_work does it.  Loader and user must stay valid
+                                  until then or until the client is closed.  At most 1,024 wait to be done */
+};
+
+typedef struct larder_load_options {
+    size_t struct_size;
+    uint32_t timeout_ms;     /* how long to wait for others who load; 0: hard_ms.  Then: what is stale, else TIMEOUT */
+    uint32_t soft_ms;        /* rather than give what is stale at once, wait so long for somebody else's refresh */
+    uint32_t hard_ms;        /* how long a load may take before somebody else is let to try; 0: 30 s; at most 10 min */
+    uint32_t early_ms;       /* a value with less fresh life than this is refreshed by one caller; 0: as the policy says */
+    bool no_stale;           /* stale counts as a miss; a loader that fails is then an error */
+    uint8_t scope;           /* enum larder_scope */
+    uint8_t refresh;         /* enum larder_refresh */
+    uint8_t tiers;           /* LARDER_ONLY_… bits; 0: all; with some there is one loader a process, not more */
+    int *ret_load_error;     /* out: what the loader returned if this process' loader failed, else 0 */
+} larder_load_options;
+#define LARDER_LOAD_OPTIONS_INIT {.struct_size = sizeof(larder_load_options)}
+
+/* HIT or ABSENT; or LOAD (the loader failed just now, here or elsewhere), TIMEOUT, KEY, INVALID (a loader that asks for its
+ * own key, too), MEMORY.  A daemon that is away is no error, strict or not: then there is one loader in this process.
+ *
+ * Who gets what: a value never comes from a source that was asked before an invalidation (or a set) which had returned, on
+ * this host, when this call began.  A stale value is given at once to all but the one who refreshes it, and to him when
+ * his loader fails.  After a failure nobody's loader is called for a while: all get LOAD, at once.
+ *
+ * `options` may be NULL.  `value` is overwritten in every case.  Algorithm: leases with fenced fills after memcache at
+ * Facebook (Nishtala et al. 2013); stale-while-revalidate after RFC 5861. */
+LARDER_API int larder_get_or_load(larder_client *client, larder_slice key, const larder_load_options *options,
+                                  larder_loader loader, void *user, larder_value *value);
+/* Does the refreshes that REFRESH_LATER left, in this thread; waits up to wait_ms for the first.  Returns how many it did.
+ * For a thread of the app's own, or the idle time of any. */
+LARDER_API int larder_work(larder_client *client, uint32_t wait_ms);
+
+/* The parts, for a flow of one's own.  HIT, ABSENT, LEASE, WAIT, MISS (load without a lease; value->reason says why), or
+ * LOAD (nobody is to try for value->ttl_ms).  With LEASE, and with a HIT whose value->token is not empty, this caller is
+ * the one to load: larder_lease_fill or larder_lease_fail must follow, within hard_ms.  timeout_ms 0 does not wait while
+ * somebody else loads.  ret_load_error, refresh and soft_ms are not used. */
+LARDER_API int larder_lease(larder_client *client, larder_slice key, const larder_load_options *options,
+                            larder_value *value);
+/* Up to 1,024 keys, none of which waits.  Returns the number of hits, or an error that concerns all. */
+LARDER_API int larder_mlease(larder_client *client, const larder_slice *keys, size_t count,
+                             const larder_load_options *options, larder_value *values);
+/* A set with a lease (options->since is not used).  As larder_set; REFUSED: something newer happened, or the lease had
+ * ended.  Those who wait get the value, unless they began after that. */
+LARDER_API int larder_lease_fill(larder_client *client, larder_slice key, const larder_token *lease, larder_slice value,
+                                 const larder_set_options *options);
+/* It could not be loaded: those who wait are told, and nobody is to try for backoff_ms (0: 100 ms, doubling to 10 s;
+ * UINT32_MAX: the next one may at once).  OK, REFUSED or an error. */
+LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const larder_token *lease, uint32_t backoff_ms);
+
 /* ---- invalidate ---------------------------------------------------------------------------------------- */
 
 typedef struct larder_invalidate_options {
@@ -374,6 +474,9 @@ typedef struct larder_counters {
     uint64_t timeouts;
     uint64_t attaches;       /* segments mapped */
     uint64_t dead_bytes;     /* of a mapping whose daemon is gone */
+    uint64_t loads;          /* loaders that brought something; since 0.2, like all below */
+    uint64_t load_failures;
+    uint64_t joined;         /* calls that waited for another thread's load */
 } larder_counters;
 LARDER_API int larder_counted(larder_client *client, larder_counters *ret);
 

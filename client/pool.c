@@ -122,10 +122,9 @@ static void put_idle(struct pool *pool, unsigned number)
     pool->connected_count += connected;
 }
 
-int pool_borrow(struct larder_client *c, bool fresh, uint64_t deadline_ns, struct channel **ret,
-                bool *ret_is_new)
+int pool_borrow(struct larder_client *c, struct pool *pool, bool fresh, uint64_t deadline_ns,
+                struct channel **ret, bool *ret_is_new)
 {
-    struct pool *pool = &c->pool;
     unsigned number;
     pthread_mutex_lock(&pool->lock);
     if (fresh)
@@ -139,15 +138,14 @@ int pool_borrow(struct larder_client *c, bool fresh, uint64_t deadline_ns, struc
     if (*ret_is_new)
         r = pool_dial(c, ch, 0, deadline_ns, NULL);
     if (r < 0)
-        pool_return(c, ch);
+        pool_return(pool, ch);
     else
         *ret = ch;
     return r;
 }
 
-void pool_return(struct larder_client *c, struct channel *ch)
+void pool_return(struct pool *pool, struct channel *ch)
 {
-    struct pool *pool = &c->pool;
     channel_trim(ch);
     pthread_mutex_lock(&pool->lock);
     put_idle(pool, (unsigned)(ch - pool->channels));

@@ -39,11 +39,11 @@ void pool_reborn(struct pool *pool);
 
 /* A connected channel, BUSY when none was given back in time, or why none can be made.  `fresh` passes over the idle
  * ones and closes them: one of their kind has just turned out to be dead. */
-int pool_borrow(struct larder_client *c, bool fresh, uint64_t deadline_ns, struct channel **ret,
-                bool *ret_is_new);
-void pool_return(struct larder_client *c, struct channel *ch);
+int pool_borrow(struct larder_client *c, struct pool *pool, bool fresh, uint64_t deadline_ns,
+                struct channel **ret, bool *ret_is_new);
+void pool_return(struct pool *pool, struct channel *ch);
 
-/* channel_dial with the back-off. */
+/* channel_dial with the back-off, which is one for all of a client's connections. */
 int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_t deadline_ns,
               struct descriptors *ret);
 

@@ -26,6 +26,8 @@ static const uint8_t states[] = {
     [LARDER_REFUSED] = STATUS_REFUSED,
     [LARDER_QUEUED] = STATUS_QUEUED,
     [LARDER_LOCAL] = STATUS_LOCAL,
+    [LARDER_LEASE] = STATUS_LEASE,
+    [LARDER_WAIT] = STATUS_WAIT,
 };
 
 static const struct {
@@ -48,6 +50,7 @@ static const struct {
     {STATUS_DENIED, LARDER_E_DENIED},
     {STATUS_UNREACHABLE, LARDER_E_UNREACHABLE},
     {STATUS_INTERNAL, LARDER_E_INTERNAL},
+    {STATUS_LOAD_FAILED, LARDER_E_LOAD},
 };
 
 int result_of_status(unsigned status)

@@ -68,6 +68,8 @@ int value_clear(larder_value *value, int result, int reason)
 int value_fail(const struct larder_client *c, larder_value *value, int error)
 {
     bool always = error == LARDER_E_KEY || error == LARDER_E_INVALID;
+    if (error == LARDER_E_LOAD)
+        return value->result = error; /* an answer like others; says how long nobody may try again */
     if (c->strict || always)
         return value_clear(value, error, LARDER_REASON_NONE);
     return value_clear(value, LARDER_MISS,
@@ -88,13 +90,11 @@ static void describe(larder_value *value, const struct wire_entry *e)
         memcpy(value->token.bytes, e->token.data, e->token.size);
 }
 
-int value_from_entry(const struct larder_client *c, larder_value *value, const struct wire_entry *e)
+int value_from_entry(larder_value *value, const struct wire_entry *e)
 {
     int result = result_of_status(e->status);
-    if (result < 0)
-        return value_fail(c, value, result);
     value_clear(value, result, e->status == STATUS_MISS ? e->reason : LARDER_REASON_NONE);
     describe(value, e);
-    return value_put(value, e->value.data, e->value.size) < 0 ? value_fail(c, value, LARDER_E_MEMORY) : result;
+    return value_put(value, e->value.data, e->value.size) < 0 ? LARDER_E_MEMORY : result;
 }
 static_assert(sizeof(((larder_token *)0)->bytes) == WIRE_TOKEN_MAX, "contract: larder.h");

@@ -12,8 +12,8 @@ bool value_reserve(larder_value *value, size_t size);
 int value_clear(larder_value *value, int result, int reason);
 /* A failed read: a MISS with a reason, or the error itself when it is the caller's fault or the client is strict. */
 int value_fail(const struct larder_client *c, larder_value *value, int error);
-/* Returns the result. */
-int value_from_entry(const struct larder_client *c, larder_value *value, const struct wire_entry *e);
+/* Returns the result, or the error of this key, which value_fail turns into what the caller is to see. */
+int value_from_entry(larder_value *value, const struct wire_entry *e);
 /* The whole of it but the buffer, which is filled with the same bytes.  0 or MEMORY. */
 int value_copy(larder_value *to, const larder_value *from);
 /* Contents alone.  0 or MEMORY. */

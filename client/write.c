@@ -3,75 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ======= one item ======= */
+#include "client/load.h"
+#include "client/message.h"
 
 static const larder_set_options set_defaults = LARDER_SET_OPTIONS_INIT;
-
-static int conditions(const larder_set_options *how, uint32_t *ret_flags)
-{
-    *ret_flags = (how->if_absent ? WIRE_SET_IF_ABSENT : 0u) | (how->if_present ? WIRE_SET_IF_PRESENT : 0u) |
-                 (how->if_version ? WIRE_SET_IF_VERSION : 0u);
-    int r = *ret_flags & (*ret_flags - 1) ? LARDER_E_INVALID : 0; /* at most one */
-    *ret_flags |= how->wait_all ? WIRE_SET_WAIT_ALL : 0u;
-    return r;
-}
-
-static int item_check(larder_slice key, larder_slice value, const larder_set_options *how)
-{
-    if (!key.data || key.size < 1 || key.size > WIRE_KEY_MAX)
-        return LARDER_E_KEY;
-    if ((value.size && !value.data) || (how->absent && value.size) || (how->tags_count && !how->tags))
-        return LARDER_E_INVALID;
-    if (how->since && how->since->size > sizeof(how->since->bytes))
-        return LARDER_E_INVALID;
-    return how->tags_count > WIRE_LIST_MAX ? LARDER_E_LIMIT : 0;
-}
-
-/* `tags` has room for how->tags_count. */
-static struct wire_item item_message(larder_slice key, larder_slice value, const larder_set_options *how,
-                                     struct slice *tags)
-{
-    struct wire_item item = {
-        .key = slice_in(key),
-        .value = slice_in(value),
-        .ttl_ms = how->ttl_ms,
-        .stale_ms = how->stale_ms,
-        .user_flags = how->user_flags,
-        .schema = how->schema,
-        .absent = how->absent,
-        .tags = {.count = (uint32_t)how->tags_count, .items = tags},
-    };
-    for (size_t i = 0; i < how->tags_count; i++)
-        tags[i] = slice_in(how->tags[i]);
-    if (how->since)
-        item.token = slice_of(how->since->bytes, how->since->size);
-    if (how->if_version) {
-        item.if_epoch = how->if_version->epoch;
-        item.if_v = how->if_version->v;
-        item.if_id = how->if_version->id;
-    }
-    return item;
-}
-
-/* About what an item takes in a frame: bytes plus the widest heads and numbers. */
-static size_t item_bytes(const struct wire_item *item)
-{
-    size_t bytes = 80 + item->key.size + item->value.size + item->token.size;
-    for (uint32_t i = 0; i < item->tags.count; i++)
-        bytes += 5 + item->tags.items[i].size;
-    return bytes;
-}
-
-static int outcome_take(const struct wire_outcome *o, const larder_set_options *how)
-{
-    int result = result_of_status(o->status);
-    if (result >= 0 && how->ret_version)
-        *how->ret_version = (larder_entry_version){.epoch = o->epoch, .v = o->v, .id = o->id};
-    if (result >= 0 && how->ret_position)
-        *how->ret_position = (larder_position){.partition = o->partition, .epoch = o->epoch, .v = o->v};
-    return result;
-}
 
 static int ask_set(struct call *call, const struct wire_item *items, uint32_t count, uint32_t flags,
                    uint8_t tiers, struct wire_outcomes *ret)
@@ -134,6 +69,8 @@ int larder_set(larder_client *client, larder_slice key, larder_slice value, cons
     call_begin(&call, client, client->change_ns, how.timeout_ms, false);
     r = set_one(&call, &item, &how, flags);
     call_end(&call);
+    if (!how.since) /* a fill changes nothing that was there */
+        load_key_changes(client, slice_in(key));
     if (tags != few)
         free(tags);
     log_end(client, begin, "set", slice_in(key), r, NULL);
@@ -264,6 +201,9 @@ static int mset_all(struct mset *m, const larder_set_options *options)
     call_begin(&m->call, m->call.client, m->call.client->change_ns, common.timeout_ms, false);
     r = mset_run(m);
     call_end(&m->call);
+    for (size_t i = 0; i < m->count; i++)
+        if (!m->how[i].since)
+            load_key_changes(m->call.client, slice_in(m->items[i].key));
     return mset_stored(m, r);
 }
 
@@ -315,58 +255,14 @@ int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms)
 
 /* ======= invalidate ======= */
 
-static int names_check(const larder_slice *names, size_t count)
-{
-    if (count && !names)
-        return LARDER_E_INVALID;
-    for (size_t i = 0; i < count; i++)
-        if (!names[i].data || names[i].size == 0 || names[i].size > WIRE_KEY_MAX)
-            return LARDER_E_KEY;
-    return 0;
-}
-
-static struct wire_strings names_message(const larder_slice *names, size_t count, struct slice **room)
-{
-    struct wire_strings list = {.count = (uint32_t)count, .items = *room};
-    for (size_t i = 0; i < count; i++)
-        *(*room)++ = slice_in(names[i]);
-    return list;
-}
-
 static int ask_invalidate(struct call *call, const larder_invalidate_options *how, struct slice *room)
 {
     struct wire_result result;
-    struct wire_invalidate m = {
-        .flags = (how->soft ? WIRE_INVALIDATE_SOFT : 0u) | (how->dry_run ? WIRE_INVALIDATE_DRY_RUN : 0u) |
-                 (how->all ? WIRE_INVALIDATE_ALL : 0u) | (how->wait_all ? WIRE_INVALIDATE_WAIT_ALL : 0u),
-        .timeout_ms = call_left_ms(call),
-        .keys = names_message(how->keys, how->keys_count, &room),
-        .tags = names_message(how->tags, how->tags_count, &room),
-        .prefixes = names_message(how->prefixes, how->prefixes_count, &room),
-    };
+    struct wire_invalidate m = invalidate_message(how, call_left_ms(call), room);
     int r = how->wait_all ? call_needs_version(call, 2) : 0;
     if (r == 0)
         r = ask(call, WIRE_INVALIDATE, &m, WIRE_RESULT, &result);
-    if (r == 0)
-        r = result_of_status(result.status);
-    if (r >= 0 && how->ret_count)
-        *how->ret_count = result.count;
-    if (r >= 0 && how->ret_position)
-        *how->ret_position =
-            (larder_position){.partition = result.partition, .epoch = result.epoch, .v = result.v};
-    return r;
-}
-
-static int invalidate_check(const larder_invalidate_options *how, size_t count)
-{
-    if (count > WIRE_BATCH_MAX)
-        return LARDER_E_LIMIT; /* one change must fit into one message */
-    if (count == 0 && !how->all)
-        return LARDER_E_INVALID;
-    int r = names_check(how->keys, how->keys_count);
-    if (r == 0)
-        r = names_check(how->tags, how->tags_count);
-    return r == 0 ? names_check(how->prefixes, how->prefixes_count) : r;
+    return r == 0 ? invalidated_take(&result, how) : r;
 }
 
 int larder_invalidate_all_of(larder_client *client, const larder_invalidate_options *options)
@@ -377,7 +273,7 @@ int larder_invalidate_all_of(larder_client *client, const larder_invalidate_opti
     if (!options || !options_copy(&how, sizeof(how), options))
         return LARDER_E_INVALID;
     size_t count = how.keys_count + how.tags_count + how.prefixes_count;
-    int r = invalidate_check(&how, count);
+    int r = invalidate_check(&how);
     if (r < 0)
         return r;
     struct slice *room = malloc((count + 1) * sizeof(*room));
@@ -387,6 +283,8 @@ int larder_invalidate_all_of(larder_client *client, const larder_invalidate_opti
     call_begin(&call, client, client->change_ns, how.timeout_ms, false);
     r = ask_invalidate(&call, &how, room);
     call_end(&call);
+    if (!how.dry_run)
+        load_names_change(client, &how);
     log_end(client, begin, "invalidate", count ? room[0] : slice_text("*"), r, NULL);
     free(room);
     return r;
