@@ -14,6 +14,7 @@ static const struct {
 } bars[] = {
     {"hit", bar_hit, "a hit beside a table in the own process, Redis and memcached"},
     {"hot", bar_hot, "a hit of a hot key, before and after a kill"},
+    {"batch", bar_batch, "cold keys by mget beside single gets"},
     {"readers", bar_readers, "two readers beside a writer"},
     {"memory", bar_memory, "bytes an item beyond key and value, dead space after churn"},
     {"pipeline", bar_pipeline, "pipelined gets and sets beside Redis"},

@@ -49,6 +49,7 @@ double bar_stat(larder_client *client, const char *name);
 /* The bars, a function each (bars.c has the table). */
 void bar_hit(struct bars *b);
 void bar_hot(struct bars *b);
+void bar_batch(struct bars *b);
 void bar_readers(struct bars *b);
 void bar_memory(struct bars *b);
 void bar_pipeline(struct bars *b);

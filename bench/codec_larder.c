@@ -8,16 +8,19 @@
 
 #define FRAME_MAX (WIRE_VALUE_LIMIT + WIRE_FRAME_ROOM)
 
+/* As patient as with its peers, which know no deadline: a late answer is measured, not lost. */
+enum { PATIENCE_MS = 30000 };
+
 static int write_get(struct buffer *out, uint64_t id, struct slice key)
 {
-    struct wire_get m = {.keys = {.count = 1, .items = &key}};
+    struct wire_get m = {.timeout_ms = PATIENCE_MS, .keys = {.count = 1, .items = &key}};
     return wire_write_get(out, id, &m, FRAME_MAX);
 }
 
 static int write_set(struct buffer *out, uint64_t id, struct slice key, struct slice value)
 {
     struct wire_item item = {.key = key, .value = value, .ttl_ms = 1000ull * CODEC_TTL_S};
-    struct wire_set m = {.items = {.count = 1, .items = &item}};
+    struct wire_set m = {.timeout_ms = PATIENCE_MS, .items = {.count = 1, .items = &item}};
     return wire_write_set(out, id, &m, FRAME_MAX);
 }
 

@@ -24,6 +24,8 @@ static void batch_near_group(struct batch *b, struct attachment *a, size_t from,
         hashes[i] = shm_hash_key(a->view.shape.hash_secret, slice_in(b->keys[from + i]));
         shm_prefetch(&a->view, hashes[i]);
     }
+    for (size_t i = 0; i < count; i++)
+        shm_prefetch_item(&a->view, hashes[i]);
     for (size_t i = 0; i < count; i++) {
         size_t n = from + i;
         int r = read_near_at(a, b->call.seat, slice_in(b->keys[n]), hashes[i], &b->near, &b->values[n]);

@@ -198,6 +198,15 @@ static inline enum look look_item(struct shm_peek *p, struct shm_found *f, const
     return LOOK_YES;
 }
 
+/* Where key and value lie is in the item's first word: without this their lines would be asked for one after the other.
+ * A prefetch never faults, so the item's end need not be known. */
+static inline void expect_item(const uint8_t *at)
+{
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + SHM_LINE);
+    __builtin_prefetch(at + 2 * (size_t)SHM_LINE);
+}
+
 static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, struct shm_found *f,
                                   const au64 *slot_at, uint64_t slot)
 {
@@ -207,6 +216,8 @@ static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, 
     uint64_t segment = offset >> s->segment_shift;
     if (segment >= s->segment_count)
         return LOOK_NO;
+    const uint8_t *at = v->base + s->segments_offset + offset;
+    expect_item(at);
     p->slot_at = slot_at;
     p->slot = slot;
     p->gen_at = v->gens + segment;
@@ -216,7 +227,7 @@ static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, 
     if ((uint16_t)p->gen != shm_slot_gen(slot))
         return LOOK_NO;
     uint64_t room = ((segment + 1) << s->segment_shift) - offset;
-    enum look found = look_item(p, f, v->base + s->segments_offset + offset, room);
+    enum look found = look_item(p, f, at, room);
     return found == LOOK_YES || unchanged(p) ? found
                                              : LOOK_RACE; /* not this key, or it moved on under the reader */
 }
@@ -421,4 +432,25 @@ void shm_prefetch(const struct shm_view *v, uint64_t hash)
     shm_buckets(hash, v->shape.bucket_count, buckets);
     __builtin_prefetch(v->buckets + (uint64_t)buckets[0] * SHM_SLOTS);
     __builtin_prefetch(v->buckets + (uint64_t)buckets[1] * SHM_SLOTS);
+}
+
+static bool expect_bucket(const struct shm_view *v, uint32_t bucket, uint16_t tag)
+{
+    const au64 *slots = v->buckets + (uint64_t)bucket * SHM_SLOTS;
+    for (unsigned i = 0; i < SHM_SLOTS; i++) {
+        uint64_t slot = SHM_RELAXED(slots + i);
+        if (shm_slot_tag(slot) == tag && slot != 0 && shm_slot_offset(slot) < v->shape.total_bytes) {
+            expect_item(v->base + shm_slot_offset(slot));
+            return true;
+        }
+    }
+    return false;
+}
+
+void shm_prefetch_item(const struct shm_view *v, uint64_t hash)
+{
+    uint32_t buckets[2];
+    shm_buckets(hash, v->shape.bucket_count, buckets);
+    if (!expect_bucket(v, buckets[0], shm_tag(hash)))
+        expect_bucket(v, buckets[1], shm_tag(hash));
 }

@@ -84,7 +84,9 @@ bool shm_validate(const struct shm_view *v, struct shm_peek *p);
 /* The daemon is alive and the segment open: hits are possible at all. */
 bool shm_alive(const struct shm_view *v);
 
-/* Asks the CPU for the bucket lines of a key; batches call it for all keys first. */
+/* Batches go over their keys three times, so that the memory of all is on its way at once: shm_prefetch asks the CPU for
+ * the bucket lines of a key, shm_prefetch_item for the item that its bucket names, shm_get then finds both near. */
 void shm_prefetch(const struct shm_view *v, uint64_t hash);
+void shm_prefetch_item(const struct shm_view *v, uint64_t hash);
 
 #endif

@@ -99,4 +99,5 @@ void hostile_read(const struct hostile *h, struct slice key)
     }
     shm_alive(&view);
     shm_prefetch(&view, hash);
+    shm_prefetch_item(&view, hash);
 }
