@@ -75,7 +75,8 @@ struct fleet_change {
     enum fleet_condition condition;
     uint64_t expected_epoch, expected_v;
     uint32_t expected_id;
-    uint64_t since_v; /* FILL: the source was read after this position, in the present epoch */
+    uint64_t since_v;     /* FILL: the source was read after this position, in the present epoch; or: */
+    const uint8_t *proof; /* FILL: the lease under which it was read; NULL: none */
     /* INVALIDATE: keys, tags, prefixes; SET and FILL: tags */
     const struct slice *keys, *tags, *prefixes;
     unsigned keys_count, tags_count, prefixes_count;
@@ -91,8 +92,35 @@ struct fleet_change {
     void *fleet_private[4];
 };
 
-/* Answers of commit. */
+/* Answers of commit and lease. */
 enum { FLEET_DONE = 0, FLEET_PENDING = 1 };
+
+/* ---- leases -------------------------------------------------------------------------------------------- */
+
+/* One loader a key in the fleet (D3, D4).  A lease is bytes that only its holder knows; it ends by a fill that brings them,
+ * by any other change of the key, by drop, or by itself. */
+enum { FLEET_PROOF_BYTES = 24 };
+
+enum fleet_lease_outcome {
+    FLEET_LEASE_GIVEN, /* proof, v */
+    FLEET_LEASE_THERE, /* a fresh value is in the store */
+    FLEET_LEASE_BUSY,  /* another host has the lease; `heard` tells when it ends */
+    FLEET_LEASE_RESTS, /* a load failed a short while ago: nobody may try for left_ns */
+    FLEET_LEASE_AWAY,  /* nobody answers */
+};
+
+/* The caller owns it and keeps it, and the key's bytes, until the answer. */
+struct fleet_lease {
+    unsigned partition;
+    struct slice key;
+    uint64_t life_ns; /* of a lease given, unless it is kept alive */
+    void (*done)(struct fleet_lease *lease);
+    enum fleet_lease_outcome outcome;
+    uint64_t v;       /* the source is read after this position, in the present epoch */
+    uint64_t left_ns; /* of BUSY and RESTS */
+    uint8_t proof[FLEET_PROOF_BYTES];
+    void *fleet_private[2];
+};
 
 /* ---- reads --------------------------------------------------------------------------------------------- */
 
@@ -172,10 +200,22 @@ struct fleet {
     const struct fleet_ops *ops;
     const struct fleet_view *view;
     struct tier *tier; /* only get and measure: changes go by commit */
+    /* Told when a lease of the key ended that somebody waited for: a note of the journal, no change, and it may be lost.
+     * Set by whoever asks for leases; NULL: nobody. */
+    void (*heard)(void *user, unsigned partition, struct slice key);
+    void *heard_user;
 };
 
 struct fleet_ops {
     int (*commit)(struct fleet *f, struct fleet_change *change);
+    /* Get, or a lease.  GIVEN too when there is a value that is stale. */
+    int (*lease)(struct fleet *f, struct fleet_lease *lease);
+    /* A lease lives so long from now, if it is still there.  Nothing is answered: its fill will show. */
+    void (*lease_keep)(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
+                       uint64_t life_ns);
+    /* A lease ends, if it is still there; with rest_ns nobody has one of that key for so long. */
+    void (*lease_drop)(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
+                       uint64_t rest_ns);
     /* An INVALIDATE for later: sent before anything else when the fleet is back.  Answers as outbox_ops.keep. */
     int (*queue)(struct fleet *f, const struct fleet_change *change);
     /* Kills up to v are forgotten here: entries older than that are judged by the fleet from now on. */

@@ -77,7 +77,9 @@ bool apply_record(struct cache *c, unsigned p, const struct fleet_record *r)
         unsafe |= kill_named(c, p, r, SHM_NAME_TAG, r->tags[n]);
     for (unsigned n = 0; n < r->prefixes_count; n++)
         unsafe |= kill_named(c, p, r, SHM_NAME_PREFIX, r->prefixes[n]);
-    if (r->all || r->tags_count || r->prefixes_count)
+    if (r->all || r->tags_count || r->prefixes_count) {
         flights_detach_all(c->flights); /* any of them may carry the name */
+        c->kills_seen++;
+    }
     return unsafe;
 }

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "cache/cache_private.h"
+#include "cache/failures.h"
+#include "cache/lease.h"
 
 enum { POSITION_START_SHIFT = 40 }; /* V = start_no << 40 | n: a trillion changes between two starts */
 
@@ -20,6 +21,8 @@ static void join_fleet(struct cache *c)
 {
     const struct fleet_view *view = c->setup.fleet->view;
     c->fleet = c->setup.fleet;
+    c->fleet->heard = load_heard;
+    c->fleet->heard_user = c;
     c->tiers[2] = c->fleet->tier;
     c->guard_rows = guard_rows(view->partitions);
     for (unsigned p = 0; p < view->partitions; p++)
@@ -41,6 +44,8 @@ struct cache *cache_create(const struct cache_setup *setup)
     else
         c->guards[0] = guard_create(c->position, GUARD_ROWS);
     c->flights = flights_create();
+    c->leases = leases_create(cache_now(c));
+    c->failures = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
     list_init(&c->gated_sets);
     list_init(&c->gated_invalidations);
@@ -55,6 +60,8 @@ struct cache *cache_destroy(struct cache *c)
         return NULL;
     CHECK(cache_idle(c));
     c->flights = flights_destroy(c->flights);
+    c->leases = leases_destroy(c->leases);
+    c->failures = failures_destroy(c->failures);
     for (unsigned p = 0; p < FLEET_PARTITIONS_MAX; p++)
         c->guards[p] = guard_destroy(c->guards[p]);
     c->ahead = ahead_destroy(c->ahead);
@@ -103,6 +110,7 @@ unsigned cache_partitions(const struct cache *c)
 void cache_measure(const struct cache *c, struct cache_figures *ret)
 {
     *ret = c->figures;
+    ret->leases = c->leases->count;
 }
 
 /* ======= the gate ======= */
@@ -153,6 +161,7 @@ void cache_tick(struct cache *c)
         open_gate(c);
     answer_waiting(c);
     probes_tick(c);
+    alarms_turn(c->leases->alarms, cache_now(c));
 }
 
 /* ======= safety ======= */
@@ -195,7 +204,7 @@ void token_write(uint8_t ret_token[TOKEN_BYTES], const struct token *t)
 bool token_read(struct slice bytes, struct token *ret)
 {
     const uint8_t *p = bytes.data;
-    if (bytes.size != TOKEN_BYTES || (p[0] != TOKEN_POSITION && p[0] != TOKEN_DETACHED))
+    if (bytes.size != TOKEN_BYTES || p[0] < TOKEN_POSITION || p[0] > TOKEN_LEASE)
         return false;
     ret->kind = p[0];
     memcpy(&ret->epoch, p + 1, sizeof(ret->epoch));

@@ -12,6 +12,7 @@
 #ifndef LARDER_CACHE_CACHE_H
 #define LARDER_CACHE_CACHE_H
 
+#include "base/alarms.h"
 #include "base/fleet.h"
 #include "base/kills.h"
 #include "base/knob.h"
@@ -57,6 +58,18 @@ struct cache_options {
     FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, switched off")               \
     FIGURE(COUNTER, sets_unmet, "conditional sets whose condition was not met")                          \
     FIGURE(COUNTER, touches, "entries given a longer life")                                              \
+    FIGURE(GAUGE, leases, "keys somebody is loading")                                                    \
+    FIGURE(COUNTER, loads, "leases given: somebody was made the one who loads")                          \
+    FIGURE(COUNTER, loads_to_refresh, "of those: for a key that is there, stale or soon to be")          \
+    FIGURE(COUNTER, loads_done, "fills with a lease that were stored")                                   \
+    FIGURE(COUNTER, loads_unstored, "fills with a lease that were not: refused, too large, not wanted")  \
+    FIGURE(COUNTER, loads_failed, "leases whose holder said that it could not")                          \
+    FIGURE(COUNTER, loads_passed_on, "leases given back, or whose holder went away or took too long")    \
+    FIGURE(COUNTER, loads_elsewhere, "times another host was loading the key")                           \
+    FIGURE(COUNTER, load_waits, "callers who waited for the load of another")                            \
+    FIGURE(COUNTER, load_waits_served, "of those: had its value")                                        \
+    FIGURE(COUNTER, load_waits_over, "of those: whose patience ended first")                             \
+    FIGURE(COUNTER, load_rests, "callers told that the load failed a short while ago")                   \
     FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
     FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
     FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                       \
@@ -116,10 +129,11 @@ struct version {
 struct cache_get {
     /* the question */
     struct slice key;
-    uint8_t tiers;   /* bits 1 << enum tier_name; 0: all */
-    bool no_stale;   /* stale counts as a miss */
-    bool no_promote; /* only looking: listings, explain, dump */
-    bool if_version; /* answer NOT_MODIFIED when the entry has this version */
+    uint8_t tiers;    /* bits 1 << enum tier_name; 0: all */
+    bool no_stale;    /* stale counts as a miss */
+    bool no_promote;  /* only looking: listings, explain, dump */
+    bool beyond_host; /* what this host has will not do: ask the fleet, if there is one */
+    bool if_version;  /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     /* Nothing older than this change (C4).  Says nothing of keys of other partitions. */
     struct {
@@ -166,6 +180,65 @@ struct cache_safety {
     void (*then)(struct cache_safety *safety);
 };
 
+/* ---- loads ----------------------------------------------------------------------------------------------- */
+
+/* Who asks for leases and holds them: a connection.  The caller owns it, until nothing of it is asked any more. */
+struct load_peer {
+    uint32_t pid;
+    bool gone;
+    struct list holds, waits;
+    unsigned holds_count;
+};
+void load_peer_init(struct load_peer *peer, uint32_t pid);
+
+enum load_scope { LOAD_AS_POLICY, LOAD_ON_HOST, LOAD_IN_FLEET };
+
+/* A get that says who loads what is not there: one caller, while the others wait for it. */
+struct cache_load {
+    struct cache_get
+        get; /* the question: key, tiers, no_stale, not_older; and the answer of HIT and ABSENT */
+    struct load_peer *peer;
+    enum load_scope scope;
+    uint64_t wait_ns;    /* how long to wait for another's load; 0: not at all */
+    uint64_t hold_ns;    /* how long a lease given lasts */
+    uint64_t refresh_ns; /* what has less fresh life is to be refreshed; 0: as the policy says */
+    void (*done)(struct cache_load *load);
+    /* the answer */
+    enum status status; /* HIT ABSENT MISS LEASE WAIT LOAD_FAILED LIMIT, or an error of get */
+    bool loaded;        /* the value is what a loader brought, and may not be stored */
+    uint64_t rest_ns;   /* of LOAD_FAILED: how long nobody may try */
+    uint8_t token[64];  /* of MISS and LEASE; of HIT and ABSENT when the caller is to refresh */
+    uint8_t token_bytes;
+    /* cache/'s own */
+    struct cache *cache;
+    struct lease *lease; /* that this call is about to have */
+    uint8_t stage, rounds;
+    bool late, waited;
+    uint64_t patience_ns; /* when to stop waiting */
+    struct list waiting, of_peer;
+    struct alarm alarm;
+};
+int cache_load(struct cache *c, struct cache_load *load);
+
+/* The holder could not load; for backoff_ns nobody may try, 0: as long as the cache thinks right.  OK, or REFUSED: that is
+ * no lease of the key. */
+enum status cache_load_failed(struct cache *c, struct slice key, struct slice token, uint64_t backoff_ns);
+/* The holder gives the lease back, or could not even be told of it: the next who waits has it. */
+enum status cache_load_return(struct cache *c, struct slice key, struct slice token);
+/* The connection ends: who waits for it is answered WAIT, its leases pass on, and it is given none any more. */
+void cache_load_abandon(struct cache *c, struct load_peer *peer);
+
+/* For explain. */
+struct load_look {
+    bool there;        /* somebody loads it */
+    const char *state; /* "held", "filling", "asking", "elsewhere" */
+    bool in_fleet, to_refresh;
+    uint32_t holder_pid; /* 0: unknown, or on another host */
+    uint64_t left_ns, waiting;
+    uint64_t rest_ns; /* nobody may load it for so long */
+};
+void cache_load_look(const struct cache *c, struct slice key, struct load_look *ret);
+
 /* ---- set and touch ------------------------------------------------------------------------------------- */
 
 #define CACHE_TTL_DEFAULT UINT64_MAX
@@ -180,7 +253,7 @@ struct cache_set {
     bool absent;
     const struct slice *tags;
     unsigned tags_count; /* before removing repeats; more than SHM_TAGS_MAX after it: LIMIT */
-    struct slice token;  /* empty: an assertion to be newer than everything */
+    struct slice token;  /* of a miss or of a lease; empty: an assertion to be newer than everything */
     enum cache_condition condition;
     struct version version;
     uint8_t tiers; /* 0: all */
@@ -195,6 +268,7 @@ struct cache_set {
     struct cache *cache;
     struct list waiting;
     struct cache_get look;
+    struct lease *lease; /* that the token is of, until those who wait for it were answered */
     unsigned attempts;
     bool in_fleet;
     uint64_t began_ns; /* lives count from here, not from the fleet's answer */

@@ -23,6 +23,9 @@ struct cache {
     struct guard *guards[FLEET_PARTITIONS_MAX]; /* one a partition; STANDALONE has one partition */
     uint32_t guard_rows;
     struct flights *flights;
+    struct leases *leases;
+    struct failures *failures;
+    uint64_t kills_seen; /* kills by name done here, gaps and new epochs too */
     struct ahead *ahead; /* NULL without a fleet */
     struct detached *detached;
     uint64_t position; /* STANDALONE: newest V given out */
@@ -80,6 +83,7 @@ static inline uint64_t cache_above_all(const struct cache *c, unsigned partition
 /* STANDALONE: the position of the next change. */
 uint64_t cache_next_position(struct cache *c);
 uint32_t cache_next_id(struct cache *c);
+uint64_t cache_random(struct cache *c);
 
 /* The newest change may be undone by a kill -9 until this returns CACHE_DONE or, after CACHE_PENDING, calls `then`. */
 int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(struct cache_safety *safety));
@@ -93,14 +97,28 @@ void cache_invalidate_resume(struct cache_invalidate *invalidate);
 
 /* ---- tokens: what a miss hands out and the set after it brings back ---- */
 
-enum token_kind { TOKEN_POSITION = 1, TOKEN_DETACHED = 2 };
+enum token_kind { TOKEN_POSITION = 1, TOKEN_DETACHED = 2, TOKEN_LEASE = 3 };
 enum { TOKEN_BYTES = 17 };
 struct token {
     enum token_kind kind;
     uint64_t epoch,
-        v; /* of TOKEN_DETACHED: which time of being detached, and how many changes it had seen (F14) */
+        v; /* of TOKEN_DETACHED: which time of being detached, and how many changes it had seen (F14);
+              of TOKEN_LEASE: a random number and the lease's own */
 };
 void token_write(uint8_t ret_token[TOKEN_BYTES], const struct token *t);
 bool token_read(struct slice bytes, struct token *ret);
+/* What a miss now would give: a position that the source will be read after. */
+void token_now(struct cache *c, const struct cache_get *get, struct token *ret);
+/* Would a fill that began with the token be let in?  By what is known here, and, without tags, of the key alone. */
+bool token_admits(struct cache *c, const struct token *t, const struct entry *e, unsigned partition);
+
+/* ---- loads ---- */
+
+/* A set brings a token of that kind: sets set->lease.  False: it is no lease of that key. */
+bool load_take(struct cache *c, struct cache_set *set, const struct token *token);
+/* The set is over, whatever became of it: those who waited are answered. */
+void load_landed(struct cache *c, struct cache_set *set);
+/* The lease of the key may have ended on another host; `user` is the cache. */
+void load_heard(void *user, unsigned partition, struct slice key);
 
 #endif

@@ -24,9 +24,8 @@ static int run(struct cache *c, struct cache_get *get);
 
 /* ======= answers ======= */
 
-/* A position that the source will be read after.  What the fleet's answer was no older than is the best that is known;
- * what was applied here will do. */
-static void miss_token(struct cache *c, const struct cache_get *get, struct token *ret)
+/* What the fleet's answer was no older than is the best that is known; what was applied here will do. */
+void token_now(struct cache *c, const struct cache_get *get, struct token *ret)
 {
     if (detached_is(c)) {
         detached_token(c, ret);
@@ -68,7 +67,7 @@ static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason 
     get->reason = reason;
     get->tier = TIER_NONE;
     struct token token;
-    miss_token(c, get, &token);
+    token_now(c, get, &token);
     token_write(get->token, &token);
     get->token_bytes = TOKEN_BYTES;
     count_miss(c, get);
@@ -364,5 +363,9 @@ int cache_get(struct cache *c, struct cache_get *get)
     if (!c->setup.options->cache)
         return answer_miss(c, get, MISS_DISABLED);
     get->key_hash = cache_key_hash(c, get->key);
+    if (get->beyond_host && c->fleet) {
+        get->step = AT_FLIGHT;
+        get->next = AT_L2;
+    }
     return run(c, get);
 }

@@ -8,6 +8,8 @@ void cache_fleet_record(void *user, unsigned partition, const struct fleet_recor
 {
     struct cache *c = user;
     apply_record(c, partition, record);
+    for (unsigned n = 0; n < record->keys_count; n++)
+        load_heard(c, partition, record->keys[n]);
     c->figures.records++;
     probes_heard(c, partition, record->v);
 }
@@ -29,6 +31,7 @@ void cache_fleet_gap(void *user, unsigned partition, uint64_t floor)
 {
     struct cache *c = user;
     flights_detach_all(c->flights);
+    c->kills_seen++;
     guard_raise(c->guards[partition], floor);
     apply_kill(c, kills_name(KILLS_UNKNOWN, partition), floor, false);
     c->figures.gaps++;
@@ -38,6 +41,7 @@ void cache_fleet_epoch(void *user, unsigned partition)
 {
     struct cache *c = user;
     flights_detach_all(c->flights);
+    c->kills_seen++;
     ahead_forget(c->ahead, partition);
     kills_forget(c->setup.kills,
                  partition); /* positions of another epoch say nothing about those of this one */

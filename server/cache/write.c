@@ -11,7 +11,7 @@
  * A set is "remove the old" and "store the new".  The first half is never dropped; the second may be (too large, no
  * room), and then the old is gone all the same. */
 #include "base/clock.h"
-#include "cache/cache_private.h"
+#include "cache/lease.h"
 
 enum { LOOKS_MAX = 8 }; /* how often a condition may be overtaken by other changes before we say BUSY */
 
@@ -79,34 +79,40 @@ static void entry_of(struct cache *c, const struct cache_set *set, struct entry 
 
 /* A fill: the caller read its source after a miss at position t->v.  Anything that happened to the key or to one of
  * its names after that keeps it out (C6). */
-static bool token_admits(struct cache *c, const struct set_token *t, const struct entry *e,
-                         unsigned partition)
+bool token_admits(struct cache *c, const struct token *t, const struct entry *e, unsigned partition)
 {
     uint64_t newest = c->fleet ? c->fleet->view->of[partition].seen : c->position;
-    if (!t->valid || t->token.kind != TOKEN_POSITION || t->token.epoch != cache_epoch(c, partition) ||
-        t->token.v > newest)
+    if (t->kind != TOKEN_POSITION || t->epoch != cache_epoch(c, partition) || t->v > newest)
         return false;
-    if (guard_changed_since(c->guards[partition], e->key_hash, t->token.v))
+    if (guard_changed_since(c->guards[partition], e->key_hash, t->v))
         return false;
-    return kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, t->token.v) == ALIVE;
+    return kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, t->v) == ALIVE;
 }
 
 static struct set_token token_of(const struct cache_set *set)
 {
-    struct set_token t;
-    t.valid = token_read(set->token, &t.token);
+    struct set_token t = {.valid = true};
+    if (set->lease)
+        t.token = set->lease->granted;
+    else
+        t.valid = token_read(set->token, &t.token);
     return t;
 }
 
 /* ======= storing ======= */
 
-uint32_t cache_next_id(struct cache *c)
+uint64_t cache_random(struct cache *c)
 {
     /* splitmix64 (Steele, Lea, Flood, 2014) */
     uint64_t z = c->id_state += 0x9e3779b97f4a7c15ull;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return (uint32_t)((z ^ z >> 31) & 0xffffff);
+    return z ^ z >> 31;
+}
+
+uint32_t cache_next_id(struct cache *c)
+{
+    return (uint32_t)(cache_random(c) & 0xffffff);
 }
 
 struct stored {
@@ -164,6 +170,8 @@ static int finish(struct cache *c, struct cache_set *set, enum status status, bo
     c->figures.sets += status == STATUS_OK;
     c->figures.sets_skipped += status == STATUS_SKIPPED;
     c->figures.changes_local += status == STATUS_LOCAL;
+    if (set->lease)
+        load_landed(c, set);
     if (unsafe && cache_make_safe(c, &set->safety, set_is_safe) == CACHE_PENDING)
         return CACHE_PENDING;
     return finish_safe(c, set);
@@ -204,7 +212,7 @@ static uint64_t newer_than_tokens(const struct cache *c, const struct cache_set 
 static void note_change(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     flights_detach(c->flights, e->key, e->key_hash);
-    if (!set->token.size)
+    if (!set->token.size || set->ttl_ms == 0)
         guard_note(c->guards[set->partition], e->key_hash, newer_than_tokens(c, set, e));
     if (c->fleet && e->v > c->fleet->view->of[set->partition].applied)
         ahead_note(c->ahead, set->partition, e->key_hash, e->v);
@@ -234,7 +242,7 @@ static int apply(struct cache *c, struct cache_set *set)
     entry_of(c, set, &e);
     if (set->token.size) {
         struct set_token token = token_of(set);
-        if (!token_admits(c, &token, &e, set->partition))
+        if (!token.valid || !token_admits(c, &token.token, &e, set->partition))
             return refused(c, set);
     }
     e.v = c->fleet ? c->fleet->view->of[set->partition].applied : cache_next_position(c);
@@ -375,6 +383,15 @@ static const enum fleet_condition fleet_conditions[] = {
     [CACHE_IF_VERSION] = FLEET_IF_VERSION,
 };
 
+/* A removal needs no proof: it is never too late. */
+static void make_fill(const struct cache *c, struct cache_set *set, const struct token *t)
+{
+    uint64_t applied = c->fleet->view->of[set->partition].applied;
+    set->change.verb = set->change.remove ? FLEET_SET : FLEET_FILL;
+    set->change.since_v = t->v > applied ? t->v : applied; /* up to there we have judged it */
+    set->change.proof = set->lease && set->lease->in_fleet ? set->lease->proof : NULL;
+}
+
 static int commit(struct cache *c, struct cache_set *set)
 {
     struct entry e;
@@ -395,11 +412,9 @@ static int commit(struct cache *c, struct cache_set *set)
         struct set_token t = token_of(set);
         if (detached_is(c))
             return set_away(c, set);
-        if (!token_admits(c, &t, &e, set->partition))
+        if (!t.valid || !token_admits(c, &t.token, &e, set->partition))
             return refused(c, set);
-        uint64_t applied = c->fleet->view->of[set->partition].applied;
-        set->change.verb = FLEET_FILL;
-        set->change.since_v = t.token.v > applied ? t.token.v : applied; /* up to there we have judged it */
+        make_fill(c, set, &t.token);
     }
     c->committing++;
     return c->fleet->ops->commit(c->fleet, &set->change) == FLEET_DONE ? answered(c, set) : CACHE_PENDING;
@@ -413,8 +428,16 @@ static bool concerns_fleet(const struct cache *c, const struct cache_set *set)
     return c->fleet && (set->tiers == 0 || set->tiers & 1u << TIER_L2);
 }
 
+/* Nothing was there when the lease was given, and the loader wants nothing to be. */
+static bool leaves_all_as_it_is(const struct cache_set *set)
+{
+    return set->lease && set->ttl_ms == 0 && !set->lease->refresh;
+}
+
 static int decide(struct cache *c, struct cache_set *set)
 {
+    if (leaves_all_as_it_is(set))
+        return finish(c, set, STATUS_SKIPPED, false);
     if (!c->setup.options->cache || !(c->tiers[0] || c->tiers[1] || c->tiers[2]))
         return finish(c, set, STATUS_SKIPPED, false);
     set->look.key_hash = cache_key_hash(c, set->key);
@@ -422,6 +445,14 @@ static int decide(struct cache *c, struct cache_set *set)
     if (concerns_fleet(c, set))
         return commit(c, set);
     return set->condition == CACHE_ALWAYS ? apply(c, set) : look(c, set);
+}
+
+/* False: the token is of a lease that is no more, or of another key. */
+static bool take_lease(struct cache *c, struct cache_set *set)
+{
+    struct token token;
+    bool is_lease = token_read(set->token, &token) && token.kind == TOKEN_LEASE;
+    return !is_lease || load_take(c, set, &token);
 }
 
 int cache_set(struct cache *c, struct cache_set *set)
@@ -432,7 +463,10 @@ int cache_set(struct cache *c, struct cache_set *set)
     set->result = (struct version){0};
     set->ttl_left_ms = 0;
     list_init(&set->waiting);
+    set->lease = NULL;
     enum status status = judge_request(c, set);
+    if (status != STATUS_BAD_REQUEST && !take_lease(c, set))
+        return refused(c, set);
     if (status != STATUS_OK)
         return finish(c, set, status, false);
     set->partition = cache_partition(c, set->key);

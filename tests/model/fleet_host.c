@@ -176,7 +176,8 @@ static void open_coherence(struct host *h)
                                     .newest = newest,
                                     .random = roll};
     h->coherence = coherence_create(&setup);
-    h->fleet = (struct fleet){&node_fleet_ops, coherence_view(h->coherence), &h->l2_tier};
+    h->fleet = (struct fleet){
+        .ops = &node_fleet_ops, .view = coherence_view(h->coherence), .tier = &h->l2_tier};
     h->l2_tier.ops = &node_tier_ops;
 }
 

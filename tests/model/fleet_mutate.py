@@ -9,7 +9,7 @@ MUTANTS = {
     # name: (text that must be there once, what stands there instead)
     "i3-late-read-inserted": ("bool insert = !flight_detached(flight);", "bool insert = true;"),
     "i3-late-position-inserted": ("bool late = overtaken(c, set, e);", "bool late = false;"),
-    "i5-token-not-judged": ("        if (!token_admits(c, &t, &e, set->partition))\n            return refused(c, set);\n        uint64_t", "        uint64_t"),
+    "i5-token-not-judged": ("        if (!t.valid || !token_admits(c, &t.token, &e, set->partition))\n            return refused(c, set);\n        make_fill", "        make_fill"),
     "i7-answer-not-applied": ("    i->unsafe |= apply_record(c, change->partition, &r);\n    i->result = (struct version){change->epoch", "    i->result = (struct version){change->epoch"),
     "i8-promise-from-the-answer": ("shown->fresh_until_ns = clock_after(sent_ns, FLEET_FRESH_NS);", "shown->fresh_until_ns = clock_after(c->tick_ns, FLEET_FRESH_NS);"),
     "i10-entry-of-another-epoch": ("    if (e->epoch != p->epoch)\n        return NOBODY;\n", ""),

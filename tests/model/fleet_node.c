@@ -170,4 +170,5 @@ static void fleet_measure(struct fleet *f, struct fleet_figures *ret)
     coherence_measure(host_of_fleet(f)->coherence, ret);
 }
 
-const struct fleet_ops node_fleet_ops = {fleet_commit, fleet_queue, fleet_forgot, fleet_measure};
+const struct fleet_ops node_fleet_ops = {
+    .commit = fleet_commit, .queue = fleet_queue, .forgot = fleet_forgot, .measure = fleet_measure};
