@@ -34,18 +34,19 @@ uint32_t call_left_ms(const struct call *call)
 
 /* clang-format off */
 
-static int encode(struct channel *ch, enum wire_code code, const void *message)
+int message_write(struct buffer *out, uint64_t id, enum wire_code code, const void *message, size_t frame_max)
 {
-    ch->out.size = 0;
+    int r = PACK_E_TYPE;
     switch (code) {
 #define MESSAGE(number, NAME, name, who, since, sentence)                                                      \
-    case WIRE_##NAME: return wire_write_##name(&ch->out, ++ch->id, message, ch->limits.frame_max);
+    case WIRE_##NAME: r = wire_write_##name(out, id, message, frame_max); break;
 #include "proto/wire.def"
-    default: return PACK_E_TYPE;
+    default: break;
     }
+    return r == PACK_E_FULL ? LARDER_E_TOO_BIG : r < 0 ? LARDER_E_MEMORY : 0;
 }
 
-static int decode(struct reply *reply, void *answer)
+int reply_read(struct reply *reply, void *answer)
 {
     switch (reply->head.code) {
 #define MESSAGE(number, NAME, name, who, since, sentence)                                                      \
@@ -85,9 +86,10 @@ static int call_borrow(struct call *call, bool fresh, bool *ret_is_new)
 static int send_and_receive(struct call *call, enum wire_code code, const void *message, struct reply *ret)
 {
     struct channel *ch = call->channel;
-    int r = encode(ch, code, message);
+    ch->out.size = 0;
+    int r = message_write(&ch->out, ++ch->id, code, message, ch->limits.frame_max);
     if (r < 0)
-        return r == PACK_E_FULL ? LARDER_E_TOO_BIG : LARDER_E_MEMORY;
+        return r;
     atomic_fetch_add_explicit(&call->client->asked, 1, memory_order_relaxed);
     r = channel_exchange(ch, call->deadline_ns, ret);
     if (r < 0)
@@ -99,7 +101,7 @@ static int send_and_receive(struct call *call, enum wire_code code, const void *
 static int take_result(struct call *call, struct reply *reply, struct wire_result *ret)
 {
     struct wire_result result;
-    if (decode(reply, &result) < 0)
+    if (reply_read(reply, &result) < 0)
         return LARDER_E_PROTOCOL;
     int r = result_of_status(result.status);
     if (r < 0 && call->seat)
@@ -116,7 +118,7 @@ static int take_answer(struct call *call, struct reply *reply, enum wire_code an
 {
     if (reply->head.code == WIRE_RESULT)
         return take_result(call, reply, answer_code == WIRE_RESULT ? answer : NULL);
-    if (reply->head.code != answer_code || decode(reply, answer) < 0)
+    if (reply->head.code != answer_code || reply_read(reply, answer) < 0)
         return LARDER_E_PROTOCOL;
     return 0;
 }

@@ -31,6 +31,12 @@ int ask(struct call *call, enum wire_code code, const void *message, enum wire_c
         void *answer);
 void call_end(struct call *call);
 
+/* The table at work: appends one frame (TOO_BIG, MEMORY), and reads the fields of a reply into the struct of its code (below
+ * 0: it makes no sense). */
+int message_write(struct buffer *out, uint64_t id, enum wire_code code, const void *message,
+                  size_t frame_max);
+int reply_read(struct reply *reply, void *answer);
+
 /* What is left of the deadline, for the daemon; at least 1. */
 uint32_t call_left_ms(const struct call *call);
 

@@ -128,7 +128,7 @@ static void take_descriptors(struct msghdr *m, struct descriptors *ret)
     }
 }
 
-static ssize_t receive(struct channel *ch, size_t room, struct descriptors *ret)
+ssize_t channel_receive(struct channel *ch, size_t room, struct descriptors *ret)
 {
     union {
         char bytes[CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))];
@@ -155,7 +155,7 @@ static int receive_some(struct channel *ch, size_t wanted, struct descriptors *r
     for (;;) {
         if (!wait_until(ch->fd, POLLIN, deadline_ns))
             return LARDER_E_TIMEOUT;
-        ssize_t n = receive(ch, ch->in.capacity - ch->in.size, ret);
+        ssize_t n = channel_receive(ch, ch->in.capacity - ch->in.size, ret);
         if (n > 0) {
             ch->in.size += (size_t)n;
             return 0;
@@ -225,7 +225,7 @@ static uint64_t clock_of(clockid_t id)
     return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-static int write_hello(struct channel *ch, const struct dialing *how, uint8_t want)
+int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want)
 {
     struct wire_hello hello = {
         .version_min = WIRE_VERSION_MIN,
@@ -261,8 +261,8 @@ static int refusal(struct reply *reply, char *message, size_t message_bytes)
     return r < 0 ? r : LARDER_E_PROTOCOL;
 }
 
-static int read_welcome(struct channel *ch, struct reply *reply, const struct descriptors *fds, char *message,
-                        size_t message_bytes)
+int channel_welcome(struct channel *ch, struct reply *reply, const struct descriptors *fds, char *message,
+                    size_t message_bytes)
 {
     struct wire_welcome welcome;
     if (reply->head.code != WIRE_WELCOME)
@@ -274,7 +274,7 @@ static int read_welcome(struct channel *ch, struct reply *reply, const struct de
     return welcome.descriptors == fds->count ? 0 : LARDER_E_PROTOCOL;
 }
 
-static void descriptors_drop(struct descriptors *d)
+void descriptors_drop(struct descriptors *d)
 {
     while (d->count)
         close(d->fds[--d->count]);
@@ -285,11 +285,11 @@ static int channel_introduce(struct channel *ch, const struct dialing *how, uint
                              size_t message_bytes)
 {
     struct reply reply;
-    int r = write_hello(ch, how, want);
+    int r = channel_hello(ch, how, want);
     if (r == 0)
         r = exchange(ch, fds, deadline_ns, &reply);
     if (r == 0)
-        r = read_welcome(ch, &reply, fds, message, message_bytes);
+        r = channel_welcome(ch, &reply, fds, message, message_bytes);
     return r == LARDER_E_UNKNOWN ? LARDER_E_UNREACHABLE : r; /* nothing was asked of it yet */
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "proto/wire.h"
 
 /* How to reach the daemon; fixed for the life of a client. */
@@ -60,6 +61,14 @@ int channel_dial(struct channel *ch, const struct dialing *how, uint8_t want, ui
 /* Sends `out` (one request whose number is ch->id) and waits for its reply.  UNREACHABLE: nothing was sent.  UNKNOWN: it
  * broke later.  TIMEOUT, PROTOCOL, MEMORY.  Any of them closes the channel. */
 int channel_exchange(struct channel *ch, uint64_t deadline_ns, struct reply *ret);
+
+/* The parts of both, for whoever waits elsewhere.  Puts HELLO into `out`; takes WELCOME from a reply, or why there is none;
+ * what is there to be read now, as recv, with the descriptors that came along when `ret` is not NULL. */
+int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want);
+int channel_welcome(struct channel *ch, struct reply *reply, const struct descriptors *fds, char *message,
+                    size_t message_bytes);
+ssize_t channel_receive(struct channel *ch, size_t room, struct descriptors *ret);
+void descriptors_drop(struct descriptors *d);
 
 /* Gives back what an unusually large message made the buffers grow to. */
 void channel_trim(struct channel *ch);

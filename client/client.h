@@ -92,6 +92,13 @@ static inline void client_enter(struct larder_client *c)
         client_reborn(c);
 }
 
+/* A back-off, give or take a quarter, so that many processes do not come back all at once. */
+static inline uint64_t jittered(uint64_t ns, uint64_t seed)
+{
+    uint64_t x = (seed ^ seed >> 17) * 0x9e3779b97f4a7c15ull;
+    return ns - ns / 4 + (x >> 32) % (ns / 2);
+}
+
 /* Debug lines: `begin_ns` is 0 and nothing happens unless somebody listens. */
 static inline uint64_t log_begin(const struct larder_client *c)
 {

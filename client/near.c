@@ -206,6 +206,30 @@ static bool anchor_holds(struct near *near)
     return near->anchor.fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
+/* With the lock, and only when nothing is retired.  False: nothing to be mapped came along. */
+static bool take_segment(struct larder_client *c, struct descriptors *d)
+{
+    struct near *near = &c->near;
+    struct attachment *a = attachment_create(d);
+    descriptors_drop(d);
+    if (!a)
+        return false;
+    a->serial = ++near->serials;
+    atomic_store_explicit(&near->unborn, !shm_alive(&a->view), memory_order_relaxed);
+    change_current(c, a);
+    atomic_fetch_add_explicit(&near->attaches, 1, memory_order_relaxed);
+    return true;
+}
+
+void near_adopt(struct larder_client *c, struct descriptors *d)
+{
+    pthread_mutex_lock(&c->near.lock);
+    release_retired(c);
+    if (c->near.retired || !take_segment(c, d))
+        descriptors_drop(d);
+    pthread_mutex_unlock(&c->near.lock);
+}
+
 static int attach(struct larder_client *c, uint64_t deadline_ns)
 {
     struct near *near = &c->near;
@@ -214,18 +238,11 @@ static int attach(struct larder_client *c, uint64_t deadline_ns)
     int r = pool_dial(c, &near->anchor, WIRE_WANT_SEGMENT | WIRE_WANT_TOUCH, deadline_ns, &d);
     if (r < 0)
         return r;
-    struct attachment *a = attachment_create(&d);
-    for (unsigned i = 0; i < d.count; i++)
-        close(d.fds[i]);
-    if (!a) {
+    if (!take_segment(c, &d)) {
         channel_close(&near->anchor);
         atomic_store(&near->look_again_ns, now_ns() + REFUSED_EVERY_NS);
         return 0;
     }
-    a->serial = ++near->serials;
-    atomic_store_explicit(&near->unborn, !shm_alive(&a->view), memory_order_relaxed);
-    change_current(c, a);
-    atomic_fetch_add_explicit(&near->attaches, 1, memory_order_relaxed);
     atomic_store(&near->look_again_ns, now_ns() + ANCHOR_EVERY_NS);
     return 0;
 }

@@ -55,6 +55,9 @@ int near_mend(struct larder_client *c, struct seat *seat, uint64_t deadline_ns);
 void near_forget_dead(struct larder_client *c, struct seat *seat);
 uint64_t near_dead_bytes(struct larder_client *c, struct seat *seat);
 
+/* Maps what came with a WELCOME; the connection it came over keeps the touch page alive.  Descriptors are closed. */
+void near_adopt(struct larder_client *c, struct descriptors *d);
+
 void near_stripe_take(struct attachment *a, struct seat *seat);
 void near_stripe_return(struct near *near, struct seat *seat);
 

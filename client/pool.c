@@ -42,13 +42,6 @@ void pool_reborn(struct pool *pool)
 
 /* ======= back-off ======= */
 
-/* Give or take a quarter. */
-static uint64_t jittered(uint64_t ns, uint64_t seed)
-{
-    uint64_t x = (seed ^ seed >> 17) * 0x9e3779b97f4a7c15ull;
-    return ns - ns / 4 + (x >> 32) % (ns / 2);
-}
-
 /* Calls that fail at once say why the last attempt did, except that they themselves waited for nothing. */
 static void backoff_longer(struct pool *pool, int why)
 {

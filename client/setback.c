@@ -1,6 +1,7 @@
 #include "client/setback.h"
 
 #include <stdbool.h>
+#include "client/client.h"
 
 static bool is_kept(const struct setbacks *s, uint64_t hash)
 {
@@ -11,12 +12,6 @@ uint64_t setback_left_ns(const struct setbacks *s, uint64_t hash, uint64_t now_n
 {
     uint64_t until = s->places[hash % SETBACK_PLACES].until_ns;
     return is_kept(s, hash) && until > now_ns ? until - now_ns : 0;
-}
-
-static uint64_t jittered(uint64_t ns, uint64_t seed)
-{
-    uint64_t x = (seed ^ seed >> 29) * 0x9e3779b97f4a7c15ull;
-    return ns - ns / 4 + (x >> 32) % (ns / 2);
 }
 
 static uint64_t next_step(const struct setbacks *s, uint64_t hash, uint64_t now_ns)
