@@ -31,6 +31,33 @@ static void join_fleet(struct cache *c)
     c->detached = detached_create();
 }
 
+struct policy_rule cache_default_rule(const struct cache_options *o)
+{
+    struct policy_rule rule = {.ttl = o->ttl,
+                               .stale = o->stale,
+                               .max_ttl = o->max_ttl,
+                               .max_value = o->max_value,
+                               .serve_detached = o->serve_detached,
+                               .l1 = true,
+                               .warm = true,
+                               .l2 = true,
+                               .write_through = true,
+                               .store = true,
+                               .lease_scope = "host",
+                               .pattern = "",
+                               .namespace = "",
+                               .description = "",
+                               .tags = ""};
+    return rule;
+}
+
+static struct policies *only_defaults(const struct cache_options *o)
+{
+    struct policy_rule own = cache_default_rule(o);
+    struct policy_fault fault;
+    return policies_create(&own, NULL, 0, NULL, &fault);
+}
+
 struct cache *cache_create(const struct cache_setup *setup)
 {
     CHECK(setup->kills && setup->now_ns && setup->options);
@@ -39,6 +66,8 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->tiers[0] = setup->l1;
     c->tiers[1] = setup->warm;
     c->position = setup->start_no << POSITION_START_SHIFT;
+    c->policies = only_defaults(setup->options);
+    c->by_policy = must_alloc(POLICY_NUMBERS * sizeof(*c->by_policy));
     if (setup->fleet)
         join_fleet(c);
     else
@@ -66,6 +95,8 @@ struct cache *cache_destroy(struct cache *c)
         c->guards[p] = guard_destroy(c->guards[p]);
     c->ahead = ahead_destroy(c->ahead);
     c->detached = detached_destroy(c->detached);
+    c->policies = policies_destroy(c->policies);
+    free(c->by_policy);
     free(c);
     return NULL;
 }
@@ -111,6 +142,35 @@ void cache_measure(const struct cache *c, struct cache_figures *ret)
 {
     *ret = c->figures;
     ret->leases = c->leases->count;
+}
+
+/* ======= policies ======= */
+
+/* A number that goes to another name begins anew. */
+static bool changes_hands(const struct policies *from, const struct policies *to, unsigned number)
+{
+    const char *was = policies_number_name(from, number), *is = policies_number_name(to, number);
+    return was && is && strcmp(was, is) != 0;
+}
+
+void cache_take_policies(struct cache *c, struct policies *taken)
+{
+    for (unsigned n = 1; n < POLICY_NUMBERS; n++)
+        if (changes_hands(c->policies, taken, n))
+            c->by_policy[n] = (struct policy_figures){0};
+    policies_destroy(c->policies);
+    c->policies = taken;
+}
+
+const struct policies *cache_policies(const struct cache *c)
+{
+    return c->policies;
+}
+
+void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret)
+{
+    CHECK(number < POLICY_NUMBERS);
+    *ret = c->by_policy[number];
 }
 
 /* ======= the gate ======= */

@@ -18,6 +18,7 @@
 #include "base/knob.h"
 #include "base/list.h"
 #include "base/tier.h"
+#include "cache/policies.h"
 #include "proto/status.h"
 
 struct cache;
@@ -82,6 +83,22 @@ struct cache_options {
 
 struct cache_figures {
     FIGURE_FIELDS(CACHE_FIGURES)
+};
+
+/* The same words as above, of the keys of one policy. */
+#define POLICY_FIGURES(FIGURE)                                                                \
+    FIGURE(COUNTER, gets, "keys asked for over the socket")                                   \
+    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                \
+    FIGURE(COUNTER, hits_warm, "answered from the warm tier")                                 \
+    FIGURE(COUNTER, hits_l2, "answered from Redis")                                           \
+    FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                \
+    FIGURE(COUNTER, misses, "not found")                                                      \
+    FIGURE(COUNTER, sets, "entries stored")                                                   \
+    FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, or its policy's") \
+    FIGURE(COUNTER, sets_refused, "fills that came too late")
+
+struct policy_figures {
+    FIGURE_FIELDS(POLICY_FIGURES)
 };
 
 struct cache_setup {
@@ -157,6 +174,7 @@ struct cache_get {
     struct cache *cache;
     uint64_t key_hash;
     unsigned partition;
+    uint8_t policy; /* its number when the get began */
     uint8_t step, next, compared;
     bool held;                       /* an entry is here that nobody vouches for, of version `known` */
     bool confirmed, confirmed_stale; /* the fleet said that `known` is the current one */
@@ -271,7 +289,9 @@ struct cache_set {
     struct lease *lease; /* that the token is of, until those who wait for it were answered */
     unsigned attempts;
     bool in_fleet;
-    uint64_t began_ns; /* lives count from here, not from the fleet's answer */
+    uint8_t policy, names_count;
+    uint64_t names[SHM_TAGS_MAX]; /* the tags of caller and policy, hashed */
+    uint64_t began_ns;            /* lives count from here, not from the fleet's answer */
     struct cache_safety safety;
     struct waiting all;
     struct fleet_change change;
@@ -356,6 +376,14 @@ void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
 bool cache_take_restored(void *user, const struct entry *e);
 
 void cache_measure(const struct cache *c, struct cache_figures *ret);
+
+/* Another set of policies from the next call on; the cache owns it from now.  A cache has its options as its only
+ * policy until it is given some. */
+void cache_take_policies(struct cache *c, struct policies *taken);
+const struct policies *cache_policies(const struct cache *c); /* until the next are taken */
+void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret);
+/* What the policies of a cache without policies would be. */
+struct policy_rule cache_default_rule(const struct cache_options *options);
 const char *cache_namespace(const struct cache *c);
 uint64_t cache_value_max(const struct cache *c);
 /* enum wire_mode; STANDALONE without a fleet. */

@@ -35,6 +35,8 @@ struct cache {
     struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;
+    struct policies *policies;
+    struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
 };
 
 static inline uint64_t cache_now(const struct cache *c)
@@ -55,6 +57,11 @@ static inline uint64_t cache_key_hash(const struct cache *c, struct slice key)
 static inline bool cache_key_valid(struct slice key)
 {
     return key.size >= 1 && key.size <= WIRE_KEY_MAX;
+}
+
+static inline const struct policy *cache_policy(const struct cache *c, struct slice key)
+{
+    return policies_match(c->policies, key);
 }
 
 /* May this call use that tier? */

@@ -37,8 +37,7 @@ bool detached_serves(const struct cache *c, uint64_t key_hash, uint64_t now_ns)
 {
     const struct fleet_view *view = c->fleet->view;
     uint64_t spread_ns = view->serve_spread_ns / 256 * (key_hash >> 56);
-    return c->setup.options->serve_detached && now_ns < clock_after(view->serve_until_ns, spread_ns) &&
-           view->serve_until_ns != 0;
+    return now_ns < clock_after(view->serve_until_ns, spread_ns) && view->serve_until_ns != 0;
 }
 
 /* ======= tokens ======= */
@@ -97,7 +96,7 @@ bool detached_keep(struct cache *c, struct entry *e)
 {
     struct tier *l1 = c->tiers[0];
     uint64_t end_ns = clock_after(cache_now(c), c->setup.options->detached_max);
-    if (!l1 || !c->setup.options->serve_detached || !detached_is(c))
+    if (!l1 || !cache_policy(c, e->key)->serve_detached || !detached_is(c))
         return false;
     e->local = true;
     e->v = c->fleet->view->of[cache_partition(c, e->key)].seen;

@@ -38,11 +38,18 @@ void token_now(struct cache *c, const struct cache_get *get, struct token *ret)
     }
 }
 
+static const struct policy *policy_of(const struct cache *c, const struct cache_get *get)
+{
+    return policies_at(c->policies, get->policy);
+}
+
 /* Gets that callers asked for.  Whoever only looks (explain, a condition) is none of them. */
 static void count_miss(struct cache *c, const struct cache_get *get)
 {
     if (get->no_promote)
         return;
+    c->by_policy[get->policy].gets++;
+    c->by_policy[get->policy].misses++;
     c->figures.gets++;
     c->figures.misses++;
     c->figures.misses_expired += get->reason == MISS_EXPIRED;
@@ -51,8 +58,14 @@ static void count_miss(struct cache *c, const struct cache_get *get)
 
 static void count_hit(struct cache *c, const struct cache_get *get)
 {
+    struct policy_figures *own = &c->by_policy[get->policy];
     if (get->no_promote)
         return;
+    own->gets++;
+    own->hits_l1 += get->tier == TIER_L1;
+    own->hits_warm += get->tier == TIER_WARM;
+    own->hits_l2 += get->tier == TIER_L2;
+    own->hits_stale += get->entry.stale;
     c->figures.gets++;
     c->figures.hits_l1 += get->tier == TIER_L1;
     c->figures.hits_warm += get->tier == TIER_WARM;
@@ -82,6 +95,7 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
     if (age == AGE_STALE && get->no_stale)
         return answer_miss(c, get, MISS_STALE);
     get->entry = *e;
+    get->entry.policy = get->policy;
     get->entry.stale = age == AGE_STALE;
     get->tier = tier;
     get->status = e->absent ? STATUS_ABSENT : STATUS_HIT;
@@ -130,7 +144,8 @@ static int vouched_for(struct cache *c, const struct cache_get *get, const struc
         return TO_COMPARE;
     if (ahead)
         return NOBODY;
-    return !e->suspect && detached_serves(c, get->key_hash, cache_now(c)) ? FLAGGED : NOBODY;
+    bool serves = policy_of(c, get)->serve_detached && detached_serves(c, get->key_hash, cache_now(c));
+    return serves && !e->suspect ? FLAGGED : NOBODY;
 }
 
 /* ======= steps ======= */
@@ -211,16 +226,18 @@ static int at_flight(struct cache *c, struct cache_get *get)
 static void promote(struct cache *c, struct cache_get *get, const struct entry *e, enum tier_name from)
 {
     struct tier *l1 = c->tiers[0], *warm = c->tiers[1];
+    const struct policy *policy = policy_of(c, get);
     if (get->no_promote || !shares_reads(c, get))
         return;
     if (from == TIER_L2 && ahead_position(c->ahead, get->key_hash) > e->v)
         return; /* our own change, committed after this was read */
-    if (l1) {
-        int r = l1->ops->put(l1, e);
+    if (l1 && policy_allows(policy, TIER_L1)) {
+        struct entry shaped = policy_shape(policy, TIER_L1, e, get->now_ns);
+        int r = l1->ops->put(l1, &shaped);
         c->figures.promotions += r == TIER_DONE;
         get->too_big_for_l1 = r == TIER_TOO_BIG;
     }
-    if (from == TIER_L2 && warm)
+    if (from == TIER_L2 && warm && policy_allows(policy, TIER_WARM))
         warm->ops->put(warm, e);
     if (from == TIER_L2 && e->v > c->fleet->view->of[get->partition].applied)
         ahead_note(c->ahead, get->partition, get->key_hash, e->v);
@@ -307,11 +324,18 @@ static void land(struct flight *flight, struct tier_read *read, int outcome)
     }
 }
 
+/* What never leaves its host, and what is never stored, is not in Redis. */
+static bool may_ask(const struct cache *c, const struct cache_get *get, const struct tier *tier)
+{
+    const struct policy *policy = policy_of(c, get);
+    return tier->ops->name != TIER_L2 || (policy_allows(policy, TIER_L2) && policy->store);
+}
+
 static int at_slow_tier(struct cache *c, struct cache_get *get)
 {
     struct tier *tier = tier_at(c, get->step);
     struct tier_read read;
-    if (!cache_may_use(get->tiers, tier))
+    if (!cache_may_use(get->tiers, tier) || !may_ask(c, get, tier))
         return not_found(get, MISS_NONE);
     bool ahead = is_ahead_of_us(c, get);
     int outcome = flight_start(c->flights, tier, get, &read, shares_reads(c, get), ahead, land);
@@ -360,6 +384,7 @@ int cache_get(struct cache *c, struct cache_get *get)
         return CACHE_DONE;
     }
     get->partition = cache_partition(c, get->key);
+    get->policy = cache_policy(c, get->key)->number;
     if (!c->setup.options->cache)
         return answer_miss(c, get, MISS_DISABLED);
     get->key_hash = cache_key_hash(c, get->key);

@@ -77,8 +77,11 @@ bool cache_take_restored(void *user, const struct entry *e)
     struct tier *l1 = c->tiers[0];
     if (!l1 || l1_full(l1))
         return false;
+    const struct policy *policy = cache_policy(c, e->key); /* of today: the entry is of another daemon */
     struct tier_read read = {.key = e->key, .key_hash = e->key_hash, .now_ns = cache_now(c)};
-    if (l1->ops->get(l1, &read) != TIER_FOUND) /* a change since the start is newer than what was kept */
-        l1->ops->put(l1, e);
+    if (!policy_allows(policy, TIER_L1) || l1->ops->get(l1, &read) == TIER_FOUND)
+        return true; /* a change since the start is newer than what was kept */
+    struct entry shaped = policy_shape(policy, TIER_L1, e, read.now_ns);
+    l1->ops->put(l1, &shaped);
     return true;
 }

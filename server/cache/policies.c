@@ -167,6 +167,11 @@ const struct policy *policies_at(const struct policies *p, unsigned number)
     return &p->known[number < POLICY_NUMBERS ? p->by_number[number] : 0].shown;
 }
 
+const char *policies_number_name(const struct policies *p, unsigned number)
+{
+    return number < POLICY_NUMBERS ? p->names[number] : NULL;
+}
+
 unsigned policies_count(const struct policies *p)
 {
     return p->count;
@@ -197,7 +202,8 @@ bool policies_tags(const struct policies *p, const struct policy *policy, struct
     ret->count = 0;
     if (k->tags_count == 0)
         return true;
-    CHECK(remember(p, k, key, &captures));
+    if (!remember(p, k, key, &captures))
+        return true; /* it is the policy of this key no more */
     for (unsigned i = 0; i < k->tags_count; i++) {
         size_t size = template_fill(&k->tags[i], &captures, ret->bytes + used, WIRE_TAG_BYTES_MAX);
         if (size == 0)

@@ -130,6 +130,8 @@ struct policies *policies_destroy(struct policies *p); /* NULL ok, returns NULL 
 const struct policy *policies_match(const struct policies *p, struct slice key);
 /* By number; the namespace's own for a number nobody has. */
 const struct policy *policies_at(const struct policies *p, unsigned number);
+/* Whose the number is or last was; NULL: nobody's yet. */
+const char *policies_number_name(const struct policies *p, unsigned number);
 /* In their order; 0 is the namespace's own. */
 unsigned policies_count(const struct policies *p);
 const struct policy *policies_nth(const struct policies *p, unsigned n);

@@ -15,12 +15,27 @@ static int answer(struct cache *c, struct cache_touch *touch, enum status status
 
 static bool prolong(struct cache *c, struct cache_touch *touch, uint64_t soft_ns, uint64_t hard_ns)
 {
+    const struct policy *policy = cache_policy(c, touch->key);
+    struct entry e = {.soft_ns = soft_ns, .hard_ns = hard_ns};
     bool reached = false;
-    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++)
-        if (c->tiers[i])
-            reached |= c->tiers[i]->ops->touch(c->tiers[i], touch->key, touch->look.key_hash, soft_ns,
-                                               hard_ns) != TIER_NOT_THERE;
+    for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++) {
+        struct tier *t = c->tiers[i];
+        if (!t)
+            continue;
+        struct entry shaped = policy_shape(policy, t->ops->name, &e, cache_now(c));
+        reached |= t->ops->touch(t, touch->key, touch->look.key_hash, shaped.soft_ns, shaped.hard_ns) !=
+                   TIER_NOT_THERE;
+    }
     return reached;
+}
+
+static struct life wished_life(const struct cache *c, const struct cache_touch *touch, uint64_t now_ns)
+{
+    struct wish wish = {.ttl_ms = touch->ttl_ms,
+                        .stale_ms = touch->stale_ms,
+                        .absent = touch->look.status == STATUS_ABSENT,
+                        .chance = touch->look.key_hash ^ now_ns};
+    return policy_life(cache_policy(c, touch->key), &wish, now_ns);
 }
 
 /* ======= on this host alone ======= */
@@ -33,7 +48,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 static int found(struct cache *c, struct cache_touch *touch)
 {
     const struct entry *e = &touch->look.entry;
-    struct life life = policy_life(c->setup.options, touch->ttl_ms, touch->stale_ms, touch->look.now_ns);
+    struct life life = wished_life(c, touch, touch->look.now_ns);
     uint64_t hard_ns = later(life.hard_ns, e->hard_ns);
     touch->result = (struct version){e->epoch, e->v, e->id};
     touch->ttl_left_ms = policy_left_ms(hard_ns, touch->look.now_ns);
@@ -90,8 +105,9 @@ static void commit_answered(struct fleet_change *change)
 
 static int touch_there(struct cache *c, struct cache_touch *touch)
 {
-    struct life life = policy_life(c->setup.options, touch->ttl_ms, touch->stale_ms, cache_now(c));
+    struct life life = wished_life(c, touch, cache_now(c));
     struct entry e = {.key = touch->key, .soft_ns = life.soft_ns, .hard_ns = life.hard_ns};
+    e = policy_shape(cache_policy(c, touch->key), TIER_L2, &e, cache_now(c));
     touch->change = (struct fleet_change){
         .verb = FLEET_TOUCH, .partition = touch->partition, .entry = &e, .done = commit_answered};
     c->committing++;
@@ -109,5 +125,6 @@ int cache_touch(struct cache *c, struct cache_touch *touch)
         return answer(c, touch, STATUS_BAD_KEY);
     touch->partition = cache_partition(c, touch->key);
     touch->look.key_hash = cache_key_hash(c, touch->key);
-    return c->fleet ? touch_there(c, touch) : touch_here(c, touch);
+    bool shared = c->fleet && policy_allows(cache_policy(c, touch->key), TIER_L2);
+    return shared ? touch_there(c, touch) : touch_here(c, touch);
 }

@@ -22,45 +22,78 @@ struct set_token {
 
 /* ======= judging the request ======= */
 
-static bool known_tag(const struct entry *e, uint64_t hash)
+static bool known_name(const struct cache_set *set, uint64_t hash)
 {
-    for (unsigned i = 0; i < e->tags_count; i++)
-        if (e->tags[i] == hash)
+    for (unsigned i = 0; i < set->names_count; i++)
+        if (set->names[i] == hash)
             return true;
     return false;
 }
 
-static enum status take_tags(struct cache *c, const struct cache_set *set, struct entry *e)
+/* Adds to set->names, and to `strings` unless it is NULL, what is not there yet. */
+static bool take_tags(struct cache *c, struct cache_set *set, const struct slice *tags, unsigned count,
+                      struct slice *strings)
 {
-    for (unsigned i = 0; i < set->tags_count; i++) {
-        struct slice tag = set->tags[i];
-        if (tag.size == 0 || tag.size > WIRE_TAG_BYTES_MAX)
-            return STATUS_LIMIT;
-        uint64_t hash = shm_hash_name(c->setup.hash_secret, SHM_NAME_TAG, tag);
-        if (known_tag(e, hash))
+    for (unsigned i = 0; i < count; i++) {
+        if (tags[i].size == 0 || tags[i].size > WIRE_TAG_BYTES_MAX)
+            return false;
+        uint64_t hash = shm_hash_name(c->setup.hash_secret, SHM_NAME_TAG, tags[i]);
+        if (known_name(set, hash))
             continue;
-        if (e->tags_count == SHM_TAGS_MAX)
-            return STATUS_LIMIT;
-        e->tags[e->tags_count++] = hash;
+        if (set->names_count == SHM_TAGS_MAX)
+            return false;
+        if (strings)
+            strings[set->names_count] = tags[i];
+        set->names[set->names_count++] = hash;
     }
-    return STATUS_OK;
+    return true;
 }
 
-static enum status judge_request(struct cache *c, const struct cache_set *set)
+/* The caller's tags, then the policy's, whose bytes are in *own. */
+static enum status name_tags(struct cache *c, struct cache_set *set, struct policy_tags *own,
+                             struct slice *strings)
 {
+    const struct policy *policy = policies_at(c->policies, set->policy);
+    set->names_count = 0;
+    if (!take_tags(c, set, set->tags, set->tags_count, strings))
+        return STATUS_LIMIT;
+    if (!policy->has_tags)
+        return STATUS_OK;
+    bool fit =
+        policies_tags(c->policies, policy, set->key, own) && take_tags(c, set, own->of, own->count, strings);
+    return fit ? STATUS_OK : STATUS_LIMIT;
+}
+
+static enum status judge_request(struct cache *c, struct cache_set *set)
+{
+    struct policy_tags own;
     if (!cache_key_valid(set->key))
         return STATUS_BAD_KEY;
-    if (set->value.size > cache_value_max(c))
+    const struct policy *policy = cache_policy(c, set->key);
+    set->policy = policy->number;
+    if (set->value.size > cache_value_max(c) || set->value.size > policy->max_value)
         return STATUS_TOO_BIG;
     if (set->absent && set->value.size)
         return STATUS_BAD_REQUEST;
-    struct entry e = {0};
-    return take_tags(c, set, &e);
+    return name_tags(c, set, &own, NULL);
+}
+
+/* A policy that stores nothing, or nothing but what was loaded after a miss, makes a bare set a removal. */
+static void obey_policy(const struct cache *c, struct cache_set *set)
+{
+    const struct policy *policy = policies_at(c->policies, set->policy);
+    if (!set->token.size && (!policy->store || !policy->write_through))
+        set->ttl_ms = 0;
 }
 
 static void entry_of(struct cache *c, const struct cache_set *set, struct entry *ret)
 {
-    struct life life = policy_life(c->setup.options, set->ttl_ms, set->stale_ms, set->began_ns);
+    const struct policy *policy = policies_at(c->policies, set->policy);
+    struct wish wish = {.ttl_ms = set->ttl_ms,
+                        .stale_ms = set->stale_ms,
+                        .absent = set->absent,
+                        .chance = set->look.key_hash ^ set->began_ns};
+    struct life life = policy_life(policy, &wish, set->began_ns);
     *ret = (struct entry){.key = set->key,
                           .key_hash = set->look.key_hash,
                           .value = set->value,
@@ -70,9 +103,10 @@ static void entry_of(struct cache *c, const struct cache_set *set, struct entry 
                           .soft_ns = life.soft_ns,
                           .user_flags = set->user_flags,
                           .schema = set->schema,
-                          .absent = set->absent};
-    enum status tags = take_tags(c, set, ret);
-    CHECK(tags == STATUS_OK);
+                          .policy = policy->number,
+                          .absent = set->absent,
+                          .tags_count = set->names_count};
+    memcpy(ret->tags, set->names, set->names_count * sizeof(*set->names));
 }
 
 /* ======= tokens ======= */
@@ -128,13 +162,15 @@ static bool may_be_unsafe(const struct cache *c, const struct tier *t, int answe
 
 static struct stored store(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
+    const struct policy *policy = policies_at(c->policies, set->policy);
     struct stored s = {0};
     for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++) {
         struct tier *t = c->tiers[i];
         if (!t)
             continue;
-        bool wanted = cache_may_use(set->tiers, t);
-        int r = wanted ? t->ops->put(t, e) : t->ops->drop(t, e->key, e->key_hash, e->v);
+        bool wanted = cache_may_use(set->tiers, t) && policy_allows(policy, t->ops->name);
+        struct entry shaped = policy_shape(policy, t->ops->name, e, set->began_ns);
+        int r = wanted ? t->ops->put(t, &shaped) : t->ops->drop(t, e->key, e->key_hash, e->v);
         s.unsafe |= may_be_unsafe(c, t, r);
         s.somewhere |= wanted && (r == TIER_DONE || r == TIER_UNSAFE);
         s.no_room |= wanted && r == TIER_UNSTORED;
@@ -169,6 +205,9 @@ static int finish(struct cache *c, struct cache_set *set, enum status status, bo
     set->status = status;
     c->figures.sets += status == STATUS_OK;
     c->figures.sets_skipped += status == STATUS_SKIPPED;
+    c->by_policy[set->policy].sets += status == STATUS_OK;
+    c->by_policy[set->policy].sets_skipped += status == STATUS_SKIPPED;
+    c->by_policy[set->policy].sets_refused += status == STATUS_REFUSED;
     c->figures.changes_local += status == STATUS_LOCAL;
     if (set->lease)
         load_landed(c, set);
@@ -394,19 +433,26 @@ static void make_fill(const struct cache *c, struct cache_set *set, const struct
 
 static int commit(struct cache *c, struct cache_set *set)
 {
+    const struct policy *policy = policies_at(c->policies, set->policy);
+    struct slice tags[SHM_TAGS_MAX];
+    struct policy_tags own;
     struct entry e;
+    enum status tagged = name_tags(c, set, &own, tags);
+    if (tagged != STATUS_OK)
+        return finish(c, set, tagged, false);
     entry_of(c, set, &e);
+    e = policy_shape(policy, TIER_L2, &e, set->began_ns);
     set->result.id = e.id;
     set->change = (struct fleet_change){.verb = FLEET_SET,
                                         .partition = set->partition,
                                         .entry = &e,
-                                        .remove = set->ttl_ms == 0,
+                                        .remove = set->ttl_ms == 0 || !policy_allows(policy, TIER_L2),
                                         .condition = fleet_conditions[set->condition],
                                         .expected_epoch = set->version.epoch,
                                         .expected_v = set->version.v,
                                         .expected_id = set->version.id,
-                                        .tags = set->tags,
-                                        .tags_count = set->tags_count,
+                                        .tags = tags,
+                                        .tags_count = set->names_count,
                                         .done = commit_answered};
     if (set->token.size) {
         struct set_token t = token_of(set);
@@ -422,10 +468,19 @@ static int commit(struct cache *c, struct cache_set *set)
 
 /* ======= the verb ======= */
 
-/* Values whose set leaves the fleet out are this host's own: no record tells of them (F15). */
+/* Values whose set leaves the fleet out are this host's own: no record tells of them (F15).  Where it is the policy that
+ * keeps values on their host, a bare set still tells the others that theirs is old: there it is a removal.  A fill says
+ * nothing new, and a condition is judged by what this host has. */
 static bool concerns_fleet(const struct cache *c, const struct cache_set *set)
 {
-    return c->fleet && (set->tiers == 0 || set->tiers & 1u << TIER_L2);
+    bool asked = c->fleet && (set->tiers == 0 || set->tiers & 1u << TIER_L2);
+    bool kept_here = !policy_allows(policies_at(c->policies, set->policy), TIER_L2);
+    return asked && !(kept_here && (set->token.size || set->condition != CACHE_ALWAYS));
+}
+
+static bool is_unwanted_fill(const struct cache *c, const struct cache_set *set)
+{
+    return set->token.size && !policies_at(c->policies, set->policy)->store;
 }
 
 /* Nothing was there when the lease was given, and the loader wants nothing to be. */
@@ -440,6 +495,9 @@ static int decide(struct cache *c, struct cache_set *set)
         return finish(c, set, STATUS_SKIPPED, false);
     if (!c->setup.options->cache || !(c->tiers[0] || c->tiers[1] || c->tiers[2]))
         return finish(c, set, STATUS_SKIPPED, false);
+    if (is_unwanted_fill(c, set))
+        return finish(c, set, STATUS_SKIPPED, false);
+    obey_policy(c, set);
     set->look.key_hash = cache_key_hash(c, set->key);
     set->began_ns = cache_now(c);
     if (concerns_fleet(c, set))
@@ -460,6 +518,7 @@ int cache_set(struct cache *c, struct cache_set *set)
     set->cache = c;
     set->attempts = 0;
     set->in_fleet = false;
+    set->policy = 0;
     set->result = (struct version){0};
     set->ttl_left_ms = 0;
     list_init(&set->waiting);
@@ -479,6 +538,8 @@ int cache_set(struct cache *c, struct cache_set *set)
 
 void cache_set_resume(struct cache_set *set)
 {
-    if (decide(set->cache, set) == CACHE_DONE)
+    struct cache *c = set->cache;
+    enum status status = judge_request(c, set); /* the policies may be others by now */
+    if ((status == STATUS_OK ? decide(c, set) : finish(c, set, status, false)) == CACHE_DONE)
         set->done(set);
 }

@@ -76,7 +76,7 @@ static uint64_t entry_shape(const struct entry *e)
 {
     unsigned bits = (e->absent ? SHM_ITEM_ABSENT : 0) | (e->schema ? SHM_ITEM_SCHEMA : 0);
     return shm_item_shape((uint32_t)e->value.size, (uint32_t)e->key.size, e->tags_count,
-                          e->policy % SHM_POLICIES, bits, e->id & 0xffffff);
+                          e->policy < SHM_POLICIES ? e->policy : SHM_POLICIES - 1, bits, e->id & 0xffffff);
 }
 
 uint32_t item_bytes_needed(const struct entry *e)

@@ -124,7 +124,7 @@ void l1_explain(struct l1 *l1, struct slice key, uint64_t key_hash, struct l1_ex
 bool l1_settled(const struct l1 *l1);
 
 void l1_measure(struct l1 *l1, struct l1_figures *ret);
-/* Hits of clients per policy, summed over all pages ever. */
+/* Hits of clients per policy, summed over all pages ever; policies from SHM_POLICIES - 1 on share the last. */
 void l1_policy_hits(struct l1 *l1, uint64_t ret_hits[SHM_POLICIES]);
 
 /* Largest value that can be stored with a key of that many bytes and that many tags; 0: none. */

@@ -54,6 +54,14 @@ static inline void open_cache(struct fixture *f, unsigned partitions)
     f->cache = f->fleet.cache = cache_create(&setup);
 }
 
+/* What f->options say holds from now on. */
+static inline void take_options(struct fixture *f)
+{
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    cache_take_policies(f->cache, policies_create(&own, NULL, 0, cache_policies(f->cache), &fault));
+}
+
 static inline int begin_with(void **state, unsigned partitions)
 {
     struct fixture *f = calloc(1, sizeof(*f));

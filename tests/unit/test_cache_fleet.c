@@ -287,6 +287,7 @@ static void entries_end_their_service_one_by_one_while_the_fleet_is_away(void **
     unsigned served[3] = {0};
     char key[8];
     f->options.ttl = 600 * NS_PER_S;
+    take_options(f);
     for (unsigned i = 0; i < 30; i++) {
         snprintf(key, sizeof(key), "k%u", i);
         set(f, key, "v");
@@ -313,6 +314,7 @@ static void nothing_is_served_while_the_fleet_is_away_when_that_is_the_wish(void
     struct cache_get g;
     set(f, "k", "v");
     f->options.serve_detached = false;
+    take_options(f);
     lose(f);
     get(f, &g, "k");
     assert_miss(&g, MISS_DETACHED);

@@ -1,0 +1,214 @@
+/* What policies make of changes and reads in a fleet: above all, what must not leave its host. */
+#include "support/fleet_cache_rig.h"
+
+#define SECOND NS_PER_S
+
+static struct policy_source a_policy(struct fixture *f)
+{
+    struct policy_source s = {.name = "p", .rule = cache_default_rule(&f->options)};
+    s.rule.pattern = "{t}:*";
+    return s;
+}
+
+static void take(struct fixture *f, const struct policy_source *s)
+{
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    struct policies *p = policies_create(&own, s, 1, cache_policies(f->cache), &fault);
+    assert_non_null(p);
+    cache_take_policies(f->cache, p);
+}
+
+static struct fleet_row *in_fleet(struct fixture *f, const char *key)
+{
+    for (unsigned i = 0; i < FLEET_ROWS; i++)
+        if (f->fleet.rows[i].used && strcmp(f->fleet.rows[i].key, key) == 0)
+            return &f->fleet.rows[i];
+    return NULL;
+}
+
+/* ======= l2 = off ======= */
+
+static void keep_here(struct fixture *f)
+{
+    struct policy_source s = a_policy(f);
+    s.rule.l2 = false;
+    take(f, &s);
+}
+
+static void a_value_never_leaves_its_host_and_the_others_learn_that_theirs_is_old(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    table_fleet_set(&f->fleet, "t:a", "theirs", f->now_ns + LIFE);
+    table_fleet_hear(&f->fleet);
+    keep_here(f);
+    assert_int_equal(set(f, "t:a", "mine"), STATUS_OK);
+    assert_null(in_fleet(f, "t:a"));
+    assert_string_equal(f->fleet.journal[f->fleet.journal_count - 1].key, "t:a");
+    table_fleet_hear(&f->fleet); /* our own record does not take it away */
+    get(f, &g, "t:a");
+    assert_value(&g, "mine");
+    table_fleet_remove(&f->fleet, "t:a");
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "t:a"), STATUS_MISS);
+}
+
+static void redis_is_not_asked_for_what_never_gets_there(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    keep_here(f);
+    get(f, &g, "t:none");
+    assert_int_equal(f->fleet.gets, 0);
+    set(f, "t:a", "v");
+    lease_ends(f);
+    get(f, &g, "t:a"); /* nobody vouches, and there is nothing to compare with */
+    assert_miss(&g, MISS_SUSPECT);
+    assert_int_equal(f->fleet.gets, 0);
+}
+
+static void a_fill_of_it_stays_here_and_bothers_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get miss, g;
+    keep_here(f);
+    get(f, &miss, "t:a");
+    struct cache_set s = a_set("t:a", "loaded");
+    s.token = slice_of(miss.token, miss.token_bytes);
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(s.status, STATUS_OK);
+    assert_int_equal(f->fleet.commits, 0);
+    get(f, &g, "t:a");
+    assert_value(&g, "loaded");
+    table_fleet_remove(&f->fleet, "t:a"); /* another host invalidates it */
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "t:a"), STATUS_MISS);
+}
+
+static void a_fill_of_it_after_an_invalidation_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get miss;
+    keep_here(f);
+    get(f, &miss, "t:a");
+    remove_key(f, "t:a");
+    struct cache_set s = a_set("t:a", "loaded");
+    s.token = slice_of(miss.token, miss.token_bytes);
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(s.status, STATUS_REFUSED);
+}
+
+static void its_conditions_are_judged_by_what_this_host_has(void **state)
+{
+    struct fixture *f = *state;
+    keep_here(f);
+    set(f, "t:a", "v");
+    struct cache_set s = a_set("t:a", "w");
+    s.condition = CACHE_IF_ABSENT;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(s.status, STATUS_EXISTS);
+    assert_null(in_fleet(f, "t:a"));
+}
+
+static void a_touch_of_it_is_done_here(void **state)
+{
+    struct fixture *f = *state;
+    keep_here(f);
+    set(f, "t:a", "v");
+    uint64_t commits = f->fleet.commits;
+    struct cache_touch touch = {.key = slice_text("t:a"), .ttl_ms = 500000};
+    assert_int_equal(cache_touch(f->cache, &touch), CACHE_DONE);
+    assert_int_equal(touch.status, STATUS_OK);
+    assert_int_equal(f->fleet.commits, commits);
+}
+
+/* ======= the others ======= */
+
+static void a_value_lives_as_long_in_redis_as_its_policy_says(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    s.rule.ttl = 20 * SECOND;
+    s.rule.l2_ttl = 5 * SECOND;
+    take(f, &s);
+    set(f, "t:a", "v");
+    assert_int_equal(in_fleet(f, "t:a")->entry.hard_ns, f->now_ns + 5 * SECOND);
+    assert_int_equal(table_tier_find(&f->warm, slice_text("t:a"))->entry.hard_ns, f->now_ns + 20 * SECOND);
+}
+
+static void what_redis_has_is_promoted_where_the_policy_allows(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    struct cache_get g;
+    s.rule.warm = false;
+    s.rule.l1_ttl = 5 * SECOND;
+    take(f, &s);
+    table_fleet_set(&f->fleet, "t:a", "v", f->now_ns + LIFE);
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "t:a");
+    assert_value(&g, "v");
+    assert_null(table_tier_find(&f->warm, slice_text("t:a")));
+    assert_int_equal(table_tier_find(&f->l1, slice_text("t:a"))->entry.hard_ns, f->now_ns + 5 * SECOND);
+}
+
+static void tags_of_a_policy_are_known_to_the_fleet(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    struct cache_get g;
+    s.rule.tags = "of:{t}";
+    take(f, &s);
+    set(f, "t:a", "v");
+    assert_int_equal(in_fleet(f, "t:a")->entry.tags_count, 1);
+    table_fleet_kill(&f->fleet, 0, "of:t");
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "t:a"), STATUS_MISS);
+}
+
+static void a_policy_may_refuse_to_serve_while_the_fleet_is_away(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    struct cache_get g;
+    s.rule.serve_detached = false;
+    take(f, &s);
+    set(f, "t:a", "v");
+    set(f, "other", "v");
+    lose(f);
+    get(f, &g, "t:a");
+    assert_miss(&g, MISS_DETACHED);
+    assert_int_equal(get(f, &g, "other"), STATUS_HIT);
+    assert_int_equal(set(f, "t:a", "w"), STATUS_QUEUED); /* told later, kept by nobody */
+    assert_null(table_tier_find(&f->l1, slice_text("t:a")));
+}
+
+static void write_through_off_removes_everywhere(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    set(f, "t:a", "old");
+    s.rule.write_through = false;
+    take(f, &s);
+    assert_int_equal(set(f, "t:a", "new"), STATUS_SKIPPED);
+    assert_null(in_fleet(f, "t:a"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_value_never_leaves_its_host_and_the_others_learn_that_theirs_is_old),
+        TEST(redis_is_not_asked_for_what_never_gets_there),
+        TEST(a_fill_of_it_stays_here_and_bothers_nobody),
+        TEST(a_fill_of_it_after_an_invalidation_is_refused),
+        TEST(its_conditions_are_judged_by_what_this_host_has),
+        TEST(a_touch_of_it_is_done_here),
+        TEST(a_value_lives_as_long_in_redis_as_its_policy_says),
+        TEST(what_redis_has_is_promoted_where_the_policy_allows),
+        TEST(tags_of_a_policy_are_known_to_the_fleet),
+        TEST(a_policy_may_refuse_to_serve_while_the_fleet_is_away),
+        TEST(write_through_off_removes_everywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
