@@ -98,6 +98,9 @@ int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(s
 /* Calls `then` once no host of the fleet can serve anything older unflagged. */
 void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w));
 
+/* The life its entry has when it begins at `from_ns`. */
+struct life cache_set_life(const struct cache *c, const struct cache_set *set, uint64_t from_ns);
+
 /* The gate opened: go on with what was held back. */
 void cache_set_resume(struct cache_set *set);
 void cache_invalidate_resume(struct cache_invalidate *invalidate);

@@ -62,7 +62,7 @@ bool load_take(struct cache *c, struct cache_set *set, const struct token *token
 /* The value straight from the holder's hands, as if it had been found. */
 static void serve(struct cache *c, struct cache_load *l, const struct cache_set *set, bool stored)
 {
-    struct life life = policy_life(c->setup.options, set->ttl_ms, set->stale_ms, cache_now(c));
+    struct life life = cache_set_life(c, set, cache_now(c));
     l->get.now_ns = cache_now(c);
     l->get.tier = TIER_NONE;
     l->get.detached = l->get.too_big_for_l1 = false;

@@ -86,14 +86,18 @@ static void obey_policy(const struct cache *c, struct cache_set *set)
         set->ttl_ms = 0;
 }
 
-static void entry_of(struct cache *c, const struct cache_set *set, struct entry *ret)
+struct life cache_set_life(const struct cache *c, const struct cache_set *set, uint64_t from_ns)
 {
-    const struct policy *policy = policies_at(c->policies, set->policy);
     struct wish wish = {.ttl_ms = set->ttl_ms,
                         .stale_ms = set->stale_ms,
                         .absent = set->absent,
-                        .chance = set->look.key_hash ^ set->began_ns};
-    struct life life = policy_life(policy, &wish, set->began_ns);
+                        .chance = set->look.key_hash ^ from_ns};
+    return policy_life(policies_at(c->policies, set->policy), &wish, from_ns);
+}
+
+static void entry_of(struct cache *c, const struct cache_set *set, struct entry *ret)
+{
+    struct life life = cache_set_life(c, set, set->began_ns);
     *ret = (struct entry){.key = set->key,
                           .key_hash = set->look.key_hash,
                           .value = set->value,
@@ -103,7 +107,7 @@ static void entry_of(struct cache *c, const struct cache_set *set, struct entry 
                           .soft_ns = life.soft_ns,
                           .user_flags = set->user_flags,
                           .schema = set->schema,
-                          .policy = policy->number,
+                          .policy = set->policy,
                           .absent = set->absent,
                           .tags_count = set->names_count};
     memcpy(ret->tags, set->names, set->names_count * sizeof(*set->names));
