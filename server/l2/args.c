@@ -18,6 +18,7 @@ void args_begin(struct args *a, struct buffer *room, size_t names, size_t names_
     room->limit = need > room->limit ? need : room->limit;
     CHECK(buffer_reserve(room, need) == 0);
     a->count = 0;
+    a->script = SCRIPTS;
     a->bytes = (char *)room->data;
     a->used = 0;
     a->room = need;

@@ -2,7 +2,8 @@
  *
  *   l2.c      the struct fleet that cache/ sees            coherence.c  membership: what may be vouched for (pure)
  *   node.c    three connections, one session, one fate     conn.c …     the transport
- *   change.c  a change becomes a script                    script.c     what runs inside Redis: scripts/README.md
+ *   call.c    words become commands; NOSCRIPT              script.c     what runs inside Redis: scripts/README.md
+ *   change.c  a change becomes a script
  *   read.c    a read becomes commands, and is judged       record.c     an entry as bytes in Redis
  *   journal.c the stream becomes records
  *

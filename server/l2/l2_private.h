@@ -1,4 +1,4 @@
-/* What the upper half of this room shares: l2.c, node.c, change.c, read.c, journal.c, args.c. */
+/* What the upper half of this room shares: l2.c, node.c, call.c, change.c, read.c, journal.c, args.c. */
 #ifndef LARDER_L2_L2_PRIVATE_H
 #define LARDER_L2_L2_PRIVATE_H
 
@@ -21,6 +21,7 @@ enum {
 struct args {
     struct slice argv[ARGS_MAX];
     unsigned count;
+    enum script_id script; /* that is called; SCRIPTS: none */
     char *bytes;
     size_t used, room;
 };
@@ -118,13 +119,15 @@ bool node_ended(const struct l2 *l2); /* nothing of it is left on the loop */
 /* The session is over because of what was answered. */
 void node_fail(struct l2 *l2, const char *why);
 
+/* call.c */
 /* A script call in l2->args: the words up to and including the common arguments.  KEYS: common, then what `keys` adds;
  * ARGV: epoch, host, session, then what the caller adds. */
 void call_begin(struct l2 *l2, enum script_id id, unsigned partition, unsigned items, size_t names_bytes,
                 void (*keys)(struct l2 *l2, unsigned partition, const void *what), const void *what);
 void call_key(struct l2 *l2, unsigned partition, const char *kind,
               struct slice key); /* kind: ":e:" or ":l:" */
-/* false: there is no room or no link. */
+/* Sends what is in l2->args.  A script that Redis has forgotten goes again with its text before anybody is told; then
+ * command->sent_ns is when it went last.  False: there is no room or no link. */
 bool call_issue(struct l2 *l2, enum link link, struct l2_command *command);
 /* The same for a change, on the control link: what the session lives by has room beside it. */
 bool call_change(struct l2 *l2, struct l2_command *command);

@@ -212,56 +212,7 @@ static void node_close(void *io)
     close_links(&l2->node);
 }
 
-/* ======= script calls ======= */
-
-void call_key(struct l2 *l2, unsigned partition, const char *kind, struct slice key)
-{
-    args_join(&l2->args, slice_text(l2->names.of[partition]), kind, key);
-}
-
-void call_begin(struct l2 *l2, enum script_id id, unsigned partition, unsigned items, size_t names_bytes,
-                void (*keys)(struct l2 *l2, unsigned partition, const void *what), const void *what)
-{
-    static const char *const common[SCRIPT_COMMON_KEYS] = {":inc", ":ver", ":j", ":tags"};
-    struct args *a = &l2->args;
-    struct script_call call = script_call(&l2->node.digests, id, false);
-    unsigned count = script_keys(id, items);
-    args_begin(a, &l2->room, count, 2 * names_bytes);
-    args_add(a, call.command);
-    args_add(a, call.script);
-    args_number(a, count);
-    for (unsigned i = 0; i < SCRIPT_COMMON_KEYS; i++)
-        call_key(l2, partition, common[i], slice_of(NULL, 0));
-    keys(l2, partition, what);
-    CHECK(a->count == 3 + count);
-    l2_epoch(l2->epoch, coherence_view(l2->coherence)->of[partition].epoch);
-    args_add(a, slice_of(l2->epoch, sizeof(l2->epoch)));
-    args_text(a, l2->host_field);
-    args_add(a, slice_of(l2->node.session, sizeof(l2->node.session)));
-}
-
-bool call_issue(struct l2 *l2, enum link link, struct l2_command *command)
-{
-    struct conn *conn = l2->node.links[link];
-    command->argv = l2->args.argv;
-    command->count = l2->args.count;
-    if (command->deadline_ns == 0)
-        command->deadline_ns = l2_deadline(l2);
-    bool issued = conn && l2->node.ready == LINKS && conn_issue(conn, command) == 0;
-    room_kept(&l2->room);
-    return issued;
-}
-
-bool call_change(struct l2 *l2, struct l2_command *command)
-{
-    const struct conn_limits limits = CONN_LIMITS_DEFAULT;
-    const struct conn *conn = l2->node.links[LINK_CONTROL];
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < l2->args.count; i++)
-        bytes += l2->args.argv[i].size;
-    return conn && conn_under_way(conn) < limits.commands &&
-           conn_bytes_under_way(conn) + bytes <= limits.bytes && call_issue(l2, LINK_CONTROL, command);
-}
+/* ======= hello and fence ======= */
 
 static void membership_keys(struct l2 *l2, unsigned partition, const void *what)
 {
@@ -269,8 +220,6 @@ static void membership_keys(struct l2 *l2, unsigned partition, const void *what)
     call_key(l2, partition, ":hosts", slice_of(NULL, 0));
     call_key(l2, partition, ":marks", slice_of(NULL, 0));
 }
-
-/* ======= hello and fence ======= */
 
 struct asked {
     struct l2_command command;

@@ -50,10 +50,15 @@ def a_replica(fleet):
 
 def scripts_forgotten(fleet):
     a, b, redis = two(fleet)
+    for value in [b"new", b"newer"]:
+        redis.call("SCRIPT", "FLUSH")
+        expect(a.ask().set(b"k", value).status, wire.OK, "nobody notices")
+        until(lambda: b.ask().get(b"k").value == value, "the other host knows")
     redis.call("SCRIPT", "FLUSH")
-    until(lambda: a.ask().set(b"k", b"new").status == wire.OK, "changes are taken again")
-    until(lambda: b.ask().get(b"k").value == b"new", "the other host knows")
-    works_again(a, b)
+    expect(a.ask().invalidate(keys=[b"k"]).status, wire.OK, "nor now")
+    b.until_missed(b"k")
+    for host in (a, b):
+        expect("Redis is away" in host.log(), False, f"host {host.name} was never away")
 
 
 def another_password(fleet):

@@ -3,6 +3,7 @@
 #include "support/proxy.h"
 #include "support/redis.h"
 
+#include <sys/random.h>
 #include "proto/shm.h"
 
 struct fleet_rig {
@@ -241,6 +242,72 @@ static void four_partitions_have_four_orders(void **state)
     assert_int_equal(sum, KEYS);
 }
 
+/* ======= a Redis that forgets ======= */
+
+static void forget_scripts(struct fleet_rig *rig)
+{
+    assert_string_equal(redis_ask(&rig->redis, "SCRIPT FLUSH"), "+OK");
+}
+
+/* Whatever is asked next, each time. */
+static void what_redis_forgets_of_our_scripts_it_is_told_again_and_nobody_sees_it(void **state)
+{
+    static char large[200 << 10];
+    struct fleet_rig *rig = fresh(state, 1);
+    struct rig_read exact = {.read.exact = true}, same = {.read.known.given = true};
+    struct rig_change touch = {.change.verb = FLEET_TOUCH}, fill = set_of(&rig->b, "l", slice_text("loaded"));
+    uint64_t session = rig_view(&rig->a)->session, other_session = rig_view(&rig->b)->session;
+    forget_scripts(rig);
+    struct rig_change c = set(&rig->a, "k", "value");
+    forget_scripts(rig);
+    assert_int_equal(rig_get(&rig->b, &exact, "k"), TIER_FOUND);
+    assert_string_equal(exact.value, "value");
+    same.read.known.epoch = exact.entry.epoch;
+    same.read.known.v = exact.entry.v;
+    same.read.known.id = exact.entry.id;
+    forget_scripts(rig);
+    assert_int_equal(rig_get(&rig->b, &same, "k"), TIER_SAME);
+    touch.entry = rig_entry(&rig->b, "k", slice_of(NULL, 0));
+    forget_scripts(rig);
+    assert_int_equal(rig_change(&rig->b, &touch), FLEET_COMMITTED);
+    fill.change.verb = FLEET_FILL;
+    fill.change.since_v = c.change.v;
+    forget_scripts(rig);
+    assert_int_equal(rig_change(&rig->b, &fill), FLEET_COMMITTED);
+    forget_scripts(rig);
+    assert_int_equal(invalidate(&rig->a, "k", NULL), FLEET_COMMITTED);
+    CHECK(getrandom(large, sizeof(large), 0) == sizeof(large));
+    c = set_of(&rig->a, "k", slice_of(large, sizeof(large)));
+    forget_scripts(rig);
+    assert_int_equal(rig_change(&rig->a, &c), FLEET_COMMITTED);
+    assert_int_equal(rig_get(&rig->a, &exact, "k"), TIER_FOUND); /* somebody reads: promises are wanted */
+    forget_scripts(rig);
+    uint64_t until_ns = rig_view(&rig->a)->of[0].fresh_until_ns;
+    L2_RIG_UNTIL(&rig->a, rig_view(&rig->a)->of[0].fresh_until_ns > until_ns); /* a fence */
+    assert_int_equal(rig_view(&rig->a)->session, session);
+    assert_int_equal(rig_view(&rig->b)->session, other_session);
+    assert_null(rig_health(&rig->a).trouble);
+}
+
+static void what_was_under_way_when_scripts_were_forgotten_all_happens(void **state)
+{
+    enum { MANY = 300 };
+    struct fleet_rig *rig = fresh(state, 1);
+    static struct rig_change changes[MANY];
+    uint64_t session = rig_view(&rig->a)->session;
+    for (unsigned i = 0; i < MANY; i++) {
+        changes[i] = set_of(&rig->a, "k", slice_text("v"));
+        rig_commit(&rig->a, &changes[i]);
+    }
+    forget_scripts(rig);
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_wait_change(&rig->a, &changes[i]);
+        assert_int_equal(changes[i].change.outcome, FLEET_COMMITTED);
+    }
+    L2_RIG_UNTIL(&rig->b, rig->b.heard.records == MANY);
+    assert_int_equal(rig_view(&rig->a)->session, session);
+}
+
 /* ======= a Redis that does not answer ======= */
 
 enum { ASKED = 20 };
@@ -314,6 +381,8 @@ int main(void)
         CASE(a_fill_after_an_invalidation_is_refused),
         CASE(each_host_hears_of_the_others_changes),
         CASE(four_partitions_have_four_orders),
+        CASE(what_redis_forgets_of_our_scripts_it_is_told_again_and_nobody_sees_it),
+        CASE(what_was_under_way_when_scripts_were_forgotten_all_happens),
         CASE(a_stopped_redis_keeps_nobody_waiting_beyond_the_deadline),
         CASE(a_slow_or_swallowed_way_keeps_nobody_waiting_beyond_the_deadline),
     };
