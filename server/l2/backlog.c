@@ -23,7 +23,7 @@ enum { BYTES_PARTITION, BYTES_KIND, BYTES_NAME };
 struct backlog {
     struct outbox *outbox;
     struct item *waiting; /* the hash of those not on their way */
-    struct list of[FLEET_PARTITIONS_MAX];
+    struct list of[FLEET_PARTITIONS_MAX]; /* first those on their way, then those that wait */
     unsigned partitions;
     uint64_t count, bytes, count_max, number;
 };
@@ -241,15 +241,18 @@ void backlog_sent(struct backlog *b, unsigned partition, struct backlog_batch *r
 {
     struct adder adder = begin_batch(ret, partition);
     LIST_FOR(node, &b->of[partition])
-    if (item_of(node)->on_its_way)
+    {
+        if (!item_of(node)->on_its_way)
+            break;
         put_into(&adder, item_of(node));
+    }
 }
 
 void backlog_answered(struct backlog *b, unsigned partition)
 {
-    LIST_FOR_SAFE(node, &b->of[partition])
-    if (item_of(node)->on_its_way)
-        drop(b, item_of(node));
+    struct list *first;
+    while ((first = list_first(&b->of[partition])) && item_of(first)->on_its_way)
+        drop(b, item_of(first));
     forget_done(b);
 }
 
