@@ -281,7 +281,8 @@ static json_t *turns(const struct documents *d)
 static json_t *times(const struct documents *d)
 {
     static const char *const names[] = {
-        [CLASS_GET] = "get", [CLASS_SET] = "set", [CLASS_INVALIDATE] = "invalidate", [CLASS_LOOK] = "look"};
+        [CLASS_GET] = "get", [CLASS_SET] = "set", [CLASS_INVALIDATE] = "invalidate", [CLASS_LOOK] = "look",
+        [CLASS_LEASE] = "lease"};
     json_t *all = json_object();
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         struct session_times t = {0};
@@ -524,6 +525,21 @@ static json_t *explain_l1(const struct space *s, struct slice key)
     return o;
 }
 
+/* Who loads it: null when nobody does. */
+static json_t *explain_lease(const struct load_look *look)
+{
+    if (!look->there)
+        return json_null();
+    json_t *o = json_object();
+    put_text(o, "state", look->state);
+    put_text(o, "scope", look->in_fleet ? "fleet" : "host");
+    put_switch(o, "to_refresh", look->to_refresh);
+    put_number(o, "holder_pid", look->holder_pid);
+    put_number(o, "left_ms", look->left_ns / NS_PER_MS);
+    put_number(o, "waiting", look->waiting);
+    return o;
+}
+
 static json_t *explain(const struct documents *d, const struct session_question *q)
 {
     const struct space *s = CONTAINER_OF(q->space, struct space, session);
@@ -538,7 +554,10 @@ static json_t *explain(const struct documents *d, const struct session_question 
         put_text(o, "reason", miss_reason_sentence(q->get->reason));
     if (s->l1)
         json_object_set_new(o, "l1", explain_l1(s, q->key));
-    json_object_set_new(o, "lease_holder", json_null());
+    struct load_look look;
+    cache_load_look(s->cache, q->key, &look);
+    json_object_set_new(o, "lease", explain_lease(&look));
+    put_number(o, "load_rests_ms", look.rest_ns / NS_PER_MS);
     return o;
 }
 

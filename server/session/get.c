@@ -1,4 +1,4 @@
-/* GET: one key or many.
+/* GET: one key or many; and what LEASE answers like it.
  *
  * An answer of the cache borrows its value from a tier until the next call: it is encoded at once.  For one key that
  * means straight into the connection's output; for many, into r->reply as they come, put in order at the end. */
@@ -24,7 +24,7 @@ static uint8_t entry_flags(const struct cache_get *g)
                      (g->too_big_for_l1 ? WIRE_ENTRY_TOO_BIG_FOR_L1 : 0));
 }
 
-static struct wire_entry entry_of(const struct cache_get *g, bool no_value)
+struct wire_entry values_entry(const struct cache_get *g, bool no_value)
 {
     struct wire_entry w = {.status = (uint8_t)g->status};
     if (g->status == STATUS_MISS) {
@@ -60,14 +60,18 @@ static bool room_to_send(const struct session *s)
     return stream_unsent(s->stream) <= s->all->host.options->write_kill;
 }
 
-static void reply_one(struct request *r, struct wire_entry *w)
+/* False: it was told something else. */
+static bool reply_one(struct request *r, struct wire_entry *w)
 {
+    uint8_t status = w->status;
     if (w->value.size + ENTRY_ROOM + HEAD_ROOM > r->session->frame_max)
         drop_value(w, STATUS_TOO_BIG); /* stored when the limit was another one */
     else if (!room_to_send(r->session))
         drop_value(w, STATUS_BUSY);
     struct wire_values values = {.entries = {.count = 1, .items = w}};
-    request_wrote(r, wire_write_values(request_out(r), r->id, &values, r->session->frame_max));
+    int written = wire_write_values(request_out(r), r->id, &values, r->session->frame_max);
+    request_wrote(r, written);
+    return written == 0 && w->status == status;
 }
 
 /* ======= many keys ======= */
@@ -78,14 +82,17 @@ static bool fits(const struct request *r, const struct wire_entry *w)
     return r->reply.size + w->value.size + others + HEAD_ROOM <= r->session->frame_max;
 }
 
-static void note_entry(struct request *r, uint32_t index, struct wire_entry *w)
+/* False: it will be told something else. */
+static bool note_entry(struct request *r, uint32_t index, struct wire_entry *w)
 {
+    uint8_t status = w->status;
     if (!fits(r, w))
         drop_value(w, STATUS_ALONE);
     size_t at = r->reply.size;
     CHECK(wire_append_entry(&r->reply, w) == 0);
     r->chunks[index] = (struct chunk){at, r->reply.size - at};
     r->known++;
+    return w->status == status;
 }
 
 static void fill_holes(struct request *r)
@@ -129,7 +136,7 @@ static void reply_many(struct request *r)
                              : write_in_order(r, &values));
 }
 
-static void get_complete(struct request *r)
+void values_complete(struct request *r)
 {
     if (r->count == 1) { /* its deadline has passed: answered otherwise */
         reply_one(r, &(struct wire_entry){.status = STATUS_MISS, .reason = MISS_TIMEOUT});
@@ -139,6 +146,19 @@ static void get_complete(struct request *r)
     reply_many(r);
 }
 
+bool values_tell(struct request *r, uint32_t index, struct wire_entry *w)
+{
+    return r->count == 1 ? reply_one(r, w) : note_entry(r, index, w);
+}
+
+void values_begin(struct request *r, uint32_t count, bool no_value)
+{
+    r->count = count;
+    r->no_value = no_value;
+    if (count != 1)
+        r->chunks = request_room(r, count * sizeof(struct chunk));
+}
+
 /* ======= keys ======= */
 
 static void key_known(struct op *op)
@@ -146,12 +166,9 @@ static void key_known(struct op *op)
     struct request *r = op->request;
     const struct cache_get *g = &op->get;
     if (request_open(r)) {
-        struct wire_entry w = entry_of(g, r->no_value);
+        struct wire_entry w = values_entry(g, r->no_value);
         request_log(r, g->key, w.status, w.tier, w.reason);
-        if (r->count == 1)
-            reply_one(r, &w);
-        else
-            note_entry(r, op->index, &w);
+        values_tell(r, op->index, &w);
     }
     op_return(op);
 }
@@ -168,10 +185,7 @@ static void denied(struct request *r, uint32_t index, struct slice key)
 {
     struct wire_entry w = {.status = STATUS_DENIED};
     request_log(r, key, w.status, 0, 0);
-    if (r->count == 1)
-        reply_one(r, &w);
-    else
-        note_entry(r, index, &w);
+    values_tell(r, index, &w);
 }
 
 static void start_key(struct request *r, const struct wire_get *m, uint32_t index, struct slice key)
@@ -198,14 +212,11 @@ void get_run(struct request *r, struct reader *fields, const struct wire_head *h
 {
     struct wire_get m;
     int e = wire_read_get(fields, head, &m);
-    r->complete = get_complete;
+    r->complete = values_complete;
     if (e < 0) {
         request_malformed(r, e);
     } else if (!request_too_many(r, m.keys.count, "keys")) {
-        r->count = m.keys.count;
-        r->no_value = m.flags & WIRE_GET_NO_VALUE;
-        if (r->count != 1)
-            r->chunks = request_room(r, r->count * sizeof(struct chunk));
+        values_begin(r, m.keys.count, m.flags & WIRE_GET_NO_VALUE);
         struct reader keys = reader_of(m.keys.raw);
         struct slice key;
         for (uint32_t i = 0; wire_next_string(&keys, &key); i++)

@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
     [WIRE_TOUCH] = {touch_run, "touch", IN(READY), CLASS_SET, FIGURE_OF(requests_touch)},
     [WIRE_INVALIDATE] = {invalidate_run, "invalidate", IN(READY), CLASS_INVALIDATE,
                          FIGURE_OF(requests_invalidate)},
+    [WIRE_LEASE] = {lease_run, "lease", IN(READY), CLASS_LEASE, FIGURE_OF(requests_lease)},
+    [WIRE_FAIL] = {fail_run, "fail", IN(READY), CLASS_SET, FIGURE_OF(requests_lease)},
     [WIRE_KEYS] = {keys_run, "keys", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_STATS] = {stats_run, "stats", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_HEALTH] = {health_run, "health", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
@@ -162,6 +164,13 @@ static bool is_cut(enum stream_end why)
     return why != STREAM_FINISHED && why != STREAM_GONE && why != STREAM_CUT;
 }
 
+/* While the session is not CLOSED yet: the last request that ends now must not free it. */
+static void abandon_leases(struct session *s)
+{
+    if (s->space)
+        cache_load_abandon(s->space->cache, &s->loader);
+}
+
 static void on_ended(struct stream *stream, enum stream_end why)
 {
     struct session *s = stream_user(stream);
@@ -171,10 +180,11 @@ static void on_ended(struct stream *stream, enum stream_end why)
                  L_U64("pid", s->peer.pid));
     }
     s->stream = NULL;
-    session_move(s, SESSION_CLOSED);
     session_forget_gifts(s);
     LIST_FOR(node, &s->requests)
     request_abandon(CONTAINER_OF(node, struct request, in_session));
+    abandon_leases(s);
+    session_move(s, SESSION_CLOSED);
     if (list_empty(&s->requests))
         free_session(s);
 }
@@ -207,6 +217,7 @@ void sessions_take(void *user, int fd, const struct peer *peer)
     s->frame_max = WIRE_HELLO_FRAME_MAX;
     list_init(&s->in_open);
     list_init(&s->requests);
+    load_peer_init(&s->loader, (uint32_t)peer->pid);
     list_append(&all->open, &s->in_open);
     s->stream = stream_open(all->streams, fd, &stream_ops, s, WIRE_HELLO_FRAME_MAX);
     all->figures.connections_accepted++;
@@ -252,6 +263,7 @@ void sessions_drain(struct sessions *all, uint64_t deadline_ns, void (*done)(voi
         if (s->state == SESSION_CLOSED)
             continue;
         session_move(s, SESSION_DRAINING);
+        abandon_leases(s); /* what they load can be stored no more: others load it */
         finish_when_done(s);
     }
     later_ask(all->host.loop, &all->drain_check);

@@ -73,6 +73,7 @@ struct session_host {
     FIGURE(COUNTER, requests_set, "SET requests")                                                \
     FIGURE(COUNTER, requests_touch, "TOUCH requests")                                            \
     FIGURE(COUNTER, requests_invalidate, "INVALIDATE requests")                                  \
+    FIGURE(COUNTER, requests_lease, "LEASE and FAIL requests")                                   \
     FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG and DOCTOR requests")   \
     FIGURE(COUNTER, segments_passed, "mappings given out")
 
@@ -82,7 +83,7 @@ struct session_figures {
 
 /* Time in the daemon, from the frame to its reply: the first and then one in 16 of those answered at once, all that
  * had to wait. */
-enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_COUNT };
+enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_LEASE, CLASS_COUNT };
 
 struct session_times {
     uint64_t count, sum_ns, p50_ns, p95_ns, p99_ns, max_ns;

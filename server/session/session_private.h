@@ -62,6 +62,7 @@ struct session {
     struct list requests; /* request.in_session: those a cache works on */
     unsigned requests_count, ops_count;
     bool half_closed;
+    struct load_peer loader; /* its leases */
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
@@ -99,7 +100,7 @@ struct request {
     void (*complete)(struct request *r);
     uint32_t count, known;
     bool no_value;
-    struct chunk *chunks;          /* GET */
+    struct chunk *chunks;          /* GET, LEASE */
     struct wire_outcome *outcomes; /* SET, TOUCH; status UNKNOWN until known */
     struct cache_invalidate invalidate;
 };
@@ -110,6 +111,7 @@ struct op {
     uint32_t index;
     union {
         struct cache_get get;
+        struct cache_load load;
         struct cache_set set;
         struct cache_touch touch;
         struct cache_probe probe;
@@ -170,6 +172,14 @@ size_t tenant_tag_bytes(const struct session *s, struct slice tag);
 /* The tag as it is stored: "tenant:tag" for a bound connection, written to *room, which moves on. */
 struct slice tenant_tag(const struct session *s, struct slice tag, char **room);
 
+/* ---- get.c: VALUES, for GET and LEASE --------------------------------------------------------------------- */
+
+void values_begin(struct request *r, uint32_t count, bool no_value);
+struct wire_entry values_entry(const struct cache_get *g, bool no_value);
+/* The answer to the key at that place.  False: there was no room, and the peer is told so instead. */
+bool values_tell(struct request *r, uint32_t index, struct wire_entry *w);
+void values_complete(struct request *r);
+
 /* ---- hello.c --------------------------------------------------------------------------------------------- */
 
 void session_forget_gifts(struct session *s); /* the touch page */
@@ -179,6 +189,8 @@ void session_forget_gifts(struct session *s); /* the touch page */
 void hello_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void ping_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void get_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void lease_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void fail_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void set_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);

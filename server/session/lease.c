@@ -1,0 +1,138 @@
+/* LEASE: a get that says who loads; FAIL: the load that was none.
+ *
+ * What must stay true: a lease that the cache gave is told to the peer, or goes back at once: when the peer has gone, was
+ * told TIMEOUT, or has no room for the answer. */
+#include "base/clock.h"
+#include "session/session_private.h"
+
+/* ======= lease ======= */
+
+static struct slice token_of(const struct cache_load *l)
+{
+    return slice_of(l->token, l->token_bytes);
+}
+
+static struct wire_entry entry_of(const struct cache_load *l, bool no_value)
+{
+    struct wire_entry w = {.status = (uint8_t)l->status};
+    if (l->status == STATUS_HIT || l->status == STATUS_ABSENT)
+        w = values_entry(&l->get, no_value);
+    else if (l->status == STATUS_MISS)
+        w.reason = (uint8_t)l->get.reason;
+    else if (l->status == STATUS_LOAD_FAILED)
+        w.ttl_ms = (l->rest_ns + NS_PER_MS - 1) / NS_PER_MS;
+    w.flags |= l->loaded ? WIRE_ENTRY_LOADED : 0;
+    w.token = token_of(l);
+    return w;
+}
+
+/* A lease, and not the token of a miss. */
+static bool holds_lease(const struct cache_load *l)
+{
+    return l->token_bytes && l->status != STATUS_MISS;
+}
+
+static void key_known(struct op *op)
+{
+    struct request *r = op->request;
+    const struct cache_load *l = &op->load;
+    bool told = false;
+    if (request_open(r)) {
+        struct wire_entry w = entry_of(l, r->no_value);
+        request_log(r, l->get.key, w.status, w.tier, w.reason);
+        told = values_tell(r, op->index, &w);
+    }
+    if (!told && holds_lease(l))
+        cache_load_return(r->session->space->cache, l->get.key, token_of(l));
+    op_return(op);
+}
+
+static void loaded(struct cache_load *load)
+{
+    struct op *op = CONTAINER_OF(load, struct op, load);
+    struct request *r = op->request;
+    key_known(op);
+    request_released(r);
+}
+
+static uint64_t hold_ns(const struct wire_lease *m)
+{
+    uint32_t ms = m->hold_ms ? m->hold_ms : WIRE_HOLD_DEFAULT_MS;
+    return (ms < WIRE_HOLD_MAX_MS ? ms : WIRE_HOLD_MAX_MS) * NS_PER_MS;
+}
+
+static void start_key(struct request *r, const struct wire_lease *m, uint32_t index, struct slice key)
+{
+    struct session *s = r->session;
+    if (!tenant_owns(s, key)) {
+        struct wire_entry w = {.status = STATUS_DENIED};
+        request_log(r, key, w.status, 0, 0);
+        values_tell(r, index, &w);
+        return;
+    }
+    struct op *op = op_take(r, index);
+    op->load = (struct cache_load){
+        .get = {.key = key,
+                .tiers = m->tiers,
+                .no_stale = m->flags & WIRE_GET_NO_STALE,
+                .not_older = {m->after_v != 0, m->after_partition, m->after_epoch, m->after_v}},
+        .peer = &s->loader,
+        .scope = m->scope,
+        .wait_ns =
+            r->count == 1 ? m->wait_ms * NS_PER_MS : 0, /* batches that wait for each other never end */
+        .hold_ns = hold_ns(m),
+        .refresh_ns = m->refresh_ms * NS_PER_MS,
+        .done = loaded};
+    if (op_done_now(op, cache_load(s->space->cache, &op->load)))
+        key_known(op);
+}
+
+/* The cache ends the wait by itself; what it asks its tiers meanwhile has the time that a get has. */
+static uint32_t deadline_ms(const struct request *r, uint32_t wait_ms)
+{
+    uint64_t ms = r->session->all->host.options->request_timeout / NS_PER_MS + wait_ms;
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+void lease_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_lease m;
+    int e = wire_read_lease(fields, head, &m);
+    r->complete = values_complete;
+    if (e < 0) {
+        request_malformed(r, e);
+    } else if (!request_too_many(r, m.keys.count, "keys")) {
+        values_begin(r, m.keys.count, m.flags & WIRE_GET_NO_VALUE);
+        struct reader keys = reader_of(m.keys.raw);
+        struct slice key;
+        for (uint32_t i = 0; wire_next_string(&keys, &key); i++)
+            start_key(r, &m, i, key);
+    }
+    request_started(r, e < 0 ? 0 : deadline_ms(r, m.wait_ms));
+}
+
+/* ======= fail ======= */
+
+static void answer_fail(struct request *r, const struct wire_fail *m)
+{
+    struct cache *c = r->session->space->cache;
+    enum status status = m->backoff_ms == WIRE_NO_BACKOFF
+                             ? cache_load_return(c, m->key, m->token)
+                             : cache_load_failed(c, m->key, m->token, m->backoff_ms * NS_PER_MS);
+    request_log(r, m->key, status, 0, 0);
+    request_answer(r, status, "%s",
+                   status == STATUS_OK ? "" : "that is no lease of this key, or not any more");
+}
+
+void fail_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_fail m;
+    int e = wire_read_fail(fields, head, &m);
+    if (e < 0)
+        request_malformed(r, e);
+    else if (!tenant_owns(r->session, m.key))
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
+    else
+        answer_fail(r, &m);
+    request_started(r, 0);
+}
