@@ -280,9 +280,11 @@ static json_t *turns(const struct documents *d)
 
 static json_t *times(const struct documents *d)
 {
-    static const char *const names[] = {
-        [CLASS_GET] = "get", [CLASS_SET] = "set", [CLASS_INVALIDATE] = "invalidate", [CLASS_LOOK] = "look",
-        [CLASS_LEASE] = "lease"};
+    static const char *const names[] = {[CLASS_GET] = "get",
+                                        [CLASS_SET] = "set",
+                                        [CLASS_INVALIDATE] = "invalidate",
+                                        [CLASS_LOOK] = "look",
+                                        [CLASS_LEASE] = "lease"};
     json_t *all = json_object();
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         struct session_times t = {0};
