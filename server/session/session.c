@@ -258,12 +258,14 @@ void sessions_drain(struct sessions *all, uint64_t deadline_ns, void (*done)(voi
     uint64_t now = loop_now_ns(all->host.loop);
     timer_start(&all->drain_deadline, deadline_ns > now ? deadline_ns - now : 0, 0);
     LIST_FOR(node, &all->open)
+    CONTAINER_OF(node, struct session, in_open)->loader.gone = true; /* nobody here gets another's lease */
+    LIST_FOR(node, &all->open)
     {
         struct session *s = CONTAINER_OF(node, struct session, in_open);
         if (s->state == SESSION_CLOSED)
             continue;
         session_move(s, SESSION_DRAINING);
-        abandon_leases(s); /* what they load can be stored no more: others load it */
+        abandon_leases(s); /* what they load can be stored here no more: other hosts load it */
         finish_when_done(s);
     }
     later_ask(all->host.loop, &all->drain_check);
