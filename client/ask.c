@@ -161,6 +161,8 @@ int ask(struct call *call, enum wire_code code, const void *message, enum wire_c
         call->retried = true;
         r = attempt(call, true, code, message, answer_code, answer, &is_new);
     }
+    if (r == 0)
+        fallback_over(&call->client->fallback);
     if (r == LARDER_E_UNKNOWN && call->repeatable)
         r = LARDER_E_UNREACHABLE; /* a read has no effect to be unsure about */
     return note_failure(call, r);

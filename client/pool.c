@@ -71,9 +71,10 @@ int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_
     struct seat *seat = seat_mine(c, &c->seats);
     if (seat)
         memcpy(seat->message, message, sizeof(message));
-    if (r == 0)
+    if (r == 0) {
         backoff_over(pool);
-    else if (r != LARDER_E_SYSTEM && r != LARDER_E_MEMORY) /* those are ours, not the daemon's */
+        fallback_over(&c->fallback);
+    } else if (r != LARDER_E_SYSTEM && r != LARDER_E_MEMORY) /* those are ours, not the daemon's */
         backoff_longer(pool, r);
     return r;
 }
