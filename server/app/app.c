@@ -92,6 +92,13 @@ static void tell_change(void *user, const char *namespace, const struct knob *kn
                  L_TEXT("change", value));
 }
 
+/* Between two turns: no request sees some of the old ones and some of the new. */
+static void take_policies(struct app *a)
+{
+    for (unsigned i = 0; i < a->spaces_count; i++)
+        space_take_policies(&a->spaces[i], a->config);
+}
+
 static void reload(struct app *a)
 {
     struct complaints *wrong = must_alloc(sizeof(*wrong));
@@ -100,8 +107,10 @@ static void reload(struct app *a)
     struct config *fresh = config_load(&a->sources, wrong);
     if (fresh) {
         config_take_live(a->config, fresh, tell_change, &waiting);
+        take_policies(a);
         log_set_level((enum log_level)option_word_index(LOG_LEVEL_WORDS, a->config->server.log_level));
-        log_info("configuration reloaded", L_U64("waiting_for_restart", waiting));
+        log_info("configuration reloaded", L_U64("policies", a->config->policies_count),
+                 L_U64("waiting_for_restart", waiting));
     }
     for (unsigned i = 0; !fresh && i < wrong->count && i < COMPLAINTS_MAX; i++)
         log_error("configuration not reloaded, the old one stays", L_TEXT("why", wrong->lines[i]));
@@ -337,6 +346,7 @@ static int open_spaces(struct app *a)
             return EXIT_USAGE;
         a->spaces_count++;
     }
+    take_policies(a);
     return EXIT_DONE;
 }
 

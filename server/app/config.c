@@ -145,12 +145,10 @@ static void set_origin(struct config_value *v, const char *origin)
     v->origin = must_strdup(origin);
 }
 
-static void apply(struct config_value *v, const struct setting *s, const struct settings *all,
+void config_apply(struct config_value *v, const struct setting *s, const struct settings *all,
                   struct complaints *wrong)
 {
     char expected[300], shown[128];
-    if (!s->key || s->section != v->section || strcmp(s->key, v->knob->name) != 0)
-        return;
     if (assign(v, s->value, s->plain_unit, all)) {
         set_origin(v, s->origin);
         return;
@@ -158,6 +156,13 @@ static void apply(struct config_value *v, const struct setting *s, const struct 
     expectation(v->knob, s->plain_unit, expected, sizeof(expected));
     config_mask(s->key, s->value, shown, sizeof(shown));
     complain(wrong, "%s: %s = %s: expected %s", s->origin, s->key, shown, expected);
+}
+
+static void apply(struct config_value *v, const struct setting *s, const struct settings *all,
+                  struct complaints *wrong)
+{
+    if (s->key && s->section == v->section && strcmp(s->key, v->knob->name) == 0)
+        config_apply(v, s, all, wrong);
 }
 
 /* The general first and the particular last, as the header says. */
@@ -328,17 +333,23 @@ struct config *config_load(const struct config_sources *sources, struct complain
     find_place(c, &c->server.socket, place_socket, sources->environment, wrong);
     find_place(c, &c->server.state, place_state, sources->environment, wrong);
     check_together(c, wrong);
+    config_read_policies(c, wrong);
     return wrong->count ? config_destroy(c) : c;
+}
+
+void config_value_free(struct config_value *v)
+{
+    free(v->text);
+    free(v->origin);
 }
 
 struct config *config_destroy(struct config *c)
 {
     if (!c)
         return NULL;
-    for (unsigned i = 0; i < c->values_count; i++) {
-        free(c->values[i].text);
-        free(c->values[i].origin);
-    }
+    config_free_policies(c);
+    for (unsigned i = 0; i < c->values_count; i++)
+        config_value_free(&c->values[i]);
     for (unsigned i = 0; i < c->namespaces_count; i++)
         free(c->namespaces[i].name);
     free(c->values);
@@ -384,6 +395,16 @@ static void take_value(struct config_value *running, struct config_value *fresh)
     }
 }
 
+static void exchange_policies(struct config *a, struct config *b)
+{
+    struct config_policy *policies = a->policies;
+    unsigned count = a->policies_count;
+    a->policies = b->policies;
+    a->policies_count = b->policies_count;
+    b->policies = policies;
+    b->policies_count = count;
+}
+
 void config_take_live(struct config *running, struct config *fresh,
                       void (*changed)(void *user, const char *namespace, const struct knob *knob,
                                       const char *value, bool live),
@@ -400,6 +421,7 @@ void config_take_live(struct config *running, struct config *fresh,
         if (live)
             take_value(old, new);
     }
+    exchange_policies(running, fresh);
     for (unsigned i = 0; i < fresh->namespaces_count; i++)
         if (!has_namespace(running, fresh->namespaces[i].name))
             changed(user, fresh->namespaces[i].name, NULL, "added", false);

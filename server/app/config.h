@@ -19,6 +19,7 @@ enum { NAMESPACES_MAX = 64 }; /* each has a segment, a database and a thread */
 struct config_namespace {
     char *name;
     struct cache_options cache;
+    struct policy_defaults policy;
     struct l1_options l1;
     struct warm_options warm;
 };
@@ -32,6 +33,14 @@ struct config_value {
     char *origin; /* "built-in" or a setting's */
 };
 
+/* [policy NAME], in the order of the file: what it says, and nothing else. */
+struct config_policy {
+    char *name, *origin;
+    struct policy_rule said;
+    struct config_value *values;
+    unsigned values_count;
+};
+
 struct config {
     struct server_options server;
     struct net_options net;
@@ -39,6 +48,8 @@ struct config {
     unsigned socket_mode;
     struct config_namespace *namespaces; /* the first is the default one */
     unsigned namespaces_count;
+    struct config_policy *policies;
+    unsigned policies_count;
     struct config_value *values; /* in the order of the tables: the daemon, then namespace by namespace */
     unsigned values_count;
     struct settings settings; /* all that was said, also what has no effect yet */
@@ -55,7 +66,12 @@ struct config_sources {
 struct config *config_load(const struct config_sources *sources, struct complaints *wrong);
 struct config *config_destroy(struct config *c); /* NULL ok, returns NULL */
 
-/* Reload: the LIVE options of `fresh` go into `running`; `changed` is told every difference (of START options, which
+/* The policies of a namespace, its defaults merged in; `previous` as of policies_create.  NULL: the fault, of which a
+ * configuration that was loaded has none. */
+struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
+                                      const struct policies *previous, struct policy_fault *ret_fault);
+
+/* Reload: all policies and the LIVE options of `fresh` go into `running`; `changed` is told every difference (of START options, which
  * keep their old value, with live = false).  Namespaces that came or went are told of with knob NULL. */
 void config_take_live(struct config *running, struct config *fresh,
                       void (*changed)(void *user, const char *namespace, const struct knob *knob,
@@ -71,5 +87,14 @@ void config_mask(const char *key, const char *value, char *ret, size_t ret_size)
 void config_each_unused(const struct config *c, void (*each)(void *user, const struct setting *setting),
                         void *user);
 bool config_names_redis(const struct config *c);
+
+/* ---- for rules.c, the part that knows policies ---- */
+
+void config_read_policies(struct config *c, struct complaints *wrong);
+void config_free_policies(struct config *c);
+/* Takes the setting into v, or complains. */
+void config_apply(struct config_value *v, const struct setting *s, const struct settings *all,
+                  struct complaints *wrong);
+void config_value_free(struct config_value *v);
 
 #endif

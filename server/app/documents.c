@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "app/doctor.h"
+#include "app/policy_documents.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -211,22 +212,11 @@ static json_t *tiers(const struct sums *all)
     return o;
 }
 
-/* Each namespace has one policy by now, its own defaults. */
 static json_t *policies(const struct documents *d)
 {
     json_t *array = json_array();
-    struct counts c;
-    for (unsigned i = 0; i < d->spaces_count; i++) {
-        measure(&d->spaces[i], &c);
-        uint64_t hits = c.cache.hits_l1 + c.cache.hits_warm + c.cache.hits_l2 + c.l1.l1_hits_shared;
-        json_t *o = json_object();
-        put_text(o, "namespace", d->spaces[i].config->name);
-        put_text(o, "name", "default");
-        put_number(o, "hits", hits);
-        put_number(o, "misses", c.cache.misses);
-        json_object_set_new(o, "hit_ratio", json_real(ratio(hits, hits + c.cache.misses)));
-        json_array_append_new(array, o);
-    }
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        list_policies(array, &d->spaces[i]);
     return array;
 }
 
@@ -399,6 +389,18 @@ static void find(struct findings *f, int weight, const char *where, const char *
         json_array_append_new(f->recommendations, json_string(recommendation));
 }
 
+struct disappointed {
+    struct findings *findings;
+    const char *name;
+};
+
+static void find_disappointment(void *user, const char *issue)
+{
+    struct disappointed *d = user;
+    find(d->findings, 5, d->name, issue,
+         "see `larder stats` for its misses: entries that live too short, or are too many for L1");
+}
+
 /* A tier that is switched off is a wish; one that is missing is an issue. */
 static void look_at_space(struct findings *f, const struct space *s)
 {
@@ -419,6 +421,7 @@ static void look_at_space(struct findings *f, const struct space *s)
     if (c.warm.warm_bad_records)
         find(f, 5, name, "records of the warm tier were damaged and dropped",
              "check the disk under the state directory");
+    each_disappointment(s, find_disappointment, &(struct disappointed){f, name});
     f->failing |= s->config->l1.l1 && !s->l1 && !s->warm;
 }
 
@@ -503,7 +506,6 @@ static void explain_entry(json_t *o, const struct cache_get *get)
     put_switch(o, "stale", e->stale || e->soft_ns <= get->now_ns);
     put_switch(o, "too_big_for_l1", get->too_big_for_l1);
     json_object_set_new(o, "version", version_of(e));
-    put_text(o, "policy", "default");
     put_number(o, "tags", e->tags_count);
     put_number(o, "user_flags", e->user_flags);
     put_number(o, "schema_number", e->schema);
@@ -554,6 +556,8 @@ static json_t *explain(const struct documents *d, const struct session_question 
         explain_entry(o, q->get);
     else
         put_text(o, "reason", miss_reason_sentence(q->get->reason));
+    put_text(o, "policy", policies_match(cache_policies(s->cache), q->key)->name);
+    json_object_set_new(o, "holds", explain_policy(s, q->key));
     if (s->l1)
         json_object_set_new(o, "l1", explain_l1(s, q->key));
     struct load_look look;
@@ -602,6 +606,12 @@ static json_t *configuration(const struct documents *d, bool origin)
         list_option(&list, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin,
                     true);
     }
+    for (unsigned p = 0; p < d->config->policies_count; p++)
+        for (unsigned i = 0; i < d->config->policies[p].values_count; i++) {
+            const struct config_value *v = &d->config->policies[p].values[i];
+            list_option(&list, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin,
+                        true);
+        }
     config_each_unused(d->config, list_unused, &list);
     json_object_set_new(o, "options", list.array);
     return o;

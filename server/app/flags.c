@@ -213,7 +213,7 @@ static void print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-static void print_sample(FILE *out, const struct knob *knob)
+static void print_sample(FILE *out, const struct knob *knob, const char *indent)
 {
     char min[UNIT_TEXT], max[UNIT_TEXT];
     const char *words = option_words(knob);
@@ -232,19 +232,35 @@ static void print_sample(FILE *out, const struct knob *knob)
     fprintf(out, "; %s.\n", knob->reload == KNOB_LIVE ? "changes with SIGHUP" : "changes with a restart");
     if (*knob->aliases)
         fprintf(out, "# Environment: %s\n", knob->aliases);
-    fprintf(out, "#%s =%s%s\n", knob->name, *knob->fallback ? " " : "", knob->fallback);
+    fprintf(out, "#%s%s =%s%s\n", indent, knob->name, *knob->fallback ? " " : "", knob->fallback);
+}
+
+static void print_samples(FILE *out, const struct option_table *table, const char *indent)
+{
+    fprintf(out, "\n# ---- %s ----\n", table->title);
+    for (unsigned i = 0; i < table->count; i++)
+        print_sample(out, &table->knobs[i], indent);
 }
 
 static void print_section(FILE *out, enum section section, const char *head)
 {
     fprintf(out, "\n\n%s\n", head);
-    for (unsigned t = 0; t < option_tables_count; t++) {
-        if (option_tables[t].section != section)
-            continue;
-        fprintf(out, "\n# ---- %s ----\n", option_tables[t].title);
-        for (unsigned i = 0; i < option_tables[t].count; i++)
-            print_sample(out, &option_tables[t].knobs[i]);
-    }
+    for (unsigned t = 0; t < option_tables_count; t++)
+        if (option_tables[t].section == section)
+            print_samples(out, &option_tables[t], "");
+}
+
+static void print_policies(FILE *out)
+{
+    fputs("\n\n# What holds for some keys, in place of what their namespace says: of the policies in the "
+          "order of "
+          "this file,\n"
+          "# the first whose pattern matches.  What it does not say, the namespace says.  Built-in values "
+          "below are "
+          "those of\n"
+          "# a namespace that says nothing.\n#[policy NAME]\n",
+          out);
+    print_samples(out, &policy_table, "  ");
 }
 
 void flags_print_config(FILE *out)
@@ -271,4 +287,5 @@ void flags_print_config(FILE *out)
         "# One section a namespace, each with a segment and a database of its own.  What is not said in\n"
         "# [namespace NAME] is the built-in default, or what environment and flags say.\n[namespace "
         "default]");
+    print_policies(out);
 }

@@ -21,6 +21,13 @@ static const struct knob net_knobs[] = {NET_OPTIONS(KNOB_ROW)};
 #define KNOB_STRUCT struct cache_options
 static const struct knob cache_knobs[] = {CACHE_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
+#define KNOB_STRUCT struct policy_defaults
+static const struct knob default_knobs[] = {POLICY_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct policy_rule
+static const struct knob policy_knobs[] = {POLICY_RULE_OPTIONS(KNOB_ROW) POLICY_OWN_OPTIONS(KNOB_ROW)
+                                               POLICY_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
 #define KNOB_STRUCT struct l1_options
 static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
@@ -45,10 +52,13 @@ const struct option_table option_tables[] = {
     DAEMON_TABLE(SECTION_SERVER, "what clients may pin, and how long they may take", net_knobs, net),
     DAEMON_TABLE(SECTION_REDIS, "Redis, what all hosts share", redis_knobs, redis),
     NAMESPACE_TABLE("what is kept, and for how long", cache_knobs, cache),
+    NAMESPACE_TABLE("what its policies begin with", default_knobs, policy),
     NAMESPACE_TABLE("L1, shared memory", l1_knobs, l1),
     NAMESPACE_TABLE("the warm tier, on disk", warm_knobs, warm),
 };
 const unsigned option_tables_count = COUNT_OF(option_tables);
+const struct option_table policy_table = {SECTION_POLICY, "what a policy says", policy_knobs,
+                                          COUNT_OF(policy_knobs), 0};
 
 #define SECTION_admin                    SECTION_ADMIN
 #define SECTION_namespace                SECTION_NAMESPACE
@@ -58,14 +68,22 @@ const unsigned option_tables_count = COUNT_OF(option_tables);
 const struct later_option later_options[] = {LATER_OPTIONS(LATER_ROW)};
 const unsigned later_options_count = COUNT_OF(later_options);
 
+static const struct knob *find_in(const struct option_table *table, enum section section, const char *name)
+{
+    for (unsigned i = 0; table->section == section && i < table->count; i++)
+        if (strcmp(table->knobs[i].name, name) == 0)
+            return &table->knobs[i];
+    return NULL;
+}
+
 const struct knob *option_find(enum section section, const char *name, const struct option_table **ret_table)
 {
-    for (unsigned t = 0; t < option_tables_count; t++)
-        for (unsigned i = 0; i < option_tables[t].count; i++)
-            if (option_tables[t].section == section && strcmp(option_tables[t].knobs[i].name, name) == 0) {
-                *ret_table = &option_tables[t];
-                return &option_tables[t].knobs[i];
-            }
+    for (unsigned t = 0; t <= option_tables_count; t++) {
+        *ret_table = t < option_tables_count ? &option_tables[t] : &policy_table;
+        const struct knob *knob = find_in(*ret_table, section, name);
+        if (knob)
+            return knob;
+    }
     return NULL;
 }
 
@@ -79,7 +97,8 @@ const struct later_option *option_find_later(enum section section, const char *n
 
 const char *option_words(const struct knob *knob)
 {
-    static const char *const words[][2] = {{"log_level", LOG_LEVEL_WORDS}, {"log_format", LOG_FORMAT_WORDS}};
+    static const char *const words[][2] = {
+        {"log_level", LOG_LEVEL_WORDS}, {"log_format", LOG_FORMAT_WORDS}, {"lease_scope", LEASE_SCOPE_WORDS}};
     for (unsigned i = 0; i < COUNT_OF(words); i++)
         if (strcmp(knob->name, words[i][0]) == 0)
             return words[i][1];

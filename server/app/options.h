@@ -40,40 +40,16 @@ struct server_options {
     LATER(admin, token, "")                                                \
     LATER(admin, token_file, "")                                           \
     LATER(admin, metrics, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED") \
-    LATER(namespace, l2_ttl, "CACHE_L2_TTL_SECONDS:S")                     \
     LATER(namespace, warming, "CACHE_WARMING_ENABLED")                     \
     LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS")        \
     LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")                 \
-    LATER(namespace, write_through, "CACHE_WRITE_THROUGH")                 \
     LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")            \
     LATER(namespace, key_shape, "")                                        \
     LATER(namespace, secret, "")                                           \
-    LATER(namespace, jitter, "")                                           \
-    LATER(namespace, negative_ttl, "")                                     \
-    LATER(policy, pattern, "")                                             \
-    LATER(policy, description, "")                                         \
-    LATER(policy, ttl, "")                                                 \
-    LATER(policy, stale, "")                                               \
-    LATER(policy, negative_ttl, "")                                        \
-    LATER(policy, max_ttl, "")                                             \
-    LATER(policy, jitter, "")                                              \
-    LATER(policy, l1, "")                                                  \
-    LATER(policy, l1_ttl, "")                                              \
-    LATER(policy, warm, "")                                                \
-    LATER(policy, l2, "")                                                  \
-    LATER(policy, l2_ttl, "")                                              \
-    LATER(policy, tags, "")                                                \
     LATER(policy, cascade, "")                                             \
     LATER(policy, compress_min, "")                                        \
     LATER(policy, encrypt, "")                                             \
-    LATER(policy, max_value, "")                                           \
-    LATER(policy, refresh_at, "")                                          \
-    LATER(policy, lease_scope, "")                                         \
-    LATER(policy, on_detached, "")                                         \
-    LATER(policy, store, "")                                               \
     LATER(policy, dump, "")                                                \
-    LATER(policy, write_through, "")                                       \
-    LATER(policy, expect_hit_ratio, "")                                    \
     LATER(policy, warming, "")                                             \
     LATER(event, invalidate, "")
 
@@ -109,6 +85,8 @@ struct option_table {
 };
 extern const struct option_table option_tables[];
 extern const unsigned option_tables_count;
+/* Of [policy NAME]: only what is said there counts, so it stands beside the others.  Its struct is a struct policy_rule. */
+extern const struct option_table policy_table;
 
 struct later_option {
     enum section section;

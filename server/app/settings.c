@@ -58,12 +58,17 @@ void settings_finish(struct settings *s)
 
 /* ---- what is not known --------------------------------------------------------------------------------- */
 
+static void offer_table(struct nearest *n, const struct option_table *table, enum section section)
+{
+    for (unsigned i = 0; table->section == section && i < table->count; i++)
+        nearest_offer(n, table->knobs[i].name);
+}
+
 static void offer_keys(struct nearest *n, enum section section)
 {
     for (unsigned t = 0; t < option_tables_count; t++)
-        for (unsigned i = 0; i < option_tables[t].count; i++)
-            if (option_tables[t].section == section)
-                nearest_offer(n, option_tables[t].knobs[i].name);
+        offer_table(n, &option_tables[t], section);
+    offer_table(n, &policy_table, section);
     for (unsigned i = 0; i < later_options_count; i++)
         if (later_options[i].section == section)
             nearest_offer(n, later_options[i].name);

@@ -290,6 +290,18 @@ int space_open(struct space *s, const struct space_setup *setup)
     return 0;
 }
 
+bool space_take_policies(struct space *s, const struct config *config)
+{
+    struct policy_fault fault;
+    struct policies *p = config_make_policies(config, s->config, cache_policies(s->cache), &fault);
+    if (p)
+        cache_take_policies(s->cache, p);
+    else
+        log_error("policies not taken, the old ones stay", L_TEXT("namespace", s->config->name),
+                  L_TEXT("option", fault.option), L_TEXT("why", fault.why));
+    return p;
+}
+
 /* ---- the hot set --------------------------------------------------------------------------------------- */
 
 static void open_hot(struct space *s)

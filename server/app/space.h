@@ -49,6 +49,8 @@ struct space_setup {
 /* Everything up to answering; may block.  Missing tiers are logged and told by the trouble sentences.  <0: another
  * daemon has the state. */
 int space_open(struct space *s, const struct space_setup *setup);
+/* The policies of the configuration, from now on.  False: it has none that could be used, and the old ones stay. */
+bool space_take_policies(struct space *s, const struct config *config);
 /* Carries the hot set into L1 in bounded turns. */
 void space_restore(struct space *s);
 void space_tick(struct space *s); /* every 20 ms: lets go what waits for the gate */

@@ -318,7 +318,7 @@ static bool take_source(struct policies *p, const char *name, const struct polic
     k->description = must_strdup(rule->description);
     k->tags_text = must_strdup(rule->tags);
     take_options(k, rule);
-    if (rule->max_ttl < rule->ttl)
+    if (has_pattern && rule->max_ttl < rule->ttl)
         return wrong(fault, "ttl", slice_text(name), "its ttl is above its max_ttl");
     return !has_pattern || (take_pattern(p, k, fault) && take_tags(p, k, fault));
 }
@@ -401,7 +401,7 @@ struct policies *policies_create(const struct policy_rule *own, const struct pol
     p->patterns = must_alloc(alternatives(sources, count) * sizeof(*p->patterns));
     p->owners = must_alloc(POLICY_PATTERNS_MAX);
     *ret_fault = (struct policy_fault){0};
-    bool right = take_source(p, "default", own, false, ret_fault);
+    bool right = take_source(p, POLICY_OF_NAMESPACE, own, false, ret_fault);
     for (unsigned i = 0; right && i < count; i++) {
         ret_fault->source = i;
         right = take_source(p, sources[i].name, &sources[i].rule, true, ret_fault);

@@ -68,6 +68,8 @@
            "added to those of the caller: names with commas, {name} for what the pattern remembered")        \
     OPTION(SWITCH, store, "on", 0, 1, LIVE, "", "off: never cached, a set answers SKIPPED")
 
+#define POLICY_OF_NAMESPACE "default" /* what a namespace's own options are called */
+
 struct policy_defaults { /* of a namespace */
     KNOB_FIELDS(POLICY_OPTIONS)
 };

@@ -1,0 +1,222 @@
+/* [policy NAME]: what each says, laid over what its namespace says.
+ *
+ * A policy has values only for what its section says.  Merging is done anew whenever a set of policies is made, so a
+ * namespace's option that changes on reload changes all policies that do not say otherwise. */
+#include "app/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+
+/* ---- what is said -------------------------------------------------------------------------------------- */
+
+static struct config_policy *find(struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->policies_count; i++)
+        if (strcmp(c->policies[i].name, name) == 0)
+            return &c->policies[i];
+    return NULL;
+}
+
+static struct config_policy *add(struct config *c, const struct setting *s, struct complaints *wrong)
+{
+    if (strcmp(s->name, POLICY_OF_NAMESPACE) == 0)
+        complain(wrong, "%s: a policy cannot be called %s: that is what a namespace's own options are called",
+                 s->origin, s->name);
+    c->policies = must_realloc(c->policies, (c->policies_count + 1) * sizeof(*c->policies));
+    struct config_policy *p = &c->policies[c->policies_count++];
+    *p = (struct config_policy){.name = must_strdup(s->name),
+                                .origin = must_strdup(s->origin),
+                                .values = must_alloc(policy_table.count * sizeof(*p->values)),
+                                .said = {.pattern = "", .namespace = "", .description = "", .tags = ""}};
+    return p;
+}
+
+static struct config_value *value_named(const struct config_policy *p, const char *option)
+{
+    for (unsigned i = 0; i < p->values_count; i++)
+        if (strcmp(p->values[i].knob->name, option) == 0)
+            return &p->values[i];
+    return NULL;
+}
+
+static void take(struct config *c, struct config_policy *p, const struct setting *s, struct complaints *wrong)
+{
+    const struct option_table *table;
+    const struct knob *knob = s->key ? option_find(SECTION_POLICY, s->key, &table) : NULL;
+    if (!knob)
+        return; /* the section itself; or unknown, and complained of already */
+    struct config_value *v = value_named(p, s->key);
+    if (!v) {
+        v = &p->values[p->values_count++];
+        *v = (struct config_value){.section = SECTION_POLICY,
+                                   .namespace = p->name,
+                                   .knob = knob,
+                                   .field = (char *)&p->said + knob->offset};
+    }
+    config_apply(v, s, &c->settings, wrong);
+    if (!v->origin)
+        p->values_count--; /* it was no value */
+}
+
+/* ---- merging ------------------------------------------------------------------------------------------- */
+
+static struct policy_rule own_rule(const struct config_namespace *n)
+{
+    struct policy_rule rule = cache_default_rule(&n->cache);
+    const struct policy_defaults *d = &n->policy;
+#define TAKE_DEFAULT(TYPE, name, fallback, min, max, reload, aliases, sentence) rule.name = d->name;
+    POLICY_OPTIONS(TAKE_DEFAULT)
+#undef TAKE_DEFAULT
+    rule.l1 = n->l1.l1;
+    rule.warm = n->warm.warm;
+    return rule;
+}
+
+static size_t field_bytes(enum knob_type type)
+{
+    return type == KNOB_SWITCH ? sizeof(bool) : type == KNOB_TEXT ? sizeof(char *) : sizeof(uint64_t);
+}
+
+/* A tier the namespace does without cannot be had by a policy, nor a value larger than it takes. */
+static struct policy_rule merge(const struct policy_rule *own, const struct config_policy *p)
+{
+    struct policy_rule rule = *own;
+    for (unsigned i = 0; i < p->values_count; i++) {
+        const struct knob *knob = p->values[i].knob;
+        memcpy((char *)&rule + knob->offset, (const char *)&p->said + knob->offset, field_bytes(knob->type));
+    }
+    rule.l1 = rule.l1 && own->l1;
+    rule.warm = rule.warm && own->warm;
+    rule.max_value = rule.max_value < own->max_value ? rule.max_value : own->max_value;
+    return rule;
+}
+
+static bool concerns(const struct config_policy *p, const struct config_namespace *n)
+{
+    return !*p->said.namespace || strcmp(p->said.namespace, n->name) == 0;
+}
+
+/* `only`: that one and no other; NULL: all. */
+static struct policies *make(const struct config *c, const struct config_namespace *n,
+                             const struct config_policy *only, const struct policies *previous,
+                             struct policy_fault *ret_fault)
+{
+    struct policy_rule own = own_rule(n);
+    struct policy_source *sources = must_alloc((c->policies_count + 1) * sizeof(*sources));
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->policies_count && count < POLICIES_MAX; i++) {
+        const struct config_policy *p = &c->policies[i];
+        if (concerns(p, n) && (!only || p == only))
+            sources[count++] = (struct policy_source){p->name, merge(&own, p)};
+    }
+    struct policies *made = policies_create(&own, sources, count, previous, ret_fault);
+    free(sources);
+    return made;
+}
+
+struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
+                                      const struct policies *previous, struct policy_fault *ret_fault)
+{
+    return make(c, n, NULL, previous, ret_fault);
+}
+
+/* ---- judging ------------------------------------------------------------------------------------------- */
+
+static bool has_namespace(const struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->namespaces_count; i++)
+        if (strcmp(c->namespaces[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void check_alone(const struct config *c, const struct config_policy *p, struct complaints *wrong)
+{
+    if (!*p->said.pattern)
+        complain(
+            wrong,
+            "%s: [policy %s] has no pattern: expected pattern = KEYS, such as org:* or {tenant}:user:{id}",
+            p->origin, p->name);
+    if (*p->said.namespace && !has_namespace(c, p->said.namespace))
+        complain(wrong, "%s: namespace = %s: expected the name of a [namespace NAME] of this configuration",
+                 value_named(p, "namespace")->origin, p->said.namespace);
+}
+
+static unsigned count_of(const struct config *c, const struct config_namespace *n)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->policies_count; i++)
+        count += concerns(&c->policies[i], n);
+    return count;
+}
+
+/* Each by itself, so that what is wrong with one does not hide the next. */
+static bool check_in(const struct config *c, const struct config_policy *p, const struct config_namespace *n,
+                     struct complaints *wrong)
+{
+    struct policy_fault fault;
+    struct policies *made = make(c, n, p, NULL, &fault);
+    const struct config_value *v = made ? NULL : value_named(p, fault.option);
+    if (!made)
+        complain(wrong, "%s: [policy %s] %s: %s", v ? v->origin : p->origin, p->name, fault.option,
+                 fault.why);
+    policies_destroy(made);
+    return made;
+}
+
+/* Together they are too many; where, the last one tells. */
+static void check_all(const struct config *c, const struct config_namespace *n, struct complaints *wrong)
+{
+    const char *last = c->policies[c->policies_count - 1].origin;
+    struct policy_fault fault;
+    if (count_of(c, n) > POLICIES_MAX) {
+        complain(wrong, "%s: more than %d policies in [namespace %s]", last, POLICIES_MAX, n->name);
+        return;
+    }
+    struct policies *made = make(c, n, NULL, NULL, &fault);
+    if (!made)
+        complain(wrong, "%s: the policies of [namespace %s] together: %s", last, n->name, fault.why);
+    policies_destroy(made);
+}
+
+/* Those that are right one by one may still be too many together; with a wrong one among them nobody can tell. */
+static void check(const struct config *c, unsigned known, struct complaints *wrong)
+{
+    for (unsigned i = 0; i < c->policies_count; i++) {
+        const struct config_policy *p = &c->policies[i];
+        bool right = *p->said.pattern; /* told already */
+        for (unsigned n = 0; right && n < c->namespaces_count; n++)
+            right = !concerns(p, &c->namespaces[n]) || check_in(c, p, &c->namespaces[n], wrong);
+    }
+    for (unsigned n = 0; c->policies_count && n < c->namespaces_count && wrong->count == known; n++)
+        check_all(c, &c->namespaces[n], wrong);
+}
+
+void config_read_policies(struct config *c, struct complaints *wrong)
+{
+    unsigned known = wrong->count;
+    for (unsigned i = 0; i < c->settings.count; i++) {
+        const struct setting *s = &c->settings.items[i];
+        if (s->section != SECTION_POLICY)
+            continue;
+        struct config_policy *p = find(c, s->name);
+        take(c, p ? p : add(c, s, wrong), s, wrong);
+    }
+    for (unsigned i = 0; i < c->policies_count; i++)
+        check_alone(c, &c->policies[i], wrong);
+    check(c, known, wrong);
+}
+
+void config_free_policies(struct config *c)
+{
+    for (unsigned i = 0; i < c->policies_count; i++) {
+        struct config_policy *p = &c->policies[i];
+        for (unsigned n = 0; n < p->values_count; n++)
+            config_value_free(&p->values[n]);
+        free(p->values);
+        free(p->name);
+        free(p->origin);
+    }
+    free(c->policies);
+}

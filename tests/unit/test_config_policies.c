@@ -1,0 +1,201 @@
+/* [policy NAME]: what is merged into what, and what is said about a wrong one. */
+#include "support/config_rig.h"
+
+static struct policies *policies_in(const struct config *c, const char *namespace)
+{
+    struct policy_fault fault;
+    for (unsigned i = 0; i < c->namespaces_count; i++)
+        if (strcmp(c->namespaces[i].name, namespace) == 0)
+            return config_make_policies(c, &c->namespaces[i], NULL, &fault);
+    fail_msg("no namespace %s", namespace);
+    return NULL;
+}
+
+static struct policies *policies_of(const char *file)
+{
+    struct config *c = from_file(file);
+    struct policies *p = policies_in(c, "default");
+    config_destroy(c); /* a set keeps nothing of it */
+    return p;
+}
+
+static const struct policy *match(const struct policies *p, const char *key)
+{
+    return policies_match(p, slice_text(key));
+}
+
+static void a_policy_is_laid_over_its_namespace(void **state)
+{
+    struct policies *p = policies_of("[namespace default]\nttl = 10m\nstale = 1m\njitter = 10%\n"
+                                     "[policy users]\npattern = user:*\nttl = 30m\nl1_ttl = 5s\n");
+    assert_int_equal(match(p, "user:1")->ttl_ns, 1800ull * SECOND);
+    assert_int_equal(match(p, "user:1")->stale_ns, 60ull * SECOND);
+    assert_int_equal(match(p, "user:1")->jitter, 100);
+    assert_int_equal(match(p, "user:1")->l1_ttl_ns, 5ull * SECOND);
+    assert_int_equal(match(p, "other:1")->ttl_ns, 600ull * SECOND);
+    assert_string_equal(match(p, "other:1")->name, "default");
+    policies_destroy(p);
+}
+
+static void what_environment_and_flags_say_of_namespaces_holds_for_policies_too(void **state)
+{
+    struct config *c = load_good(&(struct given){.file = "[policy users]\npattern = user:*\nttl = 30m\n",
+                                                 .environment = {(char *)"CACHE_L2_TTL_SECONDS=90"},
+                                                 .flags = {"jitter", "5%"}});
+    struct policies *p = policies_in(c, "default");
+    assert_int_equal(match(p, "user:1")->l2_ttl_ns, 90ull * SECOND);
+    assert_int_equal(match(p, "user:1")->jitter, 50);
+    assert_int_equal(match(p, "user:1")->ttl_ns, 1800ull * SECOND);
+    policies_destroy(p);
+    config_destroy(c);
+}
+
+static void the_order_of_the_file_is_the_order_of_matching(void **state)
+{
+    struct policies *p =
+        policies_of("[policy one]\npattern = a:*\n[policy two]\npattern = *\n[policy one]\nttl = 1m\n");
+    assert_string_equal(match(p, "a:1")->name, "one");
+    assert_int_equal(match(p, "a:1")->ttl_ns, 60ull * SECOND);
+    assert_string_equal(match(p, "b:1")->name, "two");
+    policies_destroy(p);
+}
+
+static void a_policy_is_for_all_namespaces_or_for_the_one_it_names(void **state)
+{
+    struct config *c = from_file("[namespace pages]\nttl = 2m\n[policy all]\npattern = a:*\n"
+                                 "[policy some]\npattern = b:*\nnamespace = pages\n");
+    struct policies *p = policies_in(c, "pages"), *q = policies_in(c, "default");
+    assert_string_equal(match(p, "b:1")->name, "some");
+    assert_int_equal(match(p, "a:1")->ttl_ns, 120ull * SECOND);
+    assert_string_equal(match(q, "b:1")->name, "default");
+    assert_int_equal(match(q, "a:1")->ttl_ns, 3600ull * SECOND);
+    policies_destroy(p);
+    policies_destroy(q);
+    config_destroy(c);
+}
+
+static void named_durations_stand_wherever_a_duration_does(void **state)
+{
+    struct policies *p =
+        policies_of("[durations]\nbrief = 7s\n[policy p]\npattern = *\nttl = brief\nnegative_ttl = short\n");
+    assert_int_equal(match(p, "a")->ttl_ns, 7ull * SECOND);
+    assert_int_equal(match(p, "a")->negative_ttl_ns, 60ull * SECOND);
+    policies_destroy(p);
+}
+
+static void a_policy_cannot_have_what_its_namespace_does_without(void **state)
+{
+    struct policies *p = policies_of("[namespace default]\nl1 = off\nmax_value = 1KiB\n"
+                                     "[policy p]\npattern = *\nl1 = on\nmax_value = 1MiB\n");
+    assert_int_equal(match(p, "a")->tiers, 1u << TIER_WARM | 1u << TIER_L2);
+    assert_int_equal(match(p, "a")->max_value, 1024);
+    policies_destroy(p);
+}
+
+static void only_what_is_said_is_a_value(void **state)
+{
+    struct config *c = from_file("[policy p]\npattern = a:*\nttl = 1m\nttl = 2m\n");
+    assert_int_equal(c->policies_count, 1);
+    assert_int_equal(c->policies[0].values_count, 2);
+    assert_string_equal(c->policies[0].values[1].knob->name, "ttl");
+    assert_non_null(strstr(c->policies[0].values[1].origin, "larder.conf:4"));
+    config_destroy(c);
+}
+
+/* ======= what is wrong ======= */
+
+static void every_mistake_is_told_with_its_place_and_what_would_be_right(void **state)
+{
+    static const struct {
+        const char *lines, *complaint;
+    } rows[] = {
+        {"ttl = banana\n", "larder.conf:3: ttl = banana: expected a duration from"},
+        {"jitter = 80%\n", "larder.conf:3: jitter = 80%: expected a share from 0% to 50%"},
+        {"refresh_at = often\n", "expected a share from 0% to 99%"},
+        {"l2 = maybe\n", "larder.conf:3: l2 = maybe: expected on or off"},
+        {"lease_scope = world\n", "larder.conf:3: lease_scope = world: expected one of: host fleet"},
+        {"max_value = 1GiB\n", "larder.conf:3: max_value = 1GiB: expected a size from"},
+        {"namespace = nowhere\n",
+         "larder.conf:3: namespace = nowhere: expected the name of a [namespace NAME]"},
+        {"tags = x{id}\n", "larder.conf:3: [policy p] tags: x{id}: no such {name} in the pattern"},
+        {"ttl = 2h\nmax_ttl = 1h\n", "larder.conf:3: [policy p] ttl: p: its ttl is above its max_ttl"},
+        {"max_ttl = 1m\n", "larder.conf:1: [policy p] ttl: p: its ttl is above its max_ttl"},
+        {"ttll = 1h\n", "larder.conf:3: no option ttll in [policy]; did you mean ttl?"},
+        {"pattern = a:**\n", "larder.conf:3: [policy p] pattern: a:**: one * or {name} in a level"},
+    };
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        char file[256];
+        snprintf(file, sizeof(file), "[policy p]\npattern = a:*\n%s", rows[i].lines);
+        assert_refused(file, rows[i].complaint);
+    }
+}
+
+static void a_policy_needs_a_pattern_and_a_name_of_its_own(void **state)
+{
+    assert_refused("\n[policy p]\nttl = 1m\n",
+                   "larder.conf:2: [policy p] has no pattern: expected pattern = KEYS");
+    assert_refused("[policy default]\npattern = *\n", "larder.conf:1: a policy cannot be called default");
+    assert_refused("[policy]\npattern = *\n", "needs a name");
+}
+
+static void what_is_wrong_with_one_policy_does_not_hide_the_next(void **state)
+{
+    assert_null(
+        load(&(struct given){.file = "[policy a]\npattern = {a\n[policy b]\npattern = b:*\ntags = {x}\n"
+                                     "[policy c]\nttl = 1m\n"}));
+    assert_int_equal(wrong.count, 3);
+    assert_complaint("larder.conf:2: [policy a] pattern");
+    assert_complaint("larder.conf:5: [policy b] tags");
+    assert_complaint("larder.conf:6: [policy c] has no pattern");
+}
+
+static void policies_have_a_bound(void **state)
+{
+    static char file[16000];
+    file[0] = '\0';
+    for (unsigned i = 0; i <= POLICIES_MAX; i++) {
+        if (i == POLICIES_MAX)
+            config_destroy(from_file(file));
+        sprintf(file + strlen(file), "[policy p%u]\npattern = p%u:*\n", i, i);
+    }
+    assert_refused(file, "more than 128 policies in [namespace default]");
+}
+
+/* ======= reload ======= */
+
+static void nothing(void *user, const char *namespace, const struct knob *knob, const char *value, bool live)
+{
+}
+
+static void a_reload_takes_all_policies(void **state)
+{
+    struct config *running = from_file("[policy a]\npattern = a:*\n"),
+                  *fresh = from_file("[namespace default]\nttl = 5m\n[policy b]\npattern = b:*\n");
+    config_take_live(running, fresh, nothing, NULL);
+    config_destroy(fresh);
+    struct policies *p = policies_in(running, "default");
+    assert_string_equal(match(p, "a:1")->name, "default");
+    assert_string_equal(match(p, "b:1")->name, "b");
+    assert_int_equal(match(p, "b:1")->ttl_ns, 300ull * SECOND);
+    policies_destroy(p);
+    config_destroy(running);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_FILES(a_policy_is_laid_over_its_namespace),
+        WITH_FILES(what_environment_and_flags_say_of_namespaces_holds_for_policies_too),
+        WITH_FILES(the_order_of_the_file_is_the_order_of_matching),
+        WITH_FILES(a_policy_is_for_all_namespaces_or_for_the_one_it_names),
+        WITH_FILES(named_durations_stand_wherever_a_duration_does),
+        WITH_FILES(a_policy_cannot_have_what_its_namespace_does_without),
+        WITH_FILES(only_what_is_said_is_a_value),
+        WITH_FILES(every_mistake_is_told_with_its_place_and_what_would_be_right),
+        WITH_FILES(a_policy_needs_a_pattern_and_a_name_of_its_own),
+        WITH_FILES(what_is_wrong_with_one_policy_does_not_hide_the_next),
+        WITH_FILES(policies_have_a_bound),
+        WITH_FILES(a_reload_takes_all_policies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
