@@ -329,6 +329,8 @@ bool change_send(struct l2 *l2, struct fleet_change *c)
     struct sent *s = must_alloc(sizeof(*s));
     *s = (struct sent){.l2 = l2, .change = c, .generation = l2->node.generation, .seen = seen};
     s->command.done = command_done;
+    if (!c->done) /* of the backlog */
+        s->command.deadline_ns = l2_join_deadline(l2);
     bool issued = call_change(l2, &s->command);
     room_kept(&l2->tail);
     if (!issued)

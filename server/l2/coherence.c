@@ -351,12 +351,10 @@ static void do_batch_here(struct coherence *c, unsigned p, uint64_t v)
 static void batch_answered(struct coherence *c, unsigned p, uint64_t now_ns)
 {
     struct partition *part = &c->of[p];
-    if (part->batch.outcome != FLEET_COMMITTED) {
-        coherence_lost(c,
-                       part->batch.why ? part->batch.why : "Redis refused an invalidation that waited for it",
-                       now_ns);
-        return;
-    }
+    if (part->batch.outcome == FLEET_FAILED)
+        coherence_lost(c, part->batch.why, now_ns);
+    if (part->batch.outcome != FLEET_COMMITTED)
+        return; /* the session has ended, or ends with this answer: whoever knows why says so */
     part->sending = false;
     part->believe_from = part->batch.v;
     do_batch_here(c, p, part->batch.v);

@@ -105,8 +105,8 @@ void coherence_fenced(struct coherence *c, unsigned partition, uint64_t v, uint6
 /* Stream id `record->v`-`note`: n ≥ 1 is a note, no change. */
 void coherence_record(struct coherence *c, unsigned partition, uint64_t note,
                       const struct fleet_record *record, uint64_t now_ns);
-/* The answer is in the change; what was certainly not carried out is AWAY or FAILED, what nobody knows UNKNOWN.  An
- * answer that ends the session (EPOCH, SESSION) is reported first, then coherence_lost. */
+/* The answer is in the change; what was certainly not carried out is AWAY or FAILED (with its `why`), what nobody knows
+ * UNKNOWN.  An answer that ends the session (EPOCH, SESSION), or the lack of one, is reported first, then coherence_lost. */
 void coherence_answered(struct coherence *c, struct fleet_change *change, uint64_t now_ns);
 /* A connection failed, was refused, was silent too long, or said what it must not (I9).  `why`: static sentence. */
 void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns);

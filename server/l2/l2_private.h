@@ -111,6 +111,14 @@ static inline uint64_t l2_deadline(const struct l2 *l2)
     return clock_after(l2_now(l2), l2->setup.options->command_timeout);
 }
 
+/* What joins the fleet (scripts, hello, what waited) has nobody waiting for it, and a Redis that is slow because it is busy
+ * must not be left for it: whoever comes back is one more that makes it busy. */
+static inline uint64_t l2_join_deadline(const struct l2 *l2)
+{
+    uint64_t patience_ns = l2->setup.options->command_timeout;
+    return clock_after(l2_now(l2), patience_ns > COHERENCE_HELLO_NS ? patience_ns : COHERENCE_HELLO_NS);
+}
+
 /* node.c */
 extern const struct coherence_io node_io;
 void node_init(struct node *n);

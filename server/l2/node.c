@@ -163,7 +163,7 @@ static void load_scripts(struct l2 *l2)
         struct slice argv[] = {slice_text("SCRIPT"), slice_text("LOAD"), script_text((enum script_id)id)};
         *load = (struct script_load){.l2 = l2, .id = (enum script_id)id, .generation = n->generation};
         load->command = (struct l2_command){
-            .argv = argv, .count = 3, .deadline_ns = l2_deadline(l2), .done = script_answered};
+            .argv = argv, .count = 3, .deadline_ns = l2_join_deadline(l2), .done = script_answered};
         if (conn_issue(n->links[LINK_CONTROL], &load->command) < 0)
             return; /* it ended while the last one was greeted, and says so in this turn */
     }
@@ -317,7 +317,9 @@ static void node_hello(void *io, unsigned partition)
     fresh[0] |= 1; /* never 0 */
     call_begin(l2, SCRIPT_HELLO, partition, 0, 0, membership_keys, NULL);
     l2->args.argv[l2->args.count - SCRIPT_COMMON_ARGUMENTS] = slice_of(fresh, sizeof(fresh));
-    issue_asked(ask(l2, partition, hello_answered));
+    struct asked *a = ask(l2, partition, hello_answered);
+    a->command.deadline_ns = l2_join_deadline(l2);
+    issue_asked(a);
 }
 
 static void fence_answered(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)

@@ -284,6 +284,13 @@ static void done(struct fleet_change *change)
     done_count++;
 }
 
+static const char *trouble(const struct world *w)
+{
+    struct fleet_figures figures;
+    coherence_measure(w->c, &figures);
+    return figures.trouble;
+}
+
 /* ======= connecting ======= */
 
 static void it_begins_suspect_and_asks_for_a_connection(void **state)
@@ -792,9 +799,27 @@ static void a_refused_batch_ends_the_session_and_stays(void **state)
     struct world *w = *state;
     live(w);
     queue_key(w, "a", 0);
+    w->sent[0]->why = "full";
     answer(w, w->sent[0], FLEET_FAILED, 0);
     assert_int_equal(coherence_state(w->c), COHERENCE_DOWN);
+    assert_string_equal(trouble(w), "full");
     assert_int_equal(w->kept_count, 1);
+}
+
+static void a_batch_lost_with_its_link_leaves_the_reason_to_the_link(void **state)
+{
+    struct world *w = *state;
+    live(w);
+    queue_key(w, "a", 0);
+    answer(w, w->sent[0], FLEET_UNKNOWN, 0);
+    assert_int_equal(coherence_state(w->c), COHERENCE_LIVE);
+    coherence_lost(w->c, "cut", w->now);
+    assert_string_equal(trouble(w), "cut");
+    assert_int_equal(w->kept_count, 1);
+    connect_to(w);
+    greet(w, 0, E, 10, 11);
+    greet(w, 1, E, 10, 11);
+    assert_int_equal(w->sent_count, 2);
 }
 
 static void the_outbox_survives_a_restart(void **state)
@@ -913,6 +938,7 @@ int main(void)
         T(the_outbox_forgets_only_what_was_answered),
         T(an_unanswered_batch_is_sent_again),
         T(a_refused_batch_ends_the_session_and_stays),
+        T(a_batch_lost_with_its_link_leaves_the_reason_to_the_link),
         T(the_outbox_survives_a_restart),
         T(a_full_outbox_becomes_everything_for_each_partition),
         T(a_batch_holds_256_of_one_softness),

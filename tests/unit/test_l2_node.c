@@ -198,6 +198,26 @@ static void silence_is_an_answer_within_the_deadline(void **state)
     expect_trouble(rig, "in time");
 }
 
+/* Nobody waits for it, and to leave a busy Redis makes it busier. */
+static void a_slow_hello_is_waited_for_longer_than_a_change(void **state)
+{
+    struct node_rig *rig = *state;
+    struct buffer hello;
+    quick(rig);
+    rig->puppet.v = 100;
+    rig->puppet.instead[SCRIPT_HELLO] = slice_text("");
+    rig_start(&rig->l2);
+    UNTIL(rig, rig->puppet.asked[SCRIPT_HELLO] == 1);
+    uint64_t asked_ns = loop_now_ns(rig->l2.loop);
+    UNTIL(rig, loop_now_ns(rig->l2.loop) - asked_ns > 4 * rig->l2.options.command_timeout);
+    buffer_init(&hello, 4096);
+    puppet_answer(&rig->puppet, (enum puppet_ask)SCRIPT_HELLO, &hello);
+    puppet_say(&rig->puppet, 0, slice_of(hello.data, hello.size));
+    buffer_finish(&hello);
+    UNTIL(rig, rig_fresh(&rig->l2));
+    assert_int_equal(rig_view(&rig->l2)->session, 1);
+}
+
 /* The first way took almost all of the time; the second has its own deadline, the caller has not. */
 static void a_read_of_two_ways_has_one_deadline(void **state)
 {
@@ -245,6 +265,7 @@ int main(void)
         CASE(a_read_that_finds_no_room_is_a_miss_at_once),
         CASE(the_largest_invalidation_fits),
         CASE(silence_is_an_answer_within_the_deadline),
+        CASE(a_slow_hello_is_waited_for_longer_than_a_change),
         CASE(a_read_of_two_ways_has_one_deadline),
         CASE(trouble_that_only_the_membership_saw_is_shown),
     };
