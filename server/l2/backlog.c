@@ -22,7 +22,7 @@ enum { BYTES_PARTITION, BYTES_KIND, BYTES_NAME };
 
 struct backlog {
     struct outbox *outbox;
-    struct item *waiting; /* the hash of those not on their way */
+    struct item *waiting;                 /* the hash of those not on their way */
     struct list of[FLEET_PARTITIONS_MAX]; /* first those on their way, then those that wait */
     unsigned partitions;
     uint64_t count, bytes, count_max, number;

@@ -36,8 +36,22 @@ static bool journal_is_ahead(const struct l2_reply *error)
     return memmem(error->text.data, error->text.size, words, sizeof(words) - 1) != NULL;
 }
 
-struct refusal refusal_of(const struct l2_reply *error)
+/* Within a script: what it wrote before stays, and nobody knows. */
+static bool denied(struct l2 *l2, const struct l2_reply *error, enum script_id script, struct refusal *ret)
 {
+    bool in_script;
+    struct slice text = script == SCRIPTS ? slice_of("", 0) : script_text(script);
+    if (!denied_read(error->text, text, l2->denied, &in_script))
+        return false;
+    *ret = (struct refusal){in_script ? FLEET_UNKNOWN : FLEET_FAILED, true, l2->denied};
+    return true;
+}
+
+struct refusal refusal_of(struct l2 *l2, const struct l2_reply *error, enum script_id script)
+{
+    struct refusal why;
+    if (denied(l2, error, script, &why))
+        return why;
     if (journal_is_ahead(error))
         return (struct refusal){FLEET_AWAY, true, "the journal in Redis is ahead of its counter"};
     for (unsigned i = 0; i < COUNT_OF(refusals); i++)
@@ -145,10 +159,19 @@ static bool read_answer(const struct sent *s, const struct l2_reply *r, struct f
     return c->verb != FLEET_TOUCH || c->outcome != FLEET_COMMITTED || read_touched(s, r, c);
 }
 
+static enum script_id script_of(const struct fleet_change *c)
+{
+    static const enum script_id scripts[] = {[FLEET_SET] = SCRIPT_SET,
+                                             [FLEET_FILL] = SCRIPT_FILL,
+                                             [FLEET_TOUCH] = SCRIPT_TOUCH,
+                                             [FLEET_INVALIDATE] = SCRIPT_INVALIDATE};
+    return scripts[c->verb];
+}
+
 /* A refusal that ends the session is told to who asked first, then to everybody (coherence.h). */
 static void refused(struct l2 *l2, struct fleet_change *c, const struct l2_reply *error)
 {
-    struct refusal why = refusal_of(error);
+    struct refusal why = refusal_of(l2, error, script_of(c));
     c->outcome = why.outcome;
     c->why = why.why;
     l2->health.trouble = why.why;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "l2/coherence.h"
 #include "l2/conn.h"
+#include "l2/denied.h"
 #include "l2/l2.h"
 #include "l2/record.h"
 #include "l2/script.h"
@@ -96,6 +97,7 @@ struct l2 {
     struct timer tick;
     bool ticking;
     struct l2_health health;
+    char denied[DENIED_ROOM]; /* what Redis keeps from our user */
     uint64_t reads, hits;
     void (*stopped)(void *user);
     void *stopped_user;
@@ -146,7 +148,8 @@ struct refusal {
     bool ends; /* the session too */
     const char *why;
 };
-struct refusal refusal_of(const struct l2_reply *error);
+/* `script`: what was run, SCRIPTS: none.  The sentence stays as long as the l2. */
+struct refusal refusal_of(struct l2 *l2, const struct l2_reply *error, enum script_id script);
 
 /* change.c */
 bool change_send(struct l2 *l2, struct fleet_change *change);

@@ -225,6 +225,7 @@ struct asked {
     struct l2_command command;
     struct l2 *l2;
     unsigned partition;
+    enum script_id script;
     uint64_t generation;
 };
 
@@ -232,7 +233,8 @@ static struct asked *ask(struct l2 *l2, unsigned partition,
                          void (*done)(struct l2_command *, const struct l2_reply *, enum l2_outcome))
 {
     struct asked *a = must_alloc(sizeof(*a));
-    *a = (struct asked){.l2 = l2, .partition = partition, .generation = l2->node.generation};
+    *a = (struct asked){
+        .l2 = l2, .partition = partition, .script = l2->args.script, .generation = l2->node.generation};
     a->command.done = done;
     return a;
 }
@@ -252,7 +254,7 @@ static bool is_good(struct asked *a, const struct l2_reply *reply, enum l2_outco
         return false;
     if (reply->kind == L2_ARRAY && reply->count >= elements)
         return true;
-    node_fail(a->l2, reply->kind == L2_ERROR ? refusal_of(reply).why
+    node_fail(a->l2, reply->kind == L2_ERROR ? refusal_of(a->l2, reply, a->script).why
                                              : "Redis answered a script with something else");
     return false;
 }
@@ -359,7 +361,7 @@ static void tail_answered(struct l2_command *command, const struct l2_reply *rep
         return;
     t->busy = false;
     if (reply->kind == L2_ERROR) {
-        node_fail(l2, refusal_of(reply).why);
+        node_fail(l2, refusal_of(l2, reply, SCRIPTS).why);
         return;
     }
     bool good = journal_read(l2, reply);

@@ -241,7 +241,8 @@ static void leave_batch(struct batch *b)
 /* Somebody else's value at one entry is nobody's trouble: the next set goes over it. */
 static struct refusal refused(struct reading *r, const struct l2_reply *error)
 {
-    struct refusal why = refusal_of(error);
+    static const enum script_id scripts[] = {[PLAIN] = SCRIPTS, [EXACT] = SCRIPT_GETL, [SAME] = SCRIPT_SAME};
+    struct refusal why = refusal_of(r->l2, error, scripts[r->way]);
     bool foreign = r->way == PLAIN && l2_reply_is_error(error, "WRONGTYPE");
     why.ends = why.ends && !foreign;
     r->l2->health.trouble = why.why;
@@ -290,7 +291,7 @@ static void batch_answered(struct batch *b, enum l2_outcome outcome, const struc
     b->good = outcome == L2_ANSWERED && !wrong;
     leave_batch(b);
     if (of_this && wrong)
-        node_fail(l2, reply->kind == L2_ERROR ? refusal_of(reply).why : wrong);
+        node_fail(l2, reply->kind == L2_ERROR ? refusal_of(l2, reply, SCRIPTS).why : wrong);
 }
 
 static bool read_time(const struct l2_reply *reply, uint64_t *ret_ms)

@@ -32,8 +32,7 @@ end
 
 -- Softly: a soft end of 0.  The bytes of somebody else's value are left alone.
 local function soften(redis_key)
-  local magic = redis.pcall('GETRANGE', redis_key, 0, #$L2_RECORD_MAGIC - 1)
-  if magic ~= $L2_RECORD_MAGIC then return 0 end
+  if bytes_of(redis_key, 0, #$L2_RECORD_MAGIC - 1) ~= $L2_RECORD_MAGIC then return 0 end
   redis.call('SETRANGE', redis_key, $L2_RECORD_AT_SOFT, '\0\0\0\0')
   return 1
 end

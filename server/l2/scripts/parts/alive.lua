@@ -50,8 +50,8 @@ end
 
 -- State, first kilobyte, position, ms lived, soft and hard ms.  The value is not read.
 local function look(redis_key, now)
-  local head = redis.pcall('GETRANGE', redis_key, 0, 1023)
-  if type(head) ~= 'string' then return FOREIGN, '' end
+  local head = bytes_of(redis_key, 0, 1023)
+  if not head then return FOREIGN, '' end
   if head == '' then return NONE, '' end
   if #head < $L2_RECORD_HEAD_BYTES or string.sub(head, 1, #MAGIC) ~= MAGIC then return FOREIGN, '' end
   if string.sub(head, $L2_RECORD_AT_EPOCH + 1, $L2_RECORD_AT_EPOCH + 8) ~= ARGV[1] then return NONE, '' end
