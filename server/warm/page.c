@@ -43,6 +43,7 @@ struct header {
     _Atomic uint64_t head, tail; /* positions only grow; the place of one is itself modulo RECORDS */
     _Atomic uint64_t floor;
     _Atomic uint64_t applied;
+    _Atomic uint64_t written_ns; /* 0: unknown */
 };
 static_assert(sizeof(struct header) <= HEADER_BYTES, "the header has its own page");
 
@@ -246,6 +247,16 @@ void page_set_floor(struct page *p, uint64_t sequence)
 uint64_t page_floor(const struct page *p)
 {
     return atomic_load(&p->header->floor);
+}
+
+void page_set_written(struct page *p, uint64_t wall_ns)
+{
+    atomic_store(&p->header->written_ns, wall_ns);
+}
+
+uint64_t page_written(const struct page *p)
+{
+    return atomic_load(&p->header->written_ns);
 }
 
 bool page_replay(const struct page *p, void (*each)(void *user, const struct page_record *record), void *user)

@@ -92,6 +92,7 @@ struct warm_memory {
     uint64_t start_no; /* committed before warm_open returns; local V = start_no << 40 | n */
     bool empty; /* started empty (new, other boot without a clean stop, corrupt, foreign, of another fleet) */
     const char *why; /* a sentence when it is empty and something was there */
+    bool scanned;    /* every page of the file was looked at, since somebody might have changed it */
 };
 
 /* Opens or makes the environment, replays the page's journal, loads the kills.  Runs before the loop, may block.

@@ -288,8 +288,10 @@ static uint64_t journal_end_of(const struct list *ops)
 
 static void succeeded(struct writer *w, const struct tally *tally)
 {
-    if (w->setup.page)
+    if (w->setup.page) {
         page_forget(w->setup.page, journal_end_of(&w->batch), w->state.applied);
+        page_set_written(w->setup.page, clock_wall_ns());
+    }
     tend_measure(w); /* so that the figures are not older than the news */
     pthread_mutex_lock(&w->lock);
     move_all(&w->batch, &w->finished);
@@ -466,7 +468,10 @@ static bool mark_clean(struct writer *w)
         env_abort(&t);
         return false;
     }
-    return env_commit(&t) == 0 && env_sync(w->setup.env) == 0;
+    rc = env_commit(&t);
+    if (rc == 0 && w->setup.page)
+        page_set_written(w->setup.page, clock_wall_ns());
+    return rc == 0 && env_sync(w->setup.env) == 0;
 }
 
 static void finish(struct writer *w)

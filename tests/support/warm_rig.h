@@ -12,7 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -222,6 +225,14 @@ static inline int rig_kill_tag(struct rig *rig, const char *tag)
     return rig->tier->ops->kill(rig->tier, rig_tag(rig, tag), rig->v, false);
 }
 
+static inline int rig_touch(struct rig *rig, const struct entry *e, uint64_t soft_ns, uint64_t hard_ns)
+{
+    struct entry as = *e;
+    as.soft_ns = soft_ns;
+    as.hard_ns = hard_ns;
+    return rig->tier->ops->touch(rig->tier, &as);
+}
+
 struct rig_read {
     struct tier_read read;
     bool done;
@@ -268,6 +279,32 @@ static inline void rig_expect_none(struct rig *rig, const char *key)
     struct rig_read r;
     rig_get(rig, key, &r);
     assert_int_equal(r.outcome, TIER_MISSED);
+}
+
+/* Runs `life` on an open tier in a child and ends that by SIGKILL.  The parent has no thread and no tier then. */
+static inline void rig_in_killed_child(struct rig *rig, void (*life)(void))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        rig_open(rig);
+        life();
+        raise(SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* File systems stamp changes with a clock that stands still for a few milliseconds: what was changed in the same tick as
+ * the last commit cannot be told from it.  Waits for the next. */
+static inline void rig_let_file_clock_tick(void)
+{
+    struct timespec first, now;
+    clock_gettime(CLOCK_REALTIME, &first);
+    do
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    while (now.tv_sec < first.tv_sec || (now.tv_sec == first.tv_sec && now.tv_nsec <= first.tv_nsec));
 }
 
 #endif

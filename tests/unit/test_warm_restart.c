@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 static struct rig rig;
 
@@ -23,23 +22,6 @@ static void restart(void)
 {
     rig_close(&rig);
     rig_open(&rig);
-}
-
-/* ======= in a child that is killed ======= */
-
-/* Runs `life` on an open tier and ends by SIGKILL.  The parent has no thread and no tier then. */
-static void in_killed_child(void (*life)(void))
-{
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        rig_open(&rig);
-        life();
-        raise(SIGKILL);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void store_a_and_b(void)
@@ -136,7 +118,7 @@ static void patiently(void)
 
 static void what_was_committed_survives_kill_9(void **state)
 {
-    in_killed_child(store_a_and_b);
+    rig_in_killed_child(&rig, store_a_and_b);
     rig_open(&rig);
     rig_expect(&rig, "a", "1");
     rig_expect(&rig, "b", "2");
@@ -146,7 +128,7 @@ static void what_was_committed_survives_kill_9(void **state)
 static void an_uncommitted_set_or_kill_leaves_nothing_older_behind_after_kill_9(void **state)
 {
     patiently();
-    in_killed_child(store_a_and_b_and_change_them_uncommitted);
+    rig_in_killed_child(&rig, store_a_and_b_and_change_them_uncommitted);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
     rig_expect_none(&rig, "b");
@@ -156,9 +138,9 @@ static void an_uncommitted_set_or_kill_leaves_nothing_older_behind_after_kill_9(
 static void the_journal_survives_being_killed_before_its_replay_is_committed(void **state)
 {
     patiently();
-    in_killed_child(store_a_and_b_and_change_them_uncommitted);
-    in_killed_child(patiently);
-    in_killed_child(patiently);
+    rig_in_killed_child(&rig, store_a_and_b_and_change_them_uncommitted);
+    rig_in_killed_child(&rig, patiently);
+    rig_in_killed_child(&rig, patiently);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
     rig_expect_none(&rig, "b");
@@ -177,7 +159,7 @@ static void store_and_soften_uncommitted(void)
 static void an_uncommitted_softening_survives_kill_9(void **state)
 {
     patiently();
-    in_killed_child(store_and_soften_uncommitted);
+    rig_in_killed_child(&rig, store_and_soften_uncommitted);
     rig_open(&rig);
     struct rig_read r;
     rig_get(&rig, "b", &r);
@@ -197,7 +179,7 @@ static void kill_hard_then_soft_uncommitted(void)
 static void a_soft_kill_does_not_take_back_a_hard_one(void **state)
 {
     patiently();
-    in_killed_child(kill_hard_then_soft_uncommitted);
+    rig_in_killed_child(&rig, kill_hard_then_soft_uncommitted);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
     rig_close(&rig);
@@ -214,7 +196,7 @@ static void without_a_page_a_change_is_unsafe_until_the_barrier_and_safe_after_i
 {
     patiently();
     rig.with_page = false;
-    in_killed_child(store_and_drop_without_page);
+    rig_in_killed_child(&rig, store_and_drop_without_page);
     rig_open(&rig);
     rig_expect(&rig, "a", "1");
     rig_expect_none(&rig, "b");
@@ -237,14 +219,14 @@ static void expect_empty(void)
 
 static void another_boot_without_a_clean_stop_starts_empty(void **state)
 {
-    in_killed_child(store_a_and_b);
+    rig_in_killed_child(&rig, store_a_and_b);
     rig.boot_id = BOOT_B;
     expect_empty();
 }
 
 static void a_lost_page_after_an_unclean_stop_starts_empty(void **state)
 {
-    in_killed_child(store_a_and_b);
+    rig_in_killed_child(&rig, store_a_and_b);
     assert_int_equal(unlink(rig.page_path), 0);
     expect_empty();
 }
@@ -423,6 +405,7 @@ static void a_corrupt_file_is_moved_aside_and_one_of_them_is_kept(void **state)
         rig_open(&rig);
         rig_put(&rig, "a", "1");
         rig_close(&rig);
+        rig_let_file_clock_tick();
         int fd = open(data, O_RDWR);
         assert_int_equal(pwrite(fd, "broken", 6, 16), 6);
         close(fd);
