@@ -1,6 +1,6 @@
 """The nemesis: a fleet of three hosts under load, random faults with a seed, and every operation judged (history.py).
 
-    nemesis.py [--seconds N] [--minutes N] [--seed S] [--only FAULT] [--keep DIR]
+    nemesis.py [--seconds N] [--minutes N] [--seed S] [--only FAULT] [--warm on|off] [--keep DIR]
 
 Rounds of a few seconds, each with keys of its own: clients run, faults come and go, one at a time or two together, then
 all is well again and must be so: every host FRESH, and the clients run on for a moment.  A round is judged at its end, so
@@ -24,7 +24,7 @@ import history
 import tap
 from fleet import BY_DEFAULT, Fleet
 from redis_client import RedisError
-from scenario import die_with_parent
+from scenario import die_with_parent, until
 from tree import product
 
 HOSTS, CLIENTS, PARTITIONS = 3, 8, 2
@@ -149,6 +149,19 @@ def redis_stopped(n):
 def redis_killed(n):
     n.server.kill9()
     return n.start_server
+
+
+@fault
+def redis_loading(n):
+    """It comes back with what it had, and takes its time."""
+    n.server.save()
+    n.server.kill9()
+    n.server.start_loading(n.chance.choice([0.3, 0.8]))
+
+    def end():
+        until(n.server.answers, "redis-server has loaded", 20)
+        n.server.forget_saved()
+    return end
 
 
 @fault
@@ -280,14 +293,14 @@ def killed_with_its_state_full(n):
 
 
 class Nemesis:
-    def __init__(self, fleet, seed, only, folder):
+    def __init__(self, fleet, seed, only, warm, folder):
         self.chance = random.Random(seed)
         self.only, self.folder = only, folder
         self.fleet, self.server = fleet, fleet.redis()
         other = fleet.redis(port=0)
         self.other_port = self.open_port(other)
         options = {"redis": {"partitions": PARTITIONS, "command_timeout": BY_DEFAULT},
-                   "namespace": {"detached_max": f"{DETACHED_MAX_S}s"}, "room": ROOM}
+                   "namespace": {"detached_max": f"{DETACHED_MAX_S}s", **({"warm": warm} if warm else {})}, "room": ROOM}
         self.hosts = fleet.start(HOSTS, **options)
         self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
         self.story = []  # what was done, round by round
@@ -338,10 +351,13 @@ class Nemesis:
 
     @staticmethod
     def excluded(name, running):
-        """What needs a Redis that answers cannot come while it does not; nobody is killed twice."""
-        mute = {"redis stopped", "redis killed", "password changed", "redis a replica", "redis follows another"}
+        """What needs a Redis that answers, or takes data, cannot come while it does not; nobody is killed twice."""
+        mute = {"redis stopped", "redis killed", "redis loading", "password changed", "redis a replica",
+                "redis follows another"}
+        full = {"redis full"}
         sidecar = {"sidecar stopped", "sidecar killed", "sidecar restarted", "state full", "killed with its state full"}
-        return any(r in mute or (r in sidecar and name in sidecar) or r == name for r in running)
+        return any(r in mute or (r in full and name == "redis loading") or (r in sidecar and name in sidecar) or r == name
+                   for r in running)
 
     def settle(self, since):
         deadline = time.monotonic() + FRESH_WITHIN_S
@@ -401,7 +417,7 @@ def table(n):
 
 def play(options, report, fleet, folder):
     print(f"# seed {options.seed}", flush=True)
-    n = Nemesis(fleet, options.seed, options.only, folder)
+    n = Nemesis(fleet, options.seed, options.only, options.warm, folder)
     try:
         run(options, n)
     except AssertionError as error:
@@ -443,6 +459,7 @@ def main():
     arguments.add_argument("--minutes", type=float)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments.add_argument("--only", choices=sorted(FAULTS))
+    arguments.add_argument("--warm", choices=["on", "off"], help="the warm tier of all hosts")
     arguments.add_argument("--first", action="store_true", help="end at the first round that went wrong")
     arguments.add_argument("--keep", help="where files of rounds that went wrong stay")
     options = arguments.parse_args()

@@ -10,6 +10,7 @@ import tap
 from scenario import die_with_parent, until
 
 SECONDS = 20
+LOADED_KEYS, LOADED_BYTES = 500, 500
 
 
 class RedisError(Exception):
@@ -81,6 +82,29 @@ class Redis:
         self.child, self.clients, self.environment = None, [], None
 
     def start(self, **options):
+        self.spawn(**options)
+        until(self.answers, "redis-server answers a ping", SECONDS)
+        return self
+
+    def start_loading(self, seconds):
+        """Starts it with the data of `save`, which it takes so long to load: until then it answers LOADING."""
+        delay_us = int(seconds * 1e6 / LOADED_KEYS)
+        self.spawn(key_load_delay=delay_us, loading_process_events_interval_bytes=1024)
+        until(lambda: os.path.exists(self.path) and self.says_ping().startswith(b"-LOADING"), "redis-server loads", SECONDS)
+
+    def save(self):
+        """What it has, and enough beside it to be slow about."""
+        client = self.client()
+        for n in range(LOADED_KEYS):
+            client.send("SET", "beside:%d" % n, "x" * LOADED_BYTES, "PX", 60000)
+        answers = {client.receive() for _ in range(LOADED_KEYS)}
+        assert answers == {b"OK"} and client.call("SAVE") == b"OK", answers
+
+    def forget_saved(self):
+        if os.path.exists(dump := os.path.join(self.home, "dump.rdb")):
+            os.unlink(dump)
+
+    def spawn(self, **options):
         options = {"save": "", "appendonly": "no", **options}
         words = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), str(value))]
         log = open(os.path.join(self.home, "log"), "ab")
@@ -88,18 +112,21 @@ class Redis:
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent,
                                       env=self.environment)
         log.close()
-        until(self.answers, "redis-server answers a ping", SECONDS)
-        return self
 
-    def answers(self):
+    def says_ping(self):
+        """The first word and the like of its answer; nothing when there is none."""
         assert self.child.poll() is None, f"redis-server ended with {self.child.returncode}:\n{self.log()}"
         try:
             client = Client(self.path, seconds=1)
-            pong = client.call("PING")
+            client.send("PING")
+            line = client.file.readline()
             client.close()
-            return pong == b"PONG"
-        except (OSError, Closed):
-            return False
+            return line
+        except OSError:
+            return b""
+
+    def answers(self):
+        return self.says_ping() == b"+PONG\r\n"
 
     def client(self):
         self.clients.append(Client(self.path))
