@@ -98,7 +98,9 @@ struct tier_ops {
     int (*put)(struct tier *t, const struct entry *e);
     int (*drop)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v);
     int (*soften)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns);
-    int (*touch)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns);
+    /* The entry of this key, position and id lives as long as `as` says, at least.  Another version is not there: what
+     * prolonged it might bring back what is over. */
+    int (*touch)(struct tier *t, const struct entry *as);
     int (*kill)(struct tier *t, uint64_t name_hash, uint64_t v, bool soft); /* after kills_add */
     /* L1 only: the fleet said that the entry at exactly v is the current one, so that readers need not ask again. */
     int (*confirm)(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale);

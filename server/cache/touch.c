@@ -13,18 +13,23 @@ static int answer(struct cache *c, struct cache_touch *touch, enum status status
     return CACHE_DONE;
 }
 
+/* The version of the result, and no other: one that is over or was replaced does not come back. */
 static bool prolong(struct cache *c, struct cache_touch *touch, uint64_t soft_ns, uint64_t hard_ns)
 {
     const struct policy *policy = cache_policy(c, touch->key);
-    struct entry e = {.soft_ns = soft_ns, .hard_ns = hard_ns};
+    struct entry e = {.key = touch->key,
+                      .key_hash = touch->look.key_hash,
+                      .v = touch->result.v,
+                      .id = touch->result.id,
+                      .soft_ns = soft_ns,
+                      .hard_ns = hard_ns};
     bool reached = false;
     for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++) {
         struct tier *t = c->tiers[i];
         if (!t)
             continue;
         struct entry shaped = policy_shape(policy, t->ops->name, &e, cache_now(c));
-        reached |= t->ops->touch(t, touch->key, touch->look.key_hash, shaped.soft_ns, shaped.hard_ns) !=
-                   TIER_NOT_THERE;
+        reached |= t->ops->touch(t, &shaped) != TIER_NOT_THERE;
     }
     return reached;
 }
@@ -85,8 +90,8 @@ static int answered(struct cache *c, struct cache_touch *touch)
     c->committing--;
     switch (change->outcome) {
     case FLEET_COMMITTED:
-        prolong(c, touch, change->soft_ns, change->hard_ns);
         touch->result = (struct version){change->epoch, change->v, change->id};
+        prolong(c, touch, change->soft_ns, change->hard_ns);
         touch->ttl_left_ms = policy_left_ms(change->hard_ns, cache_now(c));
         return answer(c, touch, STATUS_OK);
     case FLEET_AWAY: return answer(c, touch, STATUS_DETACHED);

@@ -174,15 +174,17 @@ static uint64_t touched_life(const struct l1 *l1, uint64_t life, uint64_t soft_n
     return shm_life(hard, soft, life & (SHM_LIFE_LOCAL | SHM_LIFE_STALE));
 }
 
-static int tier_touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+static int tier_touch(struct tier *t, const struct entry *as)
 {
     struct l1 *l1 = l1_of(t);
     uint64_t now = l1->now_ns(l1);
-    uint32_t slot = slots_find(l1, key, key_hash);
+    uint32_t slot = slots_find(l1, as->key, as->key_hash);
     if (slot == SLOT_NONE || cells_settle(l1, slot) >= SUSPECT)
         return TIER_NOT_THERE;
     struct item_view i = item_of_slot(l1, slot);
-    uint64_t life = touched_life(l1, i.life, soft_ns, hard_ns, now);
+    if (i.v != as->v || shm_item_id(i.shape) != as->id)
+        return TIER_NOT_THERE;
+    uint64_t life = touched_life(l1, i.life, as->soft_ns, as->hard_ns, now);
     struct segment *s = &l1->segments[segment_of(l1, shm_slot_offset(slots_word(l1, slot)))];
     unsigned class = item_ttl_class(now, item_ns(l1, shm_life_hard(life)));
     if (class > s->ttl_class && evict_move(l1, slot, s->pool, life, class))

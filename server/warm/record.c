@@ -178,12 +178,13 @@ bool record_reckon(struct record *r, const struct record_clock *now)
 
 struct record_change record_soften(uint64_t now_ns)
 {
-    return (struct record_change){.stale = true, .soft_is_set = true, .soft_ns = now_ns};
+    return (struct record_change){.stale_ns = now_ns};
 }
 
-struct record_change record_prolong(uint64_t soft_ns, uint64_t hard_ns)
+struct record_change record_prolong(const struct entry *as)
 {
-    return (struct record_change){.soft_ns = soft_ns, .hard_ns = hard_ns};
+    return (struct record_change){
+        .longer = {.v = as->v, .id = as->id, .soft_ns = as->soft_ns, .hard_ns = as->hard_ns}};
 }
 
 static uint64_t later_of(uint64_t a, uint64_t b)
@@ -191,21 +192,41 @@ static uint64_t later_of(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static bool prolongs(struct record_change change, uint64_t v, uint32_t id)
+{
+    return change.longer.hard_ns && change.longer.v == v && change.longer.id == id;
+}
+
+bool record_concerns(struct record_change change, const struct entry *e)
+{
+    return change.stale_ns || prolongs(change, e->v, e->id);
+}
+
+/* Of two versions only one is there, and the later caller was told of the newer one. */
 struct record_change record_both(struct record_change first, struct record_change second)
 {
-    return (struct record_change){
-        .stale = first.stale || second.stale,
-        .soft_is_set = first.soft_is_set || second.soft_is_set,
-        .soft_ns = second.soft_is_set ? second.soft_ns : later_of(first.soft_ns, second.soft_ns),
-        .hard_ns = later_of(first.hard_ns, second.hard_ns),
-    };
+    struct record_change both = second;
+    if (!second.stale_ns)
+        both.stale_ns = first.stale_ns;
+    if (!second.longer.hard_ns)
+        both.longer = first.longer;
+    else if (prolongs(first, second.longer.v, second.longer.id)) {
+        both.longer.soft_ns = later_of(first.longer.soft_ns, second.longer.soft_ns);
+        both.longer.hard_ns = later_of(first.longer.hard_ns, second.longer.hard_ns);
+    }
+    return both;
 }
 
 void record_apply(struct record_change change, struct entry *e)
 {
-    e->stale = e->stale || change.stale;
-    e->soft_ns = change.soft_is_set ? change.soft_ns : later_of(e->soft_ns, change.soft_ns);
-    e->hard_ns = later_of(e->hard_ns, change.hard_ns);
+    if (change.stale_ns) {
+        e->stale = true;
+        e->soft_ns = change.stale_ns;
+    }
+    if (prolongs(change, e->v, e->id)) {
+        e->soft_ns = e->stale ? e->soft_ns : later_of(e->soft_ns, change.longer.soft_ns);
+        e->hard_ns = later_of(e->hard_ns, change.longer.hard_ns);
+    }
     if (e->soft_ns > e->hard_ns)
         e->soft_ns = e->hard_ns;
 }

@@ -48,13 +48,17 @@ bool record_reckon(struct record *r, const struct record_clock *now);
 
 /* A change of life: what touch and soften come down to.  Two of them add up to one. */
 struct record_change {
-    bool stale;       /* mark it stale */
-    bool soft_is_set; /* soft_ns replaces the old one; otherwise it only prolongs */
-    uint64_t soft_ns;
-    uint64_t hard_ns; /* only prolongs; 0: leave it */
+    uint64_t stale_ns; /* stale from then on; 0: leave it */
+    struct {           /* the entry of that version, and no other; what is stale stays so */
+        uint64_t v;
+        uint32_t id;
+        uint64_t soft_ns, hard_ns; /* hard_ns 0: leave it */
+    } longer;
 };
 struct record_change record_soften(uint64_t now_ns);
-struct record_change record_prolong(uint64_t soft_ns, uint64_t hard_ns);
+struct record_change record_prolong(const struct entry *as);
+/* There is something in it for this version. */
+bool record_concerns(struct record_change change, const struct entry *e);
 /* `first`, then `second`. */
 struct record_change record_both(struct record_change first, struct record_change second);
 void record_apply(struct record_change change, struct entry *e);

@@ -97,7 +97,7 @@ static int change_put(struct warm *w, const struct op *old, struct record_change
     uint64_t now = loop_now_ns(w->loop);
     CHECK(record_decode_unchecked(slice_of(old->bytes, old->size), &r));
     enum verdict verdict = kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v);
-    if (verdict == DEAD)
+    if (verdict == DEAD || !record_concerns(change, &r.entry))
         return TIER_NOT_THERE;
     if (verdict == SOFTENED)
         record_apply(record_soften(now), &r.entry);
@@ -115,7 +115,7 @@ static int change_life(struct warm *w, struct slice key, uint64_t hash, struct r
         return change_put(w, old, change);
     struct op *op = op_of_key(w, OP_LIFE, key, hash, 0);
     op->change = old ? record_both(old->change, change) : change;
-    op->need = op->change.stale ? COVER_SOFT : COVER_NONE; /* a longer life lost is no harm */
+    op->need = op->change.stale_ns ? COVER_SOFT : COVER_NONE; /* a longer life lost is no harm */
     return warm_submit(w, op);
 }
 
@@ -130,14 +130,14 @@ static int warm_soften(struct tier *t, struct slice key, uint64_t key_hash, uint
     return rc == TIER_NOT_THERE ? TIER_DONE : rc;
 }
 
-static int warm_touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+static int warm_touch(struct tier *t, const struct entry *as)
 {
     struct warm *w = warm_of(t);
     warm_make_room(w);
-    bool queued = overlay_find(w->overlay, OP_OF_KEY, key_hash);
-    if (!queued && w->reader && writer_file_is_resident(w->writer) && !env_contains(w->reader, key_hash))
+    bool queued = overlay_find(w->overlay, OP_OF_KEY, as->key_hash);
+    if (!queued && w->reader && writer_file_is_resident(w->writer) && !env_contains(w->reader, as->key_hash))
         return TIER_NOT_THERE;
-    return change_life(w, key, key_hash, record_prolong(soft_ns, hard_ns));
+    return change_life(w, as->key, as->key_hash, record_prolong(as));
 }
 
 /* ======= kills ======= */

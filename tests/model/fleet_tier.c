@@ -106,13 +106,20 @@ static int drop(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t
 
 static int soften(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, uint64_t now_ns)
 {
-    row_of(t, key)->entry.stale = true;
+    row_of(t, key)->entry.stale |= row_of(t, key)->entry.v < v;
+    if (self(t)->disk && self(t)->journaled)
+        self(t)->disk->rows[model_key(key)].entry.stale = true;
     return changed(self(t));
 }
 
-static int touch(struct tier *t, struct slice key, uint64_t key_hash, uint64_t soft_ns, uint64_t hard_ns)
+/* Longer, never shorter; what is stale stays so. */
+static int touch(struct tier *t, const struct entry *as)
 {
-    return row_of(t, key)->used ? TIER_DONE : TIER_NOT_THERE;
+    struct model_row *row = row_of(t, as->key);
+    if (!row->used || row->entry.v != as->v || row->entry.id != as->id)
+        return TIER_NOT_THERE;
+    row->entry.hard_ns = as->hard_ns > row->entry.hard_ns ? as->hard_ns : row->entry.hard_ns;
+    return TIER_DONE;
 }
 
 static void keep_kill(struct model_kept *kept, uint64_t name, uint64_t v, bool soft)
@@ -155,6 +162,12 @@ void model_tier_forget(struct model_tier *t, unsigned partition)
     forget(&t->now, partition);
     if (t->journaled)
         forget(t->disk, partition);
+}
+
+void model_tier_end_local(struct model_tier *t)
+{
+    for (unsigned key = 0; key < KEYS; key++)
+        t->now.rows[key].used &= !t->now.rows[key].entry.local;
 }
 
 static int confirm(struct tier *t, struct slice key, uint64_t key_hash, uint64_t v, bool stale)

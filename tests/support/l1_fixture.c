@@ -82,6 +82,19 @@ int fixture_put(struct fixture *f, const char *key, const char *value)
     return f->tier->ops->put(f->tier, &e);
 }
 
+int fixture_touch(struct fixture *f, const char *key, uint64_t soft_ns, uint64_t hard_ns)
+{
+    struct entry as = {
+        .key = slice_text(key), .key_hash = fixture_hash(key), .soft_ns = soft_ns, .hard_ns = hard_ns};
+    uint32_t slot = slots_find(f->l1, as.key, as.key_hash);
+    if (slot != SLOT_NONE) {
+        struct item_view i = item_of_slot(f->l1, slot);
+        as.v = i.v;
+        as.id = shm_item_id(i.shape);
+    }
+    return f->tier->ops->touch(f->tier, &as);
+}
+
 int fixture_put_tagged(struct fixture *f, const char *key, const char *value, const char *tag)
 {
     struct entry e = fixture_entry(f, key, slice_text(value));

@@ -31,6 +31,8 @@ uint64_t fixture_hash(const char *key);
 /* An entry that lives an hour, at a new position. */
 struct entry fixture_entry(struct fixture *f, const char *key, struct slice value);
 int fixture_put(struct fixture *f, const char *key, const char *value);
+/* Of whatever version is there. */
+int fixture_touch(struct fixture *f, const char *key, uint64_t soft_ns, uint64_t hard_ns);
 int fixture_put_tagged(struct fixture *f, const char *key, const char *value, const char *tag);
 void fixture_kill_tag(struct fixture *f, const char *tag, bool soft);
 void fixture_kill_prefix(struct fixture *f, const char *prefix, bool soft);

@@ -121,14 +121,13 @@ static int table_soften(struct tier *tier, struct slice key, uint64_t key_hash, 
     return changed(self(tier));
 }
 
-static int table_touch(struct tier *tier, struct slice key, uint64_t key_hash, uint64_t soft_ns,
-                       uint64_t hard_ns)
+static int table_touch(struct tier *tier, const struct entry *as)
 {
-    struct table_row *row = table_tier_find(self(tier), key);
-    if (!row)
+    struct table_row *row = table_tier_find(self(tier), as->key);
+    if (!row || row->entry.v != as->v || row->entry.id != as->id)
         return TIER_NOT_THERE;
-    row->entry.soft_ns = soft_ns;
-    row->entry.hard_ns = hard_ns;
+    row->entry.soft_ns = as->soft_ns;
+    row->entry.hard_ns = as->hard_ns;
     return TIER_DONE;
 }
 

@@ -109,19 +109,34 @@ static void a_touched_entry_lives_longer_and_never_shorter(void **state)
     struct fixture *f = *state;
     fixture_put(f, "k", "v");
     uint64_t before = fixture_see(f, "k").found.hard_ns, longer = f->l1->test_now_ns + 100 * 3600 * NS_PER_S;
-    assert_int_equal(f->tier->ops->touch(f->tier, slice_text("k"), fixture_hash("k"), longer, longer),
-                     TIER_DONE);
+    assert_int_equal(fixture_touch(f, "k", longer, longer), TIER_DONE);
     uint64_t after = fixture_see(f, "k").found.hard_ns;
     assert_true(after > before && after <= longer);
     assert_int_equal(fixture_measure(f)->l1_moves, 1); /* out of its class: an hour became four days */
-    f->tier->ops->touch(f->tier, slice_text("k"), fixture_hash("k"), 0, 0);
+    fixture_touch(f, "k", 0, 0);
     assert_int_equal(fixture_see(f, "k").found.hard_ns, after);
+}
+
+/* The fleet prolonged another version: what is here may be over, and must not come back. */
+static void touching_another_version_prolongs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    fixture_put(f, "k", "v");
+    uint64_t before = fixture_see(f, "k").found.hard_ns, longer = f->l1->test_now_ns + 100 * 3600 * NS_PER_S;
+    int outcome;
+    struct entry other = fixture_get(f, "k", &outcome).entry, twin = other;
+    other.soft_ns = other.hard_ns = twin.soft_ns = twin.hard_ns = longer;
+    other.v++;
+    twin.id ^= 1;
+    assert_int_equal(f->tier->ops->touch(f->tier, &other), TIER_NOT_THERE);
+    assert_int_equal(f->tier->ops->touch(f->tier, &twin), TIER_NOT_THERE);
+    assert_int_equal(fixture_see(f, "k").found.hard_ns, before);
 }
 
 static void touching_what_is_not_there_says_so(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(f->tier->ops->touch(f->tier, slice_text("k"), fixture_hash("k"), 1, 1), TIER_NOT_THERE);
+    assert_int_equal(fixture_touch(f, "k", 1, 1), TIER_NOT_THERE);
 }
 
 static void a_value_over_a_quarter_segment_is_too_big_and_takes_the_old_one_with_it(void **state)
@@ -197,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_softened_entry_is_asked_for_once_and_then_served_stale, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_touched_entry_lives_longer_and_never_shorter, setup, teardown),
+        cmocka_unit_test_setup_teardown(touching_another_version_prolongs_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(touching_what_is_not_there_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_value_over_a_quarter_segment_is_too_big_and_takes_the_old_one_with_it, setup, teardown),

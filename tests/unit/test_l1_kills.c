@@ -85,8 +85,7 @@ static void touching_does_not_bring_a_killed_entry_back(void **state)
     uint64_t later = f->l1->test_now_ns + 7200 * NS_PER_S;
     fixture_put_tagged(f, "k", "v", "t");
     fixture_kill_tag(f, "t", false);
-    assert_int_equal(f->tier->ops->touch(f->tier, slice_text("k"), fixture_hash("k"), later, later),
-                     TIER_NOT_THERE);
+    assert_int_equal(fixture_touch(f, "k", later, later), TIER_NOT_THERE);
 }
 
 static void touching_does_not_make_a_softly_killed_entry_fresh(void **state)
@@ -95,8 +94,7 @@ static void touching_does_not_make_a_softly_killed_entry_fresh(void **state)
     uint64_t later = f->l1->test_now_ns + 7200 * NS_PER_S;
     fixture_put_tagged(f, "k", "v", "t");
     fixture_kill_tag(f, "t", true);
-    assert_int_equal(f->tier->ops->touch(f->tier, slice_text("k"), fixture_hash("k"), later, later),
-                     TIER_DONE);
+    assert_int_equal(fixture_touch(f, "k", later, later), TIER_DONE);
     assert_int_equal(fixture_see(f, "k").found.reason, SHM_ASK_REFRESH);
 }
 

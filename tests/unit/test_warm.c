@@ -180,9 +180,8 @@ static void a_touch_prolongs_and_never_shortens(void **state)
     rig_put(&rig, "a", "1");
     rig_settle(&rig);
     struct entry before = fetch("a");
-    uint64_t hash = rig_hash(&rig, "a");
-    rig.tier->ops->touch(rig.tier, slice_text("a"), hash, before.soft_ns + 5, before.hard_ns + 9);
-    rig.tier->ops->touch(rig.tier, slice_text("a"), hash, 1, 1);
+    rig_touch(&rig, &before, before.soft_ns + 5, before.hard_ns + 9);
+    rig_touch(&rig, &before, 1, 1);
     assert_true(fetch("a").hard_ns == before.hard_ns + 9 && fetch("a").soft_ns == before.soft_ns + 5);
     rig_settle(&rig);
     assert_true(fetch("a").hard_ns == before.hard_ns + 9 && fetch("a").soft_ns == before.soft_ns + 5);
@@ -190,8 +189,24 @@ static void a_touch_prolongs_and_never_shortens(void **state)
 
 static void a_touch_of_nothing_says_so(void **state)
 {
-    assert_int_equal(rig.tier->ops->touch(rig.tier, slice_text("a"), rig_hash(&rig, "a"), 1, 1),
-                     TIER_NOT_THERE);
+    struct entry e = rig_entry(&rig, "a", slice_text("1"));
+    assert_int_equal(rig_touch(&rig, &e, 1, 1), TIER_NOT_THERE);
+}
+
+/* The fleet prolonged another version: what is here may be over, and must not come back. */
+static void a_touch_of_another_version_prolongs_nothing(void **state)
+{
+    rig_put(&rig, "a", "1");
+    struct entry before = fetch("a"), other = before, twin = before;
+    other.v++;
+    twin.id++;
+    assert_int_equal(rig_touch(&rig, &other, before.soft_ns + 5, before.hard_ns + 9), TIER_NOT_THERE);
+    rig_settle(&rig);
+    rig_touch(&rig, &other, before.soft_ns + 5, before.hard_ns + 9);
+    rig_touch(&rig, &twin, before.soft_ns + 5, before.hard_ns + 9);
+    assert_true(fetch("a").hard_ns == before.hard_ns);
+    rig_settle(&rig);
+    assert_true(fetch("a").hard_ns == before.hard_ns);
 }
 
 static void a_touch_after_softening_leaves_it_stale(void **state)
@@ -200,7 +215,8 @@ static void a_touch_after_softening_leaves_it_stale(void **state)
     rig_settle(&rig);
     rig_soften(&rig, "a");
     uint64_t now = loop_now_ns(rig.loop);
-    rig.tier->ops->touch(rig.tier, slice_text("a"), rig_hash(&rig, "a"), now + 1, now + 2);
+    struct entry e = fetch("a");
+    rig_touch(&rig, &e, now + 1, now + 2);
     rig_settle(&rig);
     assert_true(fetch("a").stale);
 }
@@ -580,7 +596,7 @@ static void a_queued_entry_that_was_killed_gets_no_new_life(void **state)
     rig.tier->ops->put(rig.tier, &e);
     rig_kill_tag(&rig, "red");
     rig_soften(&rig, "a");
-    assert_int_equal(rig.tier->ops->touch(rig.tier, e.key, e.key_hash, e.soft_ns, e.hard_ns), TIER_NOT_THERE);
+    assert_int_equal(rig_touch(&rig, &e, e.soft_ns, e.hard_ns), TIER_NOT_THERE);
     kills_prune(rig.kills, 0);
     rig_expect_none(&rig, "a");
 }
@@ -590,9 +606,7 @@ static void a_queued_entry_that_was_softened_takes_that_into_its_new_life(void *
     rig_put_tagged(&rig, "a", "1", "red");
     struct entry e = fetch("a");
     kill_softly("red");
-    assert_int_equal(
-        rig.tier->ops->touch(rig.tier, slice_text("a"), rig_hash(&rig, "a"), e.soft_ns, e.hard_ns + 5),
-        TIER_DONE);
+    assert_int_equal(rig_touch(&rig, &e, e.soft_ns, e.hard_ns + 5), TIER_DONE);
     kills_prune(rig.kills, rig.v);
     assert_true(fetch("a").stale);
 }
@@ -635,6 +649,7 @@ int main(void)
         TEST(softening_a_queued_entry_keeps_its_value),
         TEST(a_touch_prolongs_and_never_shortens),
         TEST(a_touch_of_nothing_says_so),
+        TEST(a_touch_of_another_version_prolongs_nothing),
         TEST(a_touch_after_softening_leaves_it_stale),
         TEST(a_killed_tag_hides_its_members_and_no_others),
         TEST(a_floor_hides_everything_below_it),

@@ -108,11 +108,13 @@ static void an_unknown_boot_is_never_the_same(void **state)
 
 static void changes_of_life_add_up(void **state)
 {
-    const struct record_change changes[] = {record_soften(100), record_prolong(50, 500),
-                                            record_prolong(200, 0), record_soften(300)};
+    const struct entry little = {.v = 7, .soft_ns = 50, .hard_ns = 500},
+                       much = {.v = 7, .soft_ns = 200, .hard_ns = 450};
+    const struct record_change changes[] = {record_soften(100), record_prolong(&little),
+                                            record_prolong(&much), record_soften(300)};
     for (unsigned first = 0; first < COUNT_OF(changes); first++)
         for (unsigned second = 0; second < COUNT_OF(changes); second++) {
-            struct entry one = {.soft_ns = 150, .hard_ns = 400}, both = one;
+            struct entry one = {.v = 7, .soft_ns = 150, .hard_ns = 400}, both = one;
             record_apply(changes[first], &one);
             record_apply(changes[second], &one);
             record_apply(record_both(changes[first], changes[second]), &both);
