@@ -250,6 +250,17 @@ static enum verdict judge_prefixes(const struct kills *k, unsigned p, struct sli
     return verdict;
 }
 
+static enum verdict judge_names(const struct kills *k, unsigned p, struct slice key, const uint64_t *tags,
+                                unsigned tags_count, uint64_t v)
+{
+    enum verdict verdict = ALIVE;
+    if (k->count == 0)
+        return ALIVE;
+    for (unsigned i = 0; i < tags_count && verdict != DEAD; i++)
+        verdict = worse(verdict, judge_name(k, p, tags[i], v));
+    return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, p, key, v));
+}
+
 enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
                          uint64_t v)
 {
@@ -257,11 +268,14 @@ enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t
     if (v >= k->of[p].newest_v)
         return ALIVE;
     enum verdict verdict = judge_floors(&k->of[p], v);
-    if (k->count == 0)
-        return verdict;
-    for (unsigned i = 0; i < tags_count && verdict != DEAD; i++)
-        verdict = worse(verdict, judge_name(k, p, tags[i], v));
-    return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, p, key, v));
+    return verdict == DEAD ? DEAD : worse(verdict, judge_names(k, p, key, tags, tags_count, v));
+}
+
+bool kills_softens(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
+                   uint64_t v)
+{
+    unsigned p = shm_partition(key, k->partitions);
+    return v < k->of[p].soft_v || judge_names(k, p, key, tags, tags_count, v) == SOFTENED;
 }
 
 enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints,

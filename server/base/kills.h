@@ -57,6 +57,9 @@ enum verdict { ALIVE = 0, SOFTENED = 1, SUSPECT = 2, DEAD = 3 };
  * neighbour with the same 32 bits, which costs an entry, never truth).  Prefixes come from the key. */
 enum verdict kills_judge(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
                          uint64_t v);
+/* SUSPECT hides SOFTENED: is it that as well?  For whoever knows the rest from somebody else. */
+bool kills_softens(const struct kills *k, struct slice key, const uint64_t *tags, unsigned tags_count,
+                   uint64_t v);
 enum verdict kills_judge_prints(const struct kills *k, struct slice key, const uint32_t *prints,
                                 unsigned prints_count, uint64_t v);
 

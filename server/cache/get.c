@@ -249,7 +249,8 @@ static int found_there(struct cache *c, struct cache_get *get, struct entry *e)
     enum verdict verdict = kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v);
     if (verdict == DEAD)
         return not_found(get, MISS_INVALIDATED);
-    e->stale |= verdict == SOFTENED;
+    e->stale |= verdict == SOFTENED ||
+                (verdict == SUSPECT && kills_softens(c->setup.kills, e->key, e->tags, e->tags_count, e->v));
     return answer_found(c, get, e, TIER_L2);
 }
 

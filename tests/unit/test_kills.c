@@ -86,6 +86,20 @@ static void the_floor_takes_everything_below_it(void **state)
     kills_destroy(k);
 }
 
+static void what_is_suspect_may_be_softened_as_well(void **state)
+{
+    struct kills *k = kills_create(SECRET);
+    uint64_t red = tag("a");
+    kills_add(k, KILLS_UNKNOWN, 20, false);
+    kills_add(k, red, 30, true);
+    assert_int_equal(judge(k, "x", "a", 15), SUSPECT);
+    assert_true(kills_softens(k, slice_text("x"), &red, 1, 15));
+    assert_false(kills_softens(k, slice_text("x"), NULL, 0, 15));
+    kills_add(k, KILLS_ALL, 16, true);
+    assert_true(kills_softens(k, slice_text("x"), NULL, 0, 15));
+    kills_destroy(k);
+}
+
 static void fingerprints_find_what_full_hashes_find(void **state)
 {
     struct kills *k = kills_create(SECRET);
@@ -155,6 +169,7 @@ int main(void)
         cmocka_unit_test(the_ninth_level_is_no_prefix_any_more),
         cmocka_unit_test(a_soft_kill_makes_stale_and_a_hard_one_wins_over_it),
         cmocka_unit_test(the_floor_takes_everything_below_it),
+        cmocka_unit_test(what_is_suspect_may_be_softened_as_well),
         cmocka_unit_test(fingerprints_find_what_full_hashes_find),
         cmocka_unit_test(of_two_names_with_one_fingerprint_the_newer_kill_counts),
         cmocka_unit_test(many_names_are_all_kept),
