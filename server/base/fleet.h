@@ -40,7 +40,9 @@ struct fleet_view {
     uint64_t
         serve_spread_ns; /* up to so much longer, by the key's hash, in the daemon: 0.4 detached_max (D20) */
     unsigned partitions;
-    uint64_t session; /* counts connections made: what was asked in an older one is never believed (I9) */
+    uint64_t
+        session; /* counts connections made and lost: what was asked in an older one is never believed (I9), what one
+                       * absence granted is not taken in the next (F14) */
     struct fleet_partition of[FLEET_PARTITIONS_MAX];
 };
 

@@ -243,6 +243,7 @@ void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
     c->retry_ns = clock_after(now_ns, backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
     abandon_questions(c);
     c->tried = true;
+    c->view.session += !RULE(F14_absence, false); /* what an absence grants is not taken in the next one */
     enter(c, COHERENCE_DOWN, now_ns);
     tell_shown(c);
     abandon_changes(c);
@@ -567,6 +568,7 @@ static void remember(struct coherence *c, unsigned p, const struct fleet_memory 
     c->view.of[p] = (struct fleet_partition){
         .epoch = memory->epoch, .applied = memory->applied, .seen = seen, .floor = memory->floor};
     c->of[p].last_fence_ns = c->of[p].told_fence_ns = memory->last_fence_ns;
+    c->of[p].kills_from = RULE(C2_remembered, false) ? 0 : memory->floor;
 }
 
 struct coherence *coherence_create(const struct coherence_setup *setup)

@@ -675,6 +675,18 @@ static void i9_a_reply_of_an_older_session_is_not_believed(void **state)
     assert_false(coherence_may_believe(w->c, w->view->session, 0, E + 1, 10));
 }
 
+static void f14_each_absence_is_another_session(void **state)
+{
+    struct world *w = *state;
+    connect_to(w);
+    uint64_t granted_before_hello = w->view->session;
+    greet(w, 0, E, 10, 11);
+    greet(w, 1, E, 10, 11);
+    coherence_lost(w->c, "cut", w->now);
+    assert_int_equal(w->view->mode, SHM_DETACHED);
+    assert_int_not_equal(w->view->session, granted_before_hello);
+}
+
 static void i3_a_reply_below_the_floor_is_not_believed(void **state)
 {
     struct world *w = *state;
@@ -713,6 +725,18 @@ static void kills_are_known_from_the_greeting_or_the_gap(void **state)
     record(w, 0, 15);
     assert_false(coherence_knows_kills(w->c, 0, 13, 15, w->now));
     assert_true(coherence_knows_kills(w->c, 0, 14, 15, w->now));
+}
+
+/* What the journal lost before a restart is not known after it either: an entry from before may have been softened. */
+static void c2_kills_below_the_floor_of_an_earlier_run_are_not_known(void **state)
+{
+    struct world *w = *state;
+    struct fleet_memory memory[PARTITIONS] = {{E, 10, 7, 0}, {E, 10, 0, 0}};
+    reopen(w, BACKLOG_MAX, memory);
+    live(w);
+    assert_false(coherence_knows_kills(w->c, 0, 6, 10, w->now));
+    assert_true(coherence_knows_kills(w->c, 0, 7, 10, w->now));
+    assert_true(coherence_knows_kills(w->c, 1, 6, 10, w->now));
 }
 
 static void c2_kills_that_wait_in_the_journal_are_known_only_while_somebody_vouches(void **state)
@@ -928,9 +952,11 @@ int main(void)
         T(c9_what_was_in_flight_is_unknown_and_what_was_not_sent_away),
         T(without_room_a_change_is_away),
         T(i9_a_reply_of_an_older_session_is_not_believed),
+        T(f14_each_absence_is_another_session),
         T(i3_a_reply_below_the_floor_is_not_believed),
         T(c8_a_reply_read_before_the_outbox_was_through_is_not_believed),
         T(kills_are_known_from_the_greeting_or_the_gap),
+        T(c2_kills_below_the_floor_of_an_earlier_run_are_not_known),
         T(c2_kills_that_wait_in_the_journal_are_known_only_while_somebody_vouches),
         T(equal_invalidations_wait_once),
         T(one_that_is_on_its_way_is_not_the_later_one),
