@@ -20,17 +20,44 @@ static size_t index_of(struct slice s, char c)
     return found ? (size_t)(found - text(s)) : s.size;
 }
 
-/* Up to the next ':'; the rest begins behind it.  A key has one level more than it has ':'. */
-static bool next_level(struct slice *rest, bool *more, struct slice *ret_level)
+/* ======= keys ======= */
+
+/* The first eight of `size` bytes that lie before `end`, without reading behind it. */
+static uint64_t first_word(const char *at, size_t size, const char *end)
 {
-    if (!*more)
-        return false;
-    size_t size = index_of(*rest, ':');
-    *ret_level = slice_of(rest->data, size);
-    *more = size < rest->size;
-    *rest = from(*rest, *more ? size + 1 : size);
-    return true;
+    uint64_t word = 0;
+    if (size >= 8) {
+        memcpy(&word, at, 8);
+    } else if (end - at >= 8) {
+        memcpy(&word, at, 8);
+        word &= ((uint64_t)1 << 8 * size) - 1;
+    } else {
+        for (size_t i = 0; i < size; i++)
+            word |= (uint64_t)(unsigned char)at[i] << 8 * i;
+    }
+    return word;
 }
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a text's first byte is the lowest of its word");
+
+/* A key has one level more than it has ':'. */
+void key_split(struct slice key, struct key_levels *ret)
+{
+    const char *at = text(key), *end = at + key.size;
+    for (unsigned i = 0; i < PATTERN_LEVELS_MAX; i++) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        size_t size = (size_t)((colon ? colon : end) - at);
+        ret->of[i] = (struct key_level){slice_of(at, size), first_word(at, size, end)};
+        if (!colon) {
+            ret->count = i + 1;
+            return;
+        }
+        at = colon + 1;
+    }
+    ret->count = PATTERN_LEVELS_MAX + 1;
+}
+
+/* ======= lists ======= */
 
 static struct slice trim(struct slice s)
 {
@@ -139,21 +166,28 @@ static bool parse_level(struct slice level, struct pattern_names *names, struct 
     return wildcard == level.size || parse_wildcard(from(level, wildcard), names, l, p, ret_why);
 }
 
+static void make_word(struct pattern_level *l)
+{
+    size_t size = l->head.size < 8 ? l->head.size : 8;
+    memcpy(&l->word, l->head.data, size);
+    memset(&l->mask, 0xff, size);
+}
+
 bool pattern_parse(struct slice whole, struct pattern_names *names, struct pattern *ret, const char **ret_why)
 {
-    struct slice rest = whole, level;
-    bool more = true;
+    struct key_levels levels;
     *ret = (struct pattern){.count = 0};
     *ret_why = whole.size ? "a pattern has at most 255 bytes" : "there is nothing in it";
     if (whole.size == 0 || whole.size > PATTERN_BYTES_MAX)
         return false;
-    while (next_level(&rest, &more, &level)) {
-        if (ret->count == PATTERN_LEVELS_MAX) {
-            *ret_why = "a pattern has at most 16 levels";
+    *ret_why = "a pattern has at most 16 levels";
+    key_split(whole, &levels);
+    if (levels.count > PATTERN_LEVELS_MAX)
+        return false;
+    for (unsigned i = 0; i < levels.count; i++) {
+        if (!parse_level(levels.of[i].text, names, ret, ret_why))
             return false;
-        }
-        if (!parse_level(level, names, ret, ret_why))
-            return false;
+        make_word(&ret->levels[i]);
     }
     const struct pattern_level *last = &ret->levels[ret->count - 1];
     ret->rest = last->any && last->name < 0 && last->tail.size == 0;
@@ -173,29 +207,38 @@ static bool ends(struct slice s, struct slice with)
            (with.size == 0 || memcmp(text(s) + s.size - with.size, with.data, with.size) == 0);
 }
 
-static bool match_level(const struct pattern_level *l, struct slice level, struct captures *ret)
+static bool match_text(const struct pattern_level *l, struct slice level)
 {
     if (!l->any)
         return slice_equal(l->head, level);
     size_t least = l->head.size + l->tail.size + (l->name >= 0);
-    if (level.size < least || !begins(level, l->head) || !ends(level, l->tail))
-        return false;
-    if (ret && l->name >= 0)
-        ret->of[l->name] = slice_of(text(level) + l->head.size, level.size - l->head.size - l->tail.size);
-    return true;
+    return level.size >= least && begins(level, l->head) && ends(level, l->tail);
 }
 
-bool pattern_match(const struct pattern *p, struct slice key, struct captures *ret)
+/* Most that do not match are told apart by one comparison of words. */
+static bool match_level(const struct pattern_level *l, const struct key_level *level)
 {
-    unsigned last = p->count - 1;
-    struct slice rest = key, level;
-    bool more = true;
-    for (unsigned i = 0; i < last; i++)
-        if (!next_level(&rest, &more, &level) || !match_level(&p->levels[i], level, ret))
+    return (level->word & l->mask) == l->word && match_text(l, level->text);
+}
+
+bool pattern_match(const struct pattern *p, const struct key_levels *key)
+{
+    if (p->rest ? key->count < p->count : key->count != p->count)
+        return false;
+    for (unsigned i = 0; i < p->count; i++)
+        if (!match_level(&p->levels[i], &key->of[i]))
             return false;
-    if (p->rest)
-        return more && begins(rest, p->levels[last].head);
-    return next_level(&rest, &more, &level) && !more && match_level(&p->levels[last], level, ret);
+    return true; /* with `rest`, what follows its first level may be anything */
+}
+
+void pattern_remember(const struct pattern *p, const struct key_levels *key, struct captures *ret)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        const struct pattern_level *l = &p->levels[i];
+        struct slice level = key->of[i].text;
+        if (l->name >= 0)
+            ret->of[l->name] = slice_of(text(level) + l->head.size, level.size - l->head.size - l->tail.size);
+    }
 }
 
 /* ======= overlap ======= */
@@ -219,9 +262,9 @@ static bool agree_at_the_end(struct slice a, struct slice b)
 static bool levels_overlap(const struct pattern_level *a, const struct pattern_level *b)
 {
     if (!a->any)
-        return match_level(b, a->head, NULL);
+        return match_text(b, a->head);
     if (!b->any)
-        return match_level(a, b->head, NULL);
+        return match_text(a, b->head);
     return agree_in_front(a->head, b->head) && agree_at_the_end(a->tail, b->tail);
 }
 

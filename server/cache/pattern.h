@@ -33,6 +33,7 @@ struct pattern_names {
 
 struct pattern_level {
     struct slice head, tail; /* without a wildcard: head is the whole level */
+    uint64_t word, mask;     /* of the head: its first eight bytes, and which of them it has */
     bool any;
     int8_t name; /* of any: what it is remembered as; -1: not */
 };
@@ -49,10 +50,22 @@ struct captures {
     struct slice of[PATTERN_NAMES_MAX];
 };
 
+/* A key, taken apart once for many comparisons. */
+struct key_level {
+    struct slice text;
+    uint64_t word; /* its first eight bytes, zeros behind the last */
+};
+struct key_levels {
+    struct key_level of[PATTERN_LEVELS_MAX];
+    unsigned count; /* PATTERN_LEVELS_MAX + 1: more than those */
+};
+void key_split(struct slice key, struct key_levels *ret);
+
 /* One alternative.  False: *ret_why, a static sentence. */
 bool pattern_parse(struct slice text, struct pattern_names *names, struct pattern *ret, const char **ret_why);
-bool pattern_match(const struct pattern *p, struct slice key,
-                   struct captures *ret); /* ret: NULL if nobody asks */
+bool pattern_match(const struct pattern *p, const struct key_levels *key);
+void pattern_remember(const struct pattern *p, const struct key_levels *key,
+                      struct captures *ret); /* after a match */
 /* Is there a key that both match?  Exact but for what two wildcards in one level can agree on: then yes. */
 bool pattern_overlaps(const struct pattern *a, const struct pattern *b);
 

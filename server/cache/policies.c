@@ -17,11 +17,10 @@ struct bits {
     uint64_t words[WORDS_MAX];
 };
 
-/* Patterns whose level `level` is exactly a text of that hash. */
+/* Patterns whose level `level` is exactly a text of that hash: where their bits are. */
 struct literal {
-    uint64_t hash; /* 0: free */
-    unsigned level;
-    struct bits patterns;
+    uint32_t hash; /* 0: free */
+    uint32_t bits; /* index in policies.literal_bits */
 };
 
 struct known {
@@ -41,8 +40,9 @@ struct policies {
     unsigned patterns_count, words;
     struct bits any[LEVELS_INDEXED];       /* those that take more than one text there */
     struct bits sized[LEVELS_INDEXED + 2]; /* those that a key of so many levels can match; last: of more */
-    struct literal *literals;
-    unsigned literals_mask;
+    struct literal *literals;              /* a hash table */
+    struct bits *literal_bits;
+    unsigned literals_mask, literals_count;
     char *names[POLICY_NUMBERS]; /* whose a number is, also of policies that are gone */
     uint8_t by_number[POLICY_NUMBERS];
 };
@@ -56,44 +56,43 @@ static void bits_set(struct bits *b, unsigned i)
 
 /* ======= the index ======= */
 
-static uint64_t load(const char *at, size_t size)
+/* Of the first and the last eight bytes, the size and the level: what it confuses is told apart by the comparison that
+ * follows. */
+static uint32_t literal_hash(unsigned level, const struct key_level *l)
 {
-    uint64_t word = 0;
-    memcpy(&word, at, size < 8 ? size : 8);
-    return word;
+    uint64_t last = 0;
+    if (l->text.size > 8)
+        memcpy(&last, (const char *)l->text.data + l->text.size - 8, sizeof(last));
+    uint64_t h = (l->word ^ last << 1 ^ last >> 63 ^ l->text.size) * 0x9e3779b97f4a7c15ull;
+    h = (h ^ h >> 32 ^ level) * 0xbf58476d1ce4e5b9ull;
+    return (uint32_t)(h >> 32) | 1;
 }
 
-/* Of the first and the last eight bytes and the size: what it confuses is told apart by the comparison that follows. */
-static uint64_t literal_hash(unsigned level, struct slice s)
+static struct literal *literal_at(const struct policies *p, uint32_t hash)
 {
-    const char *p = s.data;
-    uint64_t a = load(p, s.size), b = s.size > 8 ? load(p + s.size - 8, 8) : 0;
-    uint64_t h = (a ^ (uint64_t)(level + 1) << 56 ^ s.size) * 0x9e3779b97f4a7c15ull;
-    h = (h ^ h >> 29 ^ b) * 0xbf58476d1ce4e5b9ull;
-    return (h ^ h >> 32) | 1;
-}
-
-static struct literal *literal_at(const struct policies *p, uint64_t hash, unsigned level)
-{
-    unsigned i = (unsigned)(hash >> 1) & p->literals_mask;
-    while (p->literals[i].hash && (p->literals[i].hash != hash || p->literals[i].level != level))
+    unsigned i = hash >> 1 & p->literals_mask;
+    while (p->literals[i].hash && p->literals[i].hash != hash)
         i = (i + 1) & p->literals_mask;
     return &p->literals[i];
 }
 
+static bool is_literal(const struct pattern *p, unsigned level)
+{
+    return level < p->count && !p->levels[level].any;
+}
+
 static void index_level(struct policies *p, unsigned n, unsigned level)
 {
-    const struct pattern *pattern = &p->patterns[n];
-    bool literal = level < pattern->count && !pattern->levels[level].any;
-    if (!literal) {
+    const struct pattern_level *l = &p->patterns[n].levels[level];
+    if (!is_literal(&p->patterns[n], level)) {
         bits_set(&p->any[level], n);
         return;
     }
-    uint64_t hash = literal_hash(level, pattern->levels[level].head);
-    struct literal *l = literal_at(p, hash, level);
-    l->hash = hash;
-    l->level = level;
-    bits_set(&l->patterns, n);
+    uint32_t hash = literal_hash(level, &(struct key_level){l->head, l->word});
+    struct literal *literal = literal_at(p, hash);
+    if (!literal->hash)
+        *literal = (struct literal){hash, p->literals_count++};
+    bits_set(&p->literal_bits[literal->bits], n);
 }
 
 static void index_pattern(struct policies *p, unsigned n)
@@ -111,10 +110,14 @@ static void index_pattern(struct policies *p, unsigned n)
 
 static void build_index(struct policies *p)
 {
-    unsigned slots = 16;
-    while (slots < 2 * p->patterns_count * LEVELS_INDEXED)
+    unsigned literals = 0, slots = 16;
+    for (unsigned n = 0; n < p->patterns_count; n++)
+        for (unsigned level = 0; level < LEVELS_INDEXED; level++)
+            literals += is_literal(&p->patterns[n], level);
+    while (slots < 2 * literals)
         slots *= 2;
     p->literals = must_alloc(slots * sizeof(*p->literals));
+    p->literal_bits = must_alloc((literals + 1) * sizeof(*p->literal_bits));
     p->literals_mask = slots - 1;
     p->words = (p->patterns_count + 63) / 64;
     for (unsigned n = 0; n < p->patterns_count; n++)
@@ -123,40 +126,29 @@ static void build_index(struct policies *p)
 
 /* ======= matching ======= */
 
-/* The levels of a key, as far as they are indexed; returns how many it has, LEVELS_INDEXED + 1 for more. */
-static unsigned split(struct slice key, struct slice levels[LEVELS_INDEXED])
+static void narrow(const struct policies *p, struct bits *candidates, unsigned level,
+                   const struct key_level *text)
 {
-    const char *at = key.data, *end = at + key.size;
-    for (unsigned count = 0; count < LEVELS_INDEXED; count++) {
-        const char *colon = memchr(at, ':', (size_t)(end - at));
-        levels[count] = slice_of(at, (size_t)((colon ? colon : end) - at));
-        if (!colon)
-            return count + 1;
-        at = colon + 1;
-    }
-    return LEVELS_INDEXED + 1;
-}
-
-static void narrow(const struct policies *p, struct bits *candidates, unsigned level, struct slice text)
-{
-    const struct literal *l = literal_at(p, literal_hash(level, text), level);
+    const struct literal *l = literal_at(p, literal_hash(level, text));
+    const struct bits *exact = &p->literal_bits[l->bits], *any = &p->any[level];
     for (unsigned w = 0; w < p->words; w++)
-        candidates->words[w] &= l->patterns.words[w] | p->any[level].words[w];
+        candidates->words[w] &= (l->hash ? exact->words[w] : 0) | any->words[w];
 }
 
 const struct policy *policies_match(const struct policies *p, struct slice key)
 {
-    struct slice levels[LEVELS_INDEXED];
+    struct key_levels levels;
     if (p->patterns_count == 0)
         return &p->known[0].shown;
-    unsigned count = split(key, levels);
-    struct bits candidates = p->sized[count];
-    for (unsigned level = 0; level < count && level < LEVELS_INDEXED; level++)
-        narrow(p, &candidates, level, levels[level]);
+    key_split(key, &levels);
+    unsigned count = levels.count < LEVELS_INDEXED ? levels.count : LEVELS_INDEXED;
+    struct bits candidates = p->sized[levels.count <= LEVELS_INDEXED ? levels.count : LEVELS_INDEXED + 1];
+    for (unsigned level = 0; level < count; level++)
+        narrow(p, &candidates, level, &levels.of[level]);
     for (unsigned w = 0; w < p->words; w++)
         for (uint64_t left = candidates.words[w]; left; left &= left - 1) {
             unsigned n = w * 64 + (unsigned)__builtin_ctzll(left);
-            if (pattern_match(&p->patterns[n], key, NULL))
+            if (pattern_match(&p->patterns[n], &levels))
                 return &p->known[p->owners[n]].shown;
         }
     return &p->known[0].shown;
@@ -187,9 +179,13 @@ const struct policy *policies_nth(const struct policies *p, unsigned n)
 
 static bool remember(const struct policies *p, const struct known *k, struct slice key, struct captures *ret)
 {
+    struct key_levels levels;
+    key_split(key, &levels);
     for (unsigned n = k->first; n < k->first + k->patterns; n++)
-        if (pattern_match(&p->patterns[n], key, ret))
+        if (pattern_match(&p->patterns[n], &levels)) {
+            pattern_remember(&p->patterns[n], &levels, ret);
             return true;
+        }
     return false;
 }
 
@@ -434,6 +430,7 @@ struct policies *policies_destroy(struct policies *p)
     free(p->patterns);
     free(p->owners);
     free(p->literals);
+    free(p->literal_bits);
     free(p);
     return NULL;
 }

@@ -113,12 +113,14 @@ static void random_text(char *to, unsigned *seed, const char *const *words, unsi
 
 static const char *first_by_hand(const struct policy_source *sources, unsigned count, const char *key)
 {
+    struct key_levels levels;
+    key_split(slice_text(key), &levels);
     for (unsigned i = 0; i < count; i++) {
         struct pattern_names names = {.count = 0};
         struct pattern pattern;
         const char *why;
         assert_true(pattern_parse(slice_text(sources[i].rule.pattern), &names, &pattern, &why));
-        if (pattern_match(&pattern, slice_text(key), NULL))
+        if (pattern_match(&pattern, &levels))
             return sources[i].name;
     }
     return "default";
