@@ -56,20 +56,20 @@ static void enter_connecting(struct coherence *c, uint64_t now_ns);
 static const struct {
     const char *text;
     enum shm_mode shown;
-    bool linked;       /* changes are sent, reads believed */
-    uint64_t limit_ns; /* without progress; 0: none */
+    bool linked;                                                  /* changes are sent, reads believed */
+    enum limit { LIMIT_NONE, LIMIT_CONNECT, LIMIT_ANSWER } limit; /* without progress */
     const char *late;
     void (*enter)(struct coherence *c, uint64_t now_ns);
 } states[] = {
-    [COHERENCE_DOWN] = {"down", SHM_DETACHED, false, 0, NULL, NULL},
-    [COHERENCE_CONNECTING] = {"connecting", SHM_DETACHED, false, COHERENCE_CONNECT_NS,
+    [COHERENCE_DOWN] = {"down", SHM_DETACHED, false, LIMIT_NONE, NULL, NULL},
+    [COHERENCE_CONNECTING] = {"connecting", SHM_DETACHED, false, LIMIT_CONNECT,
                               "Redis does not take our connection", enter_connecting},
-    [COHERENCE_HELLO] = {"hello", SHM_DETACHED, false, COHERENCE_HELLO_NS,
+    [COHERENCE_HELLO] = {"hello", SHM_DETACHED, false, LIMIT_ANSWER,
                          "Redis takes connections and does not answer", enter_hello},
-    [COHERENCE_OUTBOX] = {"outbox", SHM_SUSPECT, false, COHERENCE_OUTBOX_NS,
+    [COHERENCE_OUTBOX] = {"outbox", SHM_SUSPECT, false, LIMIT_ANSWER,
                           "Redis does not take the invalidations that waited for it", enter_outbox},
-    [COHERENCE_CATCHING_UP] = {"catching up", SHM_SUSPECT, true, 0, NULL, enter_catching_up},
-    [COHERENCE_LIVE] = {"live", SHM_FRESH, true, 0, NULL, enter_live},
+    [COHERENCE_CATCHING_UP] = {"catching up", SHM_SUSPECT, true, LIMIT_NONE, NULL, enter_catching_up},
+    [COHERENCE_LIVE] = {"live", SHM_FRESH, true, LIMIT_NONE, NULL, enter_live},
 };
 
 const char *coherence_state_text(enum coherence_state state)
@@ -484,13 +484,22 @@ static void tick_linked(struct coherence *c, unsigned p, uint64_t now_ns, uint64
     tell_applied(c, p);
 }
 
+static uint64_t limit_of(const struct coherence *c)
+{
+    switch (states[c->state].limit) {
+    case LIMIT_CONNECT: return c->setup.connect_ns ? c->setup.connect_ns : COHERENCE_CONNECT_NS;
+    case LIMIT_ANSWER: return c->setup.answer_ns ? c->setup.answer_ns : COHERENCE_ANSWER_NS;
+    default: return UINT64_MAX;
+    }
+}
+
 void coherence_tick(struct coherence *c, uint64_t now_ns)
 {
-    uint64_t passed_ns = now_ns - c->tick_ns, limit_ns = states[c->state].limit_ns;
+    uint64_t passed_ns = now_ns - c->tick_ns;
     c->tick_ns = now_ns;
     if (c->state == COHERENCE_DOWN && now_ns >= c->retry_ns) {
         enter(c, COHERENCE_CONNECTING, now_ns);
-    } else if (limit_ns && now_ns - c->since_ns > limit_ns) {
+    } else if (now_ns - c->since_ns > limit_of(c)) {
         coherence_lost(c, states[c->state].late, now_ns);
     } else if (coherence_linked(c)) {
         FOR_PARTITIONS(c, p)

@@ -32,10 +32,9 @@
 #include "base/fleet.h"
 #include "l2/backlog.h"
 
-#define COHERENCE_TICK_NS    (10 * NS_PER_MS) /* how often coherence_tick wants to be called, at least */
-#define COHERENCE_CONNECT_NS (1000 * NS_PER_MS)
-#define COHERENCE_HELLO_NS   (1000 * NS_PER_MS)
-#define COHERENCE_OUTBOX_NS  (1000 * NS_PER_MS) /* without an answer; 4,000 calls take longer than that */
+#define COHERENCE_TICK_NS    (10 * NS_PER_MS)   /* how often coherence_tick wants to be called, at least */
+#define COHERENCE_CONNECT_NS (1000 * NS_PER_MS) /* until the world must say that it is connected */
+#define COHERENCE_ANSWER_NS  (1000 * NS_PER_MS) /* until hello, or a batch of what waited, must be answered */
 
 enum coherence_state {
     COHERENCE_DOWN,
@@ -71,6 +70,9 @@ struct coherence_setup {
     unsigned partitions;
     uint64_t detached_max_ns;
     uint64_t backlog_max; /* BACKLOG_MAX; smaller in tests */
+    /* 0: the defaults above.  A world with deadlines of its own, which it judges better (conn.c looks once more before it
+     * gives up), is given more than those: then these are for what it forgot. */
+    uint64_t connect_ns, answer_ns;
     const struct coherence_io *io;
     void *io_user;
     const struct fleet_listener *listener;

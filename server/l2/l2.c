@@ -53,6 +53,8 @@ static void make_coherence(struct l2 *l2)
     struct coherence_setup setup = {.partitions = (unsigned)s->options->partitions,
                                     .detached_max_ns = s->detached_max_ns,
                                     .backlog_max = BACKLOG_MAX,
+                                    .connect_ns = s->options->connect_timeout + 2 * l2_join_ns(s->options),
+                                    .answer_ns = 2 * l2_join_ns(s->options),
                                     .io = &node_io,
                                     .io_user = l2,
                                     .listener = s->listener,

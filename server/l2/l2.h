@@ -33,8 +33,9 @@
     OPTION(TEXT, key_prefix, "", 0, 0, START, "REDIS_KEY_PREFIX", "what all our keys in Redis begin with")  \
     OPTION(COUNT, partitions, "1", 1, 64, START, "",                                                        \
            "parts of a namespace with an order of their own; the same on all hosts, for good")              \
-    OPTION(DURATION, connect_timeout, "1s", 10 * 1000000ull, 60000 * 1000000ull, START, "",                 \
-           "until a connection must be open and greeted")                                                   \
+    OPTION(                                                                                                 \
+        DURATION, connect_timeout, "1s", 10 * 1000000ull, 60000 * 1000000ull, START, "",                    \
+        "until a connection must be open and greeted; the first one is waited for with anything unvouched") \
     OPTION(DURATION, command_timeout, "250ms", 10 * 1000000ull, 60000 * 1000000ull, START, "",              \
            "until a command must be answered; one that is not ends the connection")                         \
     OPTION(COUNT, journal_length, "1000000", 1000, 1ull << 32, START, "",                                   \

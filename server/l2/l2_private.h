@@ -115,10 +115,14 @@ static inline uint64_t l2_deadline(const struct l2 *l2)
 
 /* What joins the fleet (scripts, hello, what waited) has nobody waiting for it, and a Redis that is slow because it is busy
  * must not be left for it: whoever comes back is one more that makes it busy. */
+static inline uint64_t l2_join_ns(const struct l2_options *o)
+{
+    return o->command_timeout > COHERENCE_ANSWER_NS ? o->command_timeout : COHERENCE_ANSWER_NS;
+}
+
 static inline uint64_t l2_join_deadline(const struct l2 *l2)
 {
-    uint64_t patience_ns = l2->setup.options->command_timeout;
-    return clock_after(l2_now(l2), patience_ns > COHERENCE_HELLO_NS ? patience_ns : COHERENCE_HELLO_NS);
+    return clock_after(l2_now(l2), l2_join_ns(l2->setup.options));
 }
 
 /* node.c */

@@ -353,7 +353,7 @@ static void a_redis_that_never_answers_hello_is_left_after_a_second(void **state
 {
     struct world *w = *state;
     connect_to(w);
-    pass(w, COHERENCE_HELLO_NS);
+    pass(w, COHERENCE_ANSWER_NS);
     assert_int_equal(coherence_state(w->c), COHERENCE_HELLO);
     pass(w, 10 * MS);
     assert_int_equal(coherence_state(w->c), COHERENCE_DOWN);

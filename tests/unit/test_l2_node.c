@@ -1,6 +1,7 @@
 /* The Redis tier against a Redis that greets well and then answers what no real one would: whatever that is, each
  * question is answered once, nothing wrong is believed, and health says what it was. */
 #include "support/l2_rig.h"
+#include "l2/coherence.h"
 #include "support/puppet_redis.h"
 
 struct node_rig {
@@ -198,6 +199,24 @@ static void silence_is_an_answer_within_the_deadline(void **state)
     expect_trouble(rig, "in time");
 }
 
+/* Longer than what the membership allows by itself. */
+static void a_connection_may_take_as_long_as_the_option_says(void **state)
+{
+    struct node_rig *rig = *state;
+    quick(rig);
+    rig->l2.options.connect_timeout = 60 * NS_PER_S;
+    rig->puppet.instead[ASK_NAME] = rig->puppet.instead[ASK_PING] = slice_text("");
+    rig_start(&rig->l2);
+    UNTIL(rig, rig->puppet.asked[ASK_PING] == 3);
+    uint64_t asked_ns = loop_now_ns(rig->l2.loop);
+    UNTIL(rig, loop_now_ns(rig->l2.loop) - asked_ns > COHERENCE_CONNECT_NS + 2 * COHERENCE_ANSWER_NS);
+    for (unsigned link = 0; link < 3; link++)
+        puppet_say(&rig->puppet, link, slice_text("+OK\r\n+PONG\r\n"));
+    UNTIL(rig, rig_fresh(&rig->l2));
+    assert_int_equal(rig_view(&rig->l2)->session, 1);
+    assert_null(rig_health(&rig->l2).trouble);
+}
+
 /* Nobody waits for it, and to leave a busy Redis makes it busier. */
 static void a_slow_hello_is_waited_for_longer_than_a_change(void **state)
 {
@@ -244,11 +263,11 @@ static void a_read_of_two_ways_has_one_deadline(void **state)
 static void trouble_that_only_the_membership_saw_is_shown(void **state)
 {
     struct node_rig *rig = *state;
-    quick(rig);
-    rig->l2.options.connect_timeout = 60 * NS_PER_S; /* so that the link itself does not give up */
-    rig->puppet.instead[ASK_PING] = slice_text("");
+    rig->puppet.instead[SCRIPT_HELLO] =
+        slice_text("*11\r\n$8\r\n" PUPPET_EPOCH "\r\n:100\r\n:102\r\n:5\r\n:0\r\n:0\r\n:0\r\n"
+                   "$5\r\n7.0.0\r\n$0\r\n\r\n:0\r\n:0\r\n");
     rig_start(&rig->l2);
-    expect_trouble(rig, "does not take our connection");
+    expect_trouble(rig, "in a way it cannot");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -265,6 +284,7 @@ int main(void)
         CASE(a_read_that_finds_no_room_is_a_miss_at_once),
         CASE(the_largest_invalidation_fits),
         CASE(silence_is_an_answer_within_the_deadline),
+        CASE(a_connection_may_take_as_long_as_the_option_says),
         CASE(a_slow_hello_is_waited_for_longer_than_a_change),
         CASE(a_read_of_two_ways_has_one_deadline),
         CASE(trouble_that_only_the_membership_saw_is_shown),
