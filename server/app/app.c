@@ -14,6 +14,7 @@
 #include "app/notify.h"
 #include "app/places.h"
 #include "app/space.h"
+#include "app/watchman.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,6 +45,8 @@ struct app {
     struct wakeup signals;
     _Atomic unsigned signals_seen, stops_seen;
     struct documents documents;
+    struct watchman watchman;
+    unsigned draining; /* sessions and admin: what may still wait for a cache */
 };
 
 /* A signal handler has no other way to its app. */
@@ -149,6 +152,7 @@ static void stop_spaces(struct app *a)
     a->phase = PHASE_STOPPING;
     timer_stop(&a->tick);
     timer_stop(&a->keep);
+    watchman_close(&a->watchman);
     a->sessions = a->documents.sessions = sessions_destroy(a->sessions);
     a->spaces_stopping = a->spaces_count;
     uint64_t deadline_ns = clock_after(loop_now_fresh(a->loop), WARM_STOP_WITHIN);
@@ -159,6 +163,8 @@ static void stop_spaces(struct app *a)
 static void drained(void *user)
 {
     struct app *a = user;
+    if (--a->draining > 0)
+        return;
     CHECK(all_idle(a));
     log_info("clients are gone, saving");
     a->phase = PHASE_STOPPING; /* the next tick stops the spaces: not from inside the sessions' own call */
@@ -171,6 +177,8 @@ static void begin_stop(struct app *a)
     notify_send("STOPPING=1\nSTATUS=answering what is under way");
     a->listener = listener_close(a->listener);
     timer_start(&a->last_resort, clock_after(a->config->server.drain_timeout, LAST_RESORT_AFTER), 0);
+    a->draining = 2;
+    watchman_drain(&a->watchman, drained, a);
     sessions_drain(a->sessions, clock_after(loop_now_fresh(a->loop), a->config->server.drain_timeout),
                    drained, a);
 }
@@ -408,6 +416,8 @@ int app_create(const struct app_setup *setup, struct app **ret)
     if (code == EXIT_DONE)
         code = open_door(a, setup->listen_fd);
     a->documents.sessions = a->sessions;
+    if (code == EXIT_DONE && watchman_open(&a->watchman, &a->documents) < 0)
+        code = EXIT_USAGE;
     if (code == EXIT_DONE)
         *ret = a;
     else

@@ -47,7 +47,8 @@ static bool text_ok(const struct knob *knob, const char *text)
     const char *words = option_words(knob);
     if (words)
         return word_of(words, text);
-    return strcmp(knob->name, "socket_mode") != 0 || parse_mode(text, &mode);
+    bool is_mode = strcmp(knob->name, "socket_mode") == 0 || strcmp(knob->name, "listen_mode") == 0;
+    return !is_mode || parse_mode(text, &mode);
 }
 
 /* What would have been right, for the complaint. */
@@ -300,6 +301,9 @@ static void check_together(struct config *c, struct complaints *wrong)
         complain(wrong,
                  "%s: write_kill is below write_stop: a client would be cut off before it is slowed down",
                  value_of(c, &c->net.write_kill)->origin);
+    const char *why = admin_check(&c->admin);
+    if (why)
+        complain(wrong, "%s: listen = %s: %s", value_of(c, &c->admin.listen)->origin, c->admin.listen, why);
     for (unsigned i = 0; i < c->namespaces_count; i++) {
         struct config_namespace *n = &c->namespaces[i];
         if (n->cache.max_ttl < n->cache.ttl)

@@ -45,6 +45,7 @@ struct config {
     struct server_options server;
     struct net_options net;
     struct l2_options redis;
+    struct admin_options admin;
     unsigned socket_mode;
     struct config_namespace *namespaces; /* the first is the default one */
     unsigned namespaces_count;

@@ -18,6 +18,9 @@ static const struct knob server_knobs[] = {SERVER_OPTIONS(KNOB_ROW)};
 #define KNOB_STRUCT struct net_options
 static const struct knob net_knobs[] = {NET_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
+#define KNOB_STRUCT struct admin_options
+static const struct knob admin_knobs[] = {ADMIN_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
 #define KNOB_STRUCT struct cache_options
 static const struct knob cache_knobs[] = {CACHE_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
@@ -51,6 +54,7 @@ const struct option_table option_tables[] = {
     DAEMON_TABLE(SECTION_SERVER, "the daemon", server_knobs, server),
     DAEMON_TABLE(SECTION_SERVER, "what clients may pin, and how long they may take", net_knobs, net),
     DAEMON_TABLE(SECTION_REDIS, "Redis, what all hosts share", redis_knobs, redis),
+    DAEMON_TABLE(SECTION_ADMIN, "health, statistics and the dashboard by HTTP", admin_knobs, admin),
     NAMESPACE_TABLE("what is kept, and for how long", cache_knobs, cache),
     NAMESPACE_TABLE("what its policies begin with", default_knobs, policy),
     NAMESPACE_TABLE("L1, shared memory", l1_knobs, l1),
@@ -60,7 +64,6 @@ const unsigned option_tables_count = COUNT_OF(option_tables);
 const struct option_table policy_table = {SECTION_POLICY, "what a policy says", policy_knobs,
                                           COUNT_OF(policy_knobs), 0};
 
-#define SECTION_admin                    SECTION_ADMIN
 #define SECTION_namespace                SECTION_NAMESPACE
 #define SECTION_policy                   SECTION_POLICY
 #define SECTION_event                    SECTION_EVENT

@@ -3,6 +3,7 @@
 #ifndef LARDER_APP_OPTIONS_H
 #define LARDER_APP_OPTIONS_H
 
+#include "admin/admin.h"
 #include "base/knob.h"
 #include "cache/cache.h"
 #include "l1/l1.h"
@@ -35,22 +36,18 @@ struct server_options {
 
 /* Options that are understood and have no effect yet.  LATER(section, key, aliases): accepted from every source so that
  * today's files and environments work, checked when their feature comes. */
-#define LATER_OPTIONS(LATER)                                               \
-    LATER(admin, listen, "")                                               \
-    LATER(admin, token, "")                                                \
-    LATER(admin, token_file, "")                                           \
-    LATER(admin, metrics, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED") \
-    LATER(namespace, warming, "CACHE_WARMING_ENABLED")                     \
-    LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS")        \
-    LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")                 \
-    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")            \
-    LATER(namespace, key_shape, "")                                        \
-    LATER(namespace, secret, "")                                           \
-    LATER(policy, cascade, "")                                             \
-    LATER(policy, compress_min, "")                                        \
-    LATER(policy, encrypt, "")                                             \
-    LATER(policy, dump, "")                                                \
-    LATER(policy, warming, "")                                             \
+#define LATER_OPTIONS(LATER)                                        \
+    LATER(namespace, warming, "CACHE_WARMING_ENABLED")              \
+    LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS") \
+    LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")          \
+    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")     \
+    LATER(namespace, key_shape, "")                                 \
+    LATER(namespace, secret, "")                                    \
+    LATER(policy, cascade, "")                                      \
+    LATER(policy, compress_min, "")                                 \
+    LATER(policy, encrypt, "")                                      \
+    LATER(policy, dump, "")                                         \
+    LATER(policy, warming, "")                                      \
     LATER(event, invalidate, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */

@@ -166,8 +166,8 @@ static int socket_option(int fd, int name)
 static int adopt(struct listener *l)
 {
     int fd = l->setup.fd;
-    if (socket_option(fd, SO_DOMAIN) != AF_UNIX || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
-        socket_option(fd, SO_ACCEPTCONN) != 1)
+    if ((socket_option(fd, SO_DOMAIN) == AF_UNIX) == l->setup.tcp ||
+        socket_option(fd, SO_TYPE) != SOCK_STREAM || socket_option(fd, SO_ACCEPTCONN) != 1)
         return LISTENER_E_FD;
     l->fd = fd;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)

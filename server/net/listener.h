@@ -7,6 +7,7 @@
 #ifndef LARDER_NET_LISTENER_H
 #define LARDER_NET_LISTENER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "net/loop.h"
@@ -23,7 +24,8 @@ struct listener_setup {
     struct loop *loop;
     const char *path; /* of the socket; its directory is made (0750) when missing */
     mode_t mode;      /* of the socket: 0660 */
-    int fd; /* >= 0: a listening socket made by someone else (systemd), taken over; path is then unused */
+    int fd;   /* >= 0: a listening socket made by someone else (systemd), taken over; path is then unused */
+    bool tcp; /* that socket is a TCP one: who connects is not known */
     void (*accepted)(void *user, int fd, const struct peer *peer); /* owns the fd */
     void *user;
 };

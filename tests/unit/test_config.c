@@ -112,9 +112,7 @@ static void count_unused(void *user, const struct setting *s)
 static void names_of_features_to_come_are_taken_and_change_nothing(void **state)
 {
     static const char *const variables[] = {"CACHE_WARMING_ENABLED=true", "CACHE_WARMING_INTERVAL=300000",
-                                            "CACHE_WARM_ON_START=1",      "CACHE_ENABLE_METRICS=1",
-                                            "CACHE_MONITORING_ENABLED=1", "RATE_LIMIT_MAX_REQUESTS=100",
-                                            "LARDER_ADMIN_LISTEN=unix:/x"};
+                                            "CACHE_WARM_ON_START=1", "RATE_LIMIT_MAX_REQUESTS=100"};
     for (unsigned i = 0; i < COUNT_OF(variables); i++) {
         unsigned unused = 0;
         struct config *c = from_variable(variables[i]);

@@ -1,0 +1,38 @@
+/* What the files of the admin share. */
+#ifndef LARDER_ADMIN_ADMIN_PRIVATE_H
+#define LARDER_ADMIN_ADMIN_PRIVATE_H
+
+#include "admin/admin.h"
+#include "admin/door.h"
+#include "admin/events.h"
+#include "admin/http.h"
+#include "admin/texts.h"
+
+struct admin {
+    struct admin_setup setup;
+    char *token;
+    struct http *http;
+    struct listener *doors[DOORS_MAX];
+    unsigned doors_count;
+    struct texts texts;
+    struct events *events;
+    uint64_t changes, changes_denied;
+    bool draining;
+    void (*drained)(void *user);
+    void *drained_user;
+};
+
+/* ---- routes.c ------------------------------------------------------------------------------------------- */
+
+void admin_route(void *admin, struct http_exchange *x);
+/* {"error": "sentence"} */
+void admin_refuse(struct http_exchange *x, unsigned status, const char *sentence);
+void admin_reply_json(struct http_exchange *x, unsigned status, const char *text);
+/* A change that was under way is answered: a drain may be waiting for it. */
+void admin_settled(struct admin *a);
+
+/* ---- clear.c -------------------------------------------------------------------------------------------- */
+
+void admin_clear(struct admin *a, struct http_exchange *x);
+
+#endif
