@@ -303,6 +303,7 @@ int channel_dial(struct channel *ch, const struct dialing *how, uint8_t want, ui
     if (until > deadline_ns)
         until = deadline_ns;
     int r = channel_connect(ch, how->path, until);
+    ch->nobody_listens = r == LARDER_E_UNREACHABLE;
     if (r == 0)
         r = channel_introduce(ch, how, want, until, &fds, message, message_bytes);
     if (r < 0 || !ret)

@@ -39,7 +39,8 @@ struct channel {
     uint64_t id;
     struct limits limits;
     struct buffer out, in;
-    size_t in_used; /* front of `in` that the last reply occupies */
+    size_t in_used;      /* front of `in` that the last reply occupies */
+    bool nobody_listens; /* the last dial met no daemon, not even a silent one */
 };
 
 struct reply {

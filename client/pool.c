@@ -42,14 +42,20 @@ void pool_reborn(struct pool *pool)
 
 /* ======= back-off ======= */
 
+static uint64_t next_backoff(uint64_t ns)
+{
+    return ns < BACKOFF_MIN_NS ? BACKOFF_MIN_NS : ns * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : ns * 2;
+}
+
 /* Calls that fail at once say why the last attempt did, except that they themselves waited for nothing. */
-static void backoff_longer(struct pool *pool, int why)
+static void backoff_longer(struct pool *pool, int why, bool nobody_listens)
 {
     atomic_store_explicit(&pool->why, why == LARDER_E_TIMEOUT ? LARDER_E_UNREACHABLE : why,
                           memory_order_relaxed);
     uint64_t now = now_ns();
-    uint64_t ns = atomic_load_explicit(&pool->backoff_ns, memory_order_relaxed);
-    ns = ns == 0 ? BACKOFF_MIN_NS : ns * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : ns * 2;
+    uint64_t ns = next_backoff(atomic_load_explicit(&pool->backoff_ns, memory_order_relaxed));
+    if (nobody_listens)
+        ns = BACKOFF_REFUSED_NS;
     atomic_store_explicit(&pool->backoff_ns, ns, memory_order_relaxed);
     atomic_store(&pool->retry_at_ns, now + jittered(ns, now ^ (uintptr_t)pool));
 }
@@ -75,7 +81,7 @@ int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_
         backoff_over(pool);
         fallback_over(&c->fallback);
     } else if (r != LARDER_E_SYSTEM && r != LARDER_E_MEMORY) /* those are ours, not the daemon's */
-        backoff_longer(pool, r);
+        backoff_longer(pool, r, ch->nobody_listens);
     return r;
 }
 
