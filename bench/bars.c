@@ -19,6 +19,7 @@ static const struct {
     {"memory", bar_memory, "bytes an item beyond key and value, dead space after churn"},
     {"pipeline", bar_pipeline, "pipelined gets and sets beside Redis"},
     {"sigkill", bar_sigkill, "how soon readers stop when the daemon is killed"},
+    {"restart", bar_restart, "what readers see of a SIGKILL and the start after it"},
     {"tags", bar_tags, "entries nobody invalidated, beside 1,000 tag kills a second"},
 };
 enum { BARS = sizeof(bars) / sizeof(bars[0]) };

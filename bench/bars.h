@@ -53,6 +53,7 @@ void bar_batch(struct bars *b);
 void bar_readers(struct bars *b);
 void bar_memory(struct bars *b);
 void bar_pipeline(struct bars *b);
+void bar_restart(struct bars *b);
 void bar_sigkill(struct bars *b);
 void bar_tags(struct bars *b);
 
