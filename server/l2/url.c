@@ -166,11 +166,10 @@ static int parse_unix(struct l2_url *url, char *rest, bool with_authority)
     char *path = rest;
     if (with_authority) {
         path = strchr(rest, '/');
-        char *at = path ? memrchr(rest, '@', (size_t)(path - rest)) : NULL;
-        if (!path || (path != rest && at != path - 1))
+        if (!path || (path != rest && path[-1] != '@'))
             return L2_URL_E_PATH;
-        if (at) {
-            *at = 0;
+        if (path != rest) {
+            path[-1] = 0;
             int e = parse_credentials(url, rest);
             if (e < 0)
                 return e;
