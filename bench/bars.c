@@ -18,6 +18,7 @@ static const struct {
     {"readers", bar_readers, "two readers beside a writer"},
     {"memory", bar_memory, "bytes an item beyond key and value, dead space after churn"},
     {"pipeline", bar_pipeline, "pipelined gets and sets beside Redis"},
+    {"full", bar_full, "what sets into a full L1 do to others"},
     {"sigkill", bar_sigkill, "how soon readers stop when the daemon is killed"},
     {"restart", bar_restart, "what readers see of a SIGKILL and the start after it"},
     {"tags", bar_tags, "entries nobody invalidated, beside 1,000 tag kills a second"},
@@ -114,10 +115,12 @@ static double find_number(const json_t *j, const char *name)
 double bar_stat(larder_client *client, const char *name)
 {
     char *text = NULL;
+    const char *dot = strchr(name, '.');
     if (larder_stats(client, &text) < 0)
         return -1;
     json_t *j = json_loads(text, 0, NULL);
-    double number = j ? find_number(j, name) : -1;
+    const json_t *in = dot ? json_object_getn(j, name, (size_t)(dot - name)) : j;
+    double number = in ? find_number(in, dot ? dot + 1 : name) : -1;
     json_decref(j);
     larder_text_free(text);
     return number;

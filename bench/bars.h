@@ -43,7 +43,8 @@ void bar_failed(struct bars *b, const char *what, const char *why);
 /* Starts a server with so much memory; on failure the bar has failed and this returns false. */
 bool bar_server(struct bars *b, struct server *s, enum server_kind kind, uint64_t memory_bytes);
 bool bar_client(struct bars *b, larder_client **ret, const char *socket);
-/* A number of the daemon's statistics, by its name at whatever depth; -1 when there is none. */
+/* A number of the daemon's statistics, by its name at whatever depth, in a section of its own as "loop.max_us"; -1 when
+ * there is none. */
 double bar_stat(larder_client *client, const char *name);
 
 /* The bars, a function each (bars.c has the table). */
@@ -53,6 +54,7 @@ void bar_batch(struct bars *b);
 void bar_readers(struct bars *b);
 void bar_memory(struct bars *b);
 void bar_pipeline(struct bars *b);
+void bar_full(struct bars *b);
 void bar_restart(struct bars *b);
 void bar_sigkill(struct bars *b);
 void bar_tags(struct bars *b);
