@@ -2,17 +2,27 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "app/metrics.h"
 #include "base/log.h"
 
 enum { TOKEN_ROOM = 512 };
 
 /* ---- what the admin asks ------------------------------------------------------------------------------- */
 
+static int answer_metrics(const struct watchman *w, struct buffer *ret_text)
+{
+    struct metrics_more more = {.detached_ns = w->detached_ns};
+    admin_measure(w->admin, &more.admin);
+    return metrics_answer(w->documents, &more, ret_text);
+}
+
 static int answer_document(void *user, enum admin_document which, struct buffer *ret_text)
 {
     const struct watchman *w = user;
     static const enum session_document kinds[] = {
         [ADMIN_STATS] = DOCUMENT_STATS, [ADMIN_HEALTH] = DOCUMENT_HEALTH};
+    if (which == ADMIN_METRICS)
+        return answer_metrics(w, ret_text);
     struct session_question question = {.kind = kinds[which]};
     return documents_answer(w->documents, &question, ret_text);
 }

@@ -12,6 +12,7 @@ struct watchman {
     const struct config *config;
     struct loop *loop;
     bool stopping;
+    uint64_t detached_ns;
     struct admin *admin; /* NULL: HTTP is answered nowhere */
 };
 

@@ -40,3 +40,11 @@ uint64_t turns_quantile(const struct turns *t, unsigned permille)
     uint64_t end = end_of(cell);
     return end < t->max_ns ? end : t->max_ns;
 }
+
+uint64_t turns_within(const struct turns *t, uint64_t ns)
+{
+    uint64_t within = 0;
+    for (unsigned cell = 0; cell < TURNS_CELLS && end_of(cell) <= ns; cell++)
+        within += t->cells[cell];
+    return within;
+}

@@ -19,5 +19,7 @@ struct turns {
 void turns_add(struct turns *t, uint64_t ns);
 /* The value below or at which `permille` of all turns lie, rounded up to the end of its step; 0 when empty. */
 uint64_t turns_quantile(const struct turns *t, unsigned permille);
+/* How many took `ns` at most, short by those of its own step. */
+uint64_t turns_within(const struct turns *t, uint64_t ns);
 
 #endif

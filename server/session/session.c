@@ -337,3 +337,8 @@ void sessions_times(const struct sessions *all, enum session_class which, struct
         .max_ns = t->turns.max_ns,
     };
 }
+
+uint64_t sessions_times_within(const struct sessions *all, enum session_class which, uint64_t ns)
+{
+    return turns_within(&all->times[which].turns, ns);
+}

@@ -105,5 +105,7 @@ void sessions_cut(struct sessions *all);
 
 void sessions_measure(const struct sessions *all, struct session_figures *ret);
 void sessions_times(const struct sessions *all, enum session_class which, struct session_times *ret);
+/* How many of those took `ns` at most. */
+uint64_t sessions_times_within(const struct sessions *all, enum session_class which, uint64_t ns);
 
 #endif
