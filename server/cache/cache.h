@@ -233,6 +233,7 @@ struct cache_load {
     uint8_t stage, rounds;
     bool late, waited;
     uint64_t patience_ns; /* when to stop waiting */
+    uint64_t absent_refresh_ns;
     struct list waiting, of_peer;
     struct alarm alarm;
 };

@@ -10,17 +10,23 @@ struct leases *leases_create(uint64_t now_ns)
     return all;
 }
 
+static void end_unwaited(struct lease *l)
+{
+    struct list waiting;
+    CHECK(list_empty(&l->waiting));
+    lease_end(l, &waiting);
+}
+
+/* Those that newcomers found, and those that were overtaken while somebody held them. */
 struct leases *leases_destroy(struct leases *all)
 {
+    struct lease *l, *next;
     if (!all)
         return NULL;
-    struct lease *l, *next;
     HASH_ITER(by_key, all->by_key, l, next)
-    {
-        struct list waiting;
-        CHECK(list_empty(&l->waiting));
-        lease_end(l, &waiting);
-    }
+    end_unwaited(l);
+    HASH_ITER(by_token, all->by_token, l, next)
+    end_unwaited(l);
     CHECK(all->count == 0);
     all->alarms = alarms_destroy(all->alarms);
     free(all);

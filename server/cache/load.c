@@ -397,7 +397,7 @@ static bool is_due(const struct cache_load *l)
 {
     const struct entry *e = &l->get.entry;
     uint64_t left_ns = e->soft_ns > l->get.now_ns ? e->soft_ns - l->get.now_ns : 0;
-    return e->stale || left_ns < l->refresh_ns;
+    return e->stale || left_ns < (e->absent ? l->absent_refresh_ns : l->refresh_ns);
 }
 
 static int judge_first(struct cache *c, struct cache_load *l)
@@ -480,6 +480,18 @@ static int look(struct cache *c, struct cache_load *l, unsigned stage)
 
 /* ======= the verb ======= */
 
+/* What the caller leaves to the policy.  A share of its life: by the life that the policy gives, since nobody keeps how
+ * long an entry was to live. */
+static void obey_policy(const struct cache *c, struct cache_load *l)
+{
+    const struct policy *p = policies_match(c->policies, l->get.key);
+    uint64_t late_share = p->refresh_at ? 1000 - p->refresh_at : 0;
+    if (l->scope == LOAD_AS_POLICY)
+        l->scope = p->lease_scope == LEASE_SCOPE_FLEET ? LOAD_IN_FLEET : LOAD_ON_HOST;
+    l->absent_refresh_ns = l->refresh_ns ? l->refresh_ns : p->negative_ttl_ns / 1000 * late_share;
+    l->refresh_ns = l->refresh_ns ? l->refresh_ns : p->ttl_ns / 1000 * late_share;
+}
+
 int cache_load(struct cache *c, struct cache_load *l)
 {
     l->cache = c;
@@ -488,6 +500,7 @@ int cache_load(struct cache *c, struct cache_load *l)
     l->rounds = 0;
     l->rest_ns = 0;
     l->token_bytes = 0;
+    obey_policy(c, l);
     l->get.no_promote = l->get.if_version = l->get.beyond_host = false;
     l->patience_ns = clock_after(cache_now(c), l->wait_ns);
     list_init(&l->waiting);

@@ -294,7 +294,9 @@ static void put_store(struct l2 *l2, const struct fleet_change *c)
     call_begin(l2, fill ? SCRIPT_FILL : SCRIPT_SET, c->partition, 0, c->entry->key.size, entry_keys,
                &c->entry->key);
     args_number(&l2->args, l2->setup.options->journal_length);
-    if (fill)
+    if (fill && c->proof)
+        args_add(&l2->args, slice_of(c->proof, FLEET_PROOF_BYTES));
+    else if (fill)
         args_number(&l2->args, c->since_v);
     else
         put_condition(l2, c);

@@ -89,11 +89,12 @@ static bool take_softness(struct collected *c, char kind, bool first)
     return same;
 }
 
-/* A note names who waited, and changes nothing. */
+/* A note names the key whose lease ended, and changes nothing. */
 static bool read_pair(struct collected *c, bool note, bool first, char kind, struct slice name)
 {
     if (note || kind == 'w')
-        return note && kind == 'w';
+        return note && kind == 'w' && c->record.keys_count < RECORD_NAMES_MAX &&
+               take_name(c->keys, &c->record.keys_count, name, WIRE_KEY_MAX);
     return take_softness(c, kind, first) && take_pair(c, kind, name);
 }
 
@@ -115,6 +116,13 @@ static bool read_fields(const struct l2_reply *fields, bool note, struct collect
     return true;
 }
 
+static void tell_ends(struct l2 *l2, unsigned p, const struct fleet_record *note)
+{
+    uint64_t generation = l2->node.generation;
+    for (unsigned i = 0; l2->fleet.heard && i < note->keys_count && generation == l2->node.generation; i++)
+        l2->fleet.heard(l2->fleet.heard_user, p, note->keys[i]);
+}
+
 static bool read_entry(struct l2 *l2, unsigned p, const struct l2_reply *entry)
 {
     struct collected *c = l2->collected;
@@ -126,6 +134,8 @@ static bool read_entry(struct l2 *l2, unsigned p, const struct l2_reply *entry)
     l2->node.tailing.after[p] = c->record.v;
     l2->node.tailing.after_note[p] = note;
     coherence_record(l2->coherence, p, note, &c->record, l2_now(l2));
+    if (note)
+        tell_ends(l2, p, &c->record);
     return true;
 }
 

@@ -37,7 +37,30 @@ static void forgot(struct fleet *f, unsigned partition, uint64_t v)
     coherence_forgot(l2_of(f)->coherence, partition, v);
 }
 
-static const struct fleet_ops ops = {.commit = commit, .queue = queue, .forgot = forgot, .measure = measure};
+static int lease(struct fleet *f, struct fleet_lease *asked)
+{
+    return lease_ask(l2_of(f), asked);
+}
+
+static void keep(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
+                 uint64_t life_ns)
+{
+    lease_keep(l2_of(f), partition, key, proof, life_ns);
+}
+
+static void drop(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
+                 uint64_t rest_ns)
+{
+    lease_drop(l2_of(f), partition, key, proof, rest_ns);
+}
+
+static const struct fleet_ops ops = {.commit = commit,
+                                     .lease = lease,
+                                     .lease_keep = keep,
+                                     .lease_drop = drop,
+                                     .queue = queue,
+                                     .forgot = forgot,
+                                     .measure = measure};
 
 static uint64_t random_number(void *user)
 {

@@ -5,6 +5,7 @@
  *   call.c    words become commands; NOSCRIPT              script.c     what runs inside Redis: scripts/README.md
  *   change.c  a change becomes a script
  *   read.c    a read becomes commands, and is judged       record.c     an entry as bytes in Redis
+ *   lease.c   one loader a key in the fleet
  *   journal.c the stream becomes records
  *
  * What must stay true: nothing waits for Redis longer than its deadline; a connection that did anything unexpected is

@@ -1,4 +1,4 @@
-/* What the upper half of this room shares: l2.c, node.c, call.c, change.c, read.c, journal.c, args.c. */
+/* What the upper half of this room shares: l2.c, node.c, call.c, change.c, lease.c, read.c, journal.c, args.c. */
 #ifndef LARDER_L2_L2_PRIVATE_H
 #define LARDER_L2_L2_PRIVATE_H
 
@@ -87,7 +87,7 @@ struct l2 {
     char host_field[24]; /* "s:" and the host, as {ns}:inc names it */
     struct buffer room;  /* words of the command that is being put together */
     struct args args;
-    uint8_t epoch[8], version[L2_VERSION_BYTES];
+    uint8_t epoch[8], version[L2_VERSION_BYTES], nonce[8];
     struct buffer tail;                        /* an entry on its way */
     struct buffer value;                       /* an entry unpacked */
     struct collected *collected;               /* the record that is being read */
@@ -157,6 +157,10 @@ struct refusal refusal_of(struct l2 *l2, const struct l2_reply *error, enum scri
 
 /* change.c */
 bool change_send(struct l2 *l2, struct fleet_change *change);
+/* lease.c: as of struct fleet_ops */
+int lease_ask(struct l2 *l2, struct fleet_lease *lease);
+void lease_keep(struct l2 *l2, unsigned partition, struct slice key, const uint8_t *proof, uint64_t life_ns);
+void lease_drop(struct l2 *l2, unsigned partition, struct slice key, const uint8_t *proof, uint64_t rest_ns);
 /* read.c */
 extern const struct tier_ops read_ops;
 void read_batch_over(struct later *w);

@@ -224,6 +224,37 @@ def a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters(flee
     expect((a.fill("k", "w", token).reason, fleet.journal()), ("lease", [("0-1", [("w", b"k")])]))
 
 
+def a_failed_load_lets_the_key_rest_for_all(fleet):
+    a, b = fleet.host("a"), fleet.host("b")
+    token = a.getl("k").token
+    b.getl("k")
+    expect(a.drop("k", token, 30000), 1)
+    expect(fleet.journal(), [("0-1", [("w", b"k")])], "who waited learns of it")
+    for host in (a, b):
+        rest = fleet.unchanged(host.getl, "k")
+        expect(rest.status, "RESTS")
+        assert 0 < rest.left_ms <= 30000, rest.left_ms
+    expect((a.renew("k", token, 1000), a.drop("k", token, 30000), a.drop("k", bytes(24)[:23] + b"-")), (0, 0, 0))
+    expect(a.fill("k", "late", token).reason, "lease")
+    fleet.ask("PEXPIRE", fleet.key("l:k"), 0)
+    expect(b.getl("k").status, "LEASE")
+
+
+def what_ends_a_lease_ends_a_rest(fleet):
+    a, b = fleet.host("a"), fleet.host("b")
+    for act in [lambda: b.set("k", "v"), lambda: b.invalidate("k"), lambda: b.fill("k", "v", str(b.hello().v))]:
+        fleet.ask("DEL", fleet.key("e:k"))
+        a.drop("k", a.getl("k").token, 30000)
+        act()
+        expect(fleet.ask("EXISTS", fleet.key("l:k")), 0)
+
+
+def the_token_of_a_rest_is_nobodys(fleet):
+    a = fleet.host("a")
+    a.drop("k", a.getl("k").token, 30000)
+    expect(fleet.unchanged(a.fill, "k", "v", bytes(24)).status, "REFUSED")
+
+
 play(one_caller_gets_the_lease_the_others_are_busy, a_lease_is_used_once, whatever_happens_to_the_key_voids_the_lease,
      an_expired_lease_refuses_though_nobody_took_it, a_kill_of_a_name_of_the_new_record_refuses_and_ends_the_lease,
      a_kill_before_the_grant_or_of_another_name_does_not_matter, a_fill_is_stamped_so_that_a_later_kill_kills_it,
@@ -234,4 +265,5 @@ play(one_caller_gets_the_lease_the_others_are_busy, a_lease_is_used_once, whatev
      a_fill_without_a_lease_enters_when_nothing_happened,
      a_fill_without_a_lease_is_refused_when_the_journal_names_its_key,
      a_fill_without_a_lease_is_refused_when_a_name_of_it_was_killed, what_the_journal_cannot_tell_any_more_is_refused,
-     the_scan_is_bounded_in_names_and_notes_too, a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters)
+     the_scan_is_bounded_in_names_and_notes_too, a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters,
+     a_failed_load_lets_the_key_rest_for_all, what_ends_a_lease_ends_a_rest, the_token_of_a_rest_is_nobodys)

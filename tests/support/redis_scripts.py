@@ -139,7 +139,8 @@ class Host:
 
     def getl(self, key, lease_ms=10000):
         reply = self.run("getl", self.pair(key), [os.urandom(8), lease_ms])
-        names = {b"HIT": ["ms", "stale", "record", "token"], b"LEASE": ["ms", "token"], b"BUSY": ["ms", "left_ms"], b"MISS": ["ms"]}
+        names = {b"HIT": ["ms", "stale", "record", "token"], b"LEASE": ["ms", "token"], b"BUSY": ["ms", "left_ms"],
+                 b"RESTS": ["ms", "left_ms"], b"MISS": ["ms"]}
         return Answer(reply, "status", "v", *(names[reply[0]] if isinstance(reply, list) else []))
 
     def get(self, key):
@@ -155,8 +156,8 @@ class Host:
     def renew(self, key, token, ms):
         return self.run("renew", self.pair(key)[1:], [token, ms])
 
-    def drop(self, key, token):
-        return self.run("drop", self.pair(key)[1:], [self.maxlen, token])
+    def drop(self, key, token, rest_ms=0):
+        return self.run("drop", self.pair(key)[1:], [self.maxlen, token, rest_ms])
 
     def fence(self, keep_ms=TENDED_MS):
         answer = Answer(self.run("fence", ["hosts", "marks"], [keep_ms]), "v", "ms")

@@ -97,6 +97,118 @@ static struct slice first_of(const struct slice *names, unsigned count)
     return count ? names[0] : slice_of(NULL, 0);
 }
 
+/* ======= leases ======= */
+
+static struct lease_row *lease_find(struct table_fleet *f, struct slice key)
+{
+    for (unsigned i = 0; i < FLEET_WAITING; i++)
+        if (f->leases[i].used && slice_equal(slice_text(f->leases[i].key), key))
+            return &f->leases[i];
+    return NULL;
+}
+
+static struct lease_row *lease_add(struct table_fleet *f, struct slice key)
+{
+    unsigned i = 0;
+    while (f->leases[i].used)
+        CHECK(++i < FLEET_WAITING);
+    f->leases[i] = (struct lease_row){.used = true, .left_ns = 10000000000};
+    copy_name(f->leases[i].key, key);
+    memset(f->leases[i].proof, (int)++f->leases_given, FLEET_PROOF_BYTES);
+    return &f->leases[i];
+}
+
+static void lease_end(struct table_fleet *f, struct slice key)
+{
+    struct lease_row *row = lease_find(f, key);
+    if (row)
+        row->used = false;
+}
+
+static void judge_lease(struct table_fleet *f, struct fleet_lease *l)
+{
+    struct lease_row *row = lease_find(f, l->key);
+    const struct fleet_row *value = row_find(f, l->key);
+    struct fleet_partition *shown = &f->view.of[l->partition];
+    l->v = f->newest[l->partition];
+    shown->seen = l->v > shown->seen ? l->v : shown->seen;
+    if (f->view.mode == SHM_DETACHED) {
+        l->outcome = FLEET_LEASE_AWAY;
+    } else if (value && !value->entry.stale) {
+        l->outcome = FLEET_LEASE_THERE;
+    } else if (row) {
+        l->outcome = row->rests ? FLEET_LEASE_RESTS : FLEET_LEASE_BUSY;
+        l->left_ns = row->left_ns;
+        row->waited_for = true;
+    } else {
+        l->outcome = FLEET_LEASE_GIVEN;
+        memcpy(l->proof, lease_add(f, l->key)->proof, FLEET_PROOF_BYTES);
+    }
+}
+
+static int ask_lease(struct fleet *fleet, struct fleet_lease *l)
+{
+    struct table_fleet *f = self(fleet);
+    f->leases_asked++;
+    judge_lease(f, l);
+    if (!f->slow_leases || l->outcome == FLEET_LEASE_AWAY)
+        return FLEET_DONE;
+    CHECK(f->asked_count < FLEET_WAITING);
+    f->asked[f->asked_count++] = l;
+    return FLEET_PENDING;
+}
+
+void table_fleet_answer_leases(struct table_fleet *f)
+{
+    struct fleet_lease *asked[FLEET_WAITING];
+    unsigned count = f->asked_count;
+    memcpy(asked, f->asked, sizeof(asked));
+    f->asked_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        asked[i]->done(asked[i]);
+}
+
+static void keep_lease(struct fleet *fleet, unsigned partition, struct slice key, const uint8_t *proof,
+                       uint64_t life_ns)
+{
+    struct table_fleet *f = self(fleet);
+    struct lease_row *row = lease_find(f, key);
+    f->leases_kept++;
+    if (row && memcmp(row->proof, proof, FLEET_PROOF_BYTES) == 0)
+        row->left_ns = life_ns;
+}
+
+static void rest(struct table_fleet *f, struct slice key, uint64_t rest_ns)
+{
+    lease_end(f, key);
+    if (!rest_ns)
+        return;
+    struct lease_row *row = lease_add(f, key);
+    row->rests = true;
+    row->left_ns = rest_ns;
+}
+
+static void drop_lease(struct fleet *fleet, unsigned partition, struct slice key, const uint8_t *proof,
+                       uint64_t rest_ns)
+{
+    struct table_fleet *f = self(fleet);
+    struct lease_row *row = lease_find(f, key);
+    if (row && memcmp(row->proof, proof, FLEET_PROOF_BYTES) == 0)
+        rest(f, key, rest_ns);
+}
+
+/* Another host holds it. */
+void table_fleet_lease(struct table_fleet *f, const char *key, uint64_t left_ns)
+{
+    lease_add(f, slice_text(key))->left_ns = left_ns;
+}
+
+void table_fleet_lease_ends(struct table_fleet *f, const char *key, uint64_t rest_ns)
+{
+    rest(f, slice_text(key), rest_ns);
+    f->fleet.heard(f->fleet.heard_user, shm_partition(slice_text(key), f->view.partitions), slice_text(key));
+}
+
 /* ======= changes ======= */
 
 static enum fleet_outcome condition_of(struct table_fleet *f, const struct fleet_change *c)
@@ -117,11 +229,15 @@ static enum fleet_outcome condition_of(struct table_fleet *f, const struct fleet
 static void commit_store(struct table_fleet *f, struct fleet_change *c)
 {
     bool fill_of_absent = c->verb == FLEET_FILL && !row_find(f, c->entry->key);
-    c->outcome = condition_of(f, c);
+    const struct lease_row *lease = lease_find(f, c->entry->key);
+    bool proven = !c->proof || (lease && memcmp(lease->proof, c->proof, FLEET_PROOF_BYTES) == 0);
+    c->outcome = proven ? condition_of(f, c) : FLEET_REFUSED;
+    c->v = f->newest[c->partition];
     if (c->outcome != FLEET_COMMITTED)
         return;
     c->v =
         fill_of_absent ? f->newest[c->partition] : next_v(f, c->partition, c->entry->key, slice_of(NULL, 0));
+    lease_end(f, c->entry->key);
     if (c->remove)
         row_remove(f, c->entry->key);
     else
@@ -145,8 +261,10 @@ static void commit_invalidate(struct table_fleet *f, struct fleet_change *c)
     unsigned items = c->keys_count + c->tags_count + c->prefixes_count + c->all;
     f->largest = items > f->largest ? items : f->largest;
     CHECK(items <= FLEET_ITEMS_MAX);
-    for (unsigned i = 0; i < c->keys_count; i++)
+    for (unsigned i = 0; i < c->keys_count; i++) {
         row_remove(f, c->keys[i]);
+        lease_end(f, c->keys[i]);
+    }
     for (unsigned i = 0; i < c->tags_count; i++)
         kill_tag(f, c->partition, c->tags[i]);
     c->v = next_v(f, c->partition, first_of(c->keys, c->keys_count), first_of(c->tags, c->tags_count));
@@ -285,6 +403,7 @@ uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *val
                       .hard_ns = hard_ns,
                       .soft_ns = hard_ns};
     uint64_t v = next_v(f, partition, e.key, slice_of(NULL, 0));
+    lease_end(f, e.key);
     row_store(f, &e, partition, v);
     return v;
 }
@@ -292,6 +411,7 @@ uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *val
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key)
 {
     row_remove(f, slice_text(key));
+    lease_end(f, slice_text(key));
     return next_v(f, shm_partition(slice_text(key), f->view.partitions), slice_text(key), slice_of(NULL, 0));
 }
 
@@ -366,8 +486,13 @@ void table_fleet_lose(struct table_fleet *f, uint64_t serve_until_ns, uint64_t s
 
 void table_fleet_init(struct table_fleet *f, unsigned partitions, uint64_t epoch, uint64_t hash_secret)
 {
-    static const struct fleet_ops fleet_ops = {
-        .commit = commit, .queue = queue, .forgot = forgot, .measure = measure_fleet};
+    static const struct fleet_ops fleet_ops = {.commit = commit,
+                                               .lease = ask_lease,
+                                               .lease_keep = keep_lease,
+                                               .lease_drop = drop_lease,
+                                               .queue = queue,
+                                               .forgot = forgot,
+                                               .measure = measure_fleet};
     static const struct tier_ops tier_ops = {.name = TIER_L2, .get = get, .measure = measure_tier};
     memset(f, 0, sizeof(*f));
     f->tier.ops = &tier_ops;

@@ -21,6 +21,13 @@ struct journal_row {
     char key[FLEET_NAME], tag[FLEET_NAME]; /* empty: none; only these two are told again */
 };
 
+struct lease_row {
+    bool used, rests, waited_for;
+    char key[FLEET_NAME];
+    uint64_t left_ns; /* as told; nothing runs by itself */
+    uint8_t proof[FLEET_PROOF_BYTES];
+};
+
 struct waiting_read {
     struct tier_read *read;
     int outcome;
@@ -41,10 +48,14 @@ struct table_fleet {
     unsigned changes_count;
     struct waiting_read reads[FLEET_WAITING];
     unsigned reads_count;
-    uint64_t commits, gets, compared, exact; /* asked for so far */
-    unsigned largest, queued;                /* items of a change; changes kept for later */
-    bool outbox_lost;                        /* what is queued dies with the process */
-    struct cache *cache;                     /* who listens */
+    struct lease_row leases[FLEET_WAITING];
+    struct fleet_lease *asked[FLEET_WAITING];
+    bool slow_leases;
+    unsigned asked_count, leases_asked, leases_kept, leases_given; /* waiting; ever */
+    uint64_t commits, gets, compared, exact;                       /* asked for so far */
+    unsigned largest, queued; /* items of a change; changes kept for later */
+    bool outbox_lost;         /* what is queued dies with the process */
+    struct cache *cache;      /* who listens */
     uint64_t hash_secret;
 };
 
@@ -56,11 +67,15 @@ void table_fleet_lose(struct table_fleet *f, uint64_t serve_until_ns, uint64_t s
 
 void table_fleet_tell_answers(struct table_fleet *f);
 void table_fleet_answer_reads(struct table_fleet *f);
+void table_fleet_answer_leases(struct table_fleet *f);
 
 /* Another host; the position it got. */
 uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns);
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key);
 uint64_t table_fleet_kill(struct table_fleet *f, unsigned partition, const char *tag);
+/* Its lease of a key: taken, and ended; rests: after a failure. */
+void table_fleet_lease(struct table_fleet *f, const char *key, uint64_t left_ns);
+void table_fleet_lease_ends(struct table_fleet *f, const char *key, uint64_t rest_ns);
 void table_fleet_epoch(struct table_fleet *f, uint64_t epoch);
 
 /* The journal is heard up to its end; or what was not heard yet is lost. */

@@ -46,7 +46,7 @@ end
 
 local since
 if #proof == 24 then
-  if not lease or string.sub(lease, 1, 24) ~= proof then return refuse('lease') end
+  if not lease or is_rest(proof) or string.sub(lease, 1, 24) ~= proof then return refuse('lease') end
   if string.sub(proof, 9, 16) ~= ARGV[1] then
     give_back()
     return refuse('epoch')

@@ -1,4 +1,4 @@
---! use check time keys alive
+--! use check time keys alive lease
 local entry, lease, now = KEYS[5], KEYS[6], time_ms()
 local nonce, lease_ms = ARGV[4], tonumber(ARGV[5])
 
@@ -21,6 +21,8 @@ if lease_ms == 0 then return {'MISS', now_v, now} end
 local token = take()
 if type(token) == 'table' then return token end
 if token then return {'LEASE', now_v, now, token} end
+local left = redis.call('PTTL', lease)
+if is_rest(redis.call('GETRANGE', lease, 0, 23)) then return {'RESTS', now_v, now, left} end
 -- The holder's fill or failure will leave a note for us.
 if redis.call('GETRANGE', lease, 24, 24) == '-' then redis.call('SETRANGE', lease, 24, 'w') end
-return {'BUSY', now_v, now, redis.call('PTTL', lease)}
+return {'BUSY', now_v, now, left}

@@ -8,6 +8,13 @@ local function note(maxlen, key)
   redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', maxlen, string.format('%.0f-%.0f', now_v, n), 'w', key)
 end
 
+-- In the place of a lease: a load failed, and nobody may try until this is gone.  No holder has such a token.
+local REST = string.rep('\0', 24)
+
+local function is_rest(token)
+  return token == REST
+end
+
 -- A lease is nonce 8, epoch 8, position 8, and 'w' when somebody waits.
 local function is_waited_for(lease)
   return lease and string.sub(lease, 25, 25) == 'w'
