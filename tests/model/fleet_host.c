@@ -53,10 +53,15 @@ static void hear_applied(void *user, unsigned partition, uint64_t last_fence_ns)
     h->now.memory[partition] = (struct fleet_memory){p->epoch, p->applied, p->floor, last_fence_ns};
 }
 
+/* What this host made for itself ends with the absence of Redis (I13). */
 static void hear_shown(void *user)
 {
     struct host *h = user;
+    bool away = coherence_view(h->coherence)->mode == SHM_DETACHED;
     TALK("host %d: mode %d", h->number, coherence_view(h->coherence)->mode);
+    if (h->away && !away && !RULE(I13_return, false))
+        model_tier_end_local(&h->l1);
+    h->away = away;
 }
 
 static const struct fleet_listener listener = {hear_record, hear_gap, hear_epoch, hear_applied, hear_shown};
@@ -176,8 +181,9 @@ static void open_coherence(struct host *h)
                                     .newest = newest,
                                     .random = roll};
     h->coherence = coherence_create(&setup);
-    h->fleet = (struct fleet){
-        .ops = &node_fleet_ops, .view = coherence_view(h->coherence), .tier = &h->l2_tier};
+    h->away = coherence_view(h->coherence)->mode == SHM_DETACHED;
+    h->fleet =
+        (struct fleet){.ops = &node_fleet_ops, .view = coherence_view(h->coherence), .tier = &h->l2_tier};
     h->l2_tier.ops = &node_tier_ops;
 }
 

@@ -25,10 +25,11 @@ struct disk {
 /* ======= operations under way ======= */
 
 struct op {
-    enum { FREE, GET, SET, FILL, INVALIDATE } kind;
+    enum { FREE, GET, SET, FILL, TOUCH, INVALIDATE } kind;
     int host;
-    unsigned id, key, value, change;
+    unsigned id, key, value, change, over;
     bool wait_all;
+    enum fleet_condition condition;
     struct history_view view;
     struct slice names[KEYS + TAGS + PREFIXES];
     unsigned value_bytes;
@@ -37,6 +38,7 @@ struct op {
     union {
         struct cache_get get;
         struct cache_set set;
+        struct cache_touch touch;
         struct cache_invalidate invalidate;
     };
 };
@@ -67,7 +69,7 @@ struct link {
 
 struct host {
     int number;
-    bool paused, dying;
+    bool paused, dying, away;
     double rate; /* its clock against the world's */
     uint64_t offset_ns;
     struct coherence *coherence;
@@ -83,6 +85,10 @@ struct host {
     unsigned failed_count;
     struct op ops[OPS];
     struct load loads[LOADS];
+    struct {
+        unsigned value; /* 0: none */
+        struct version version;
+    } shown[KEYS]; /* what was last given to a caller */
 };
 
 extern struct host hosts[HOSTS];

@@ -134,11 +134,16 @@ static void take_first(struct queue *q, struct message *ret)
 
 static void answer_change(struct host *h, struct message *m)
 {
+    static const enum fleet_outcome outcomes[] = {
+        [SAID_OK] = FLEET_COMMITTED,      [SAID_EXISTS] = FLEET_EXISTS,   [SAID_NOT_FOUND] = FLEET_NOT_FOUND,
+        [SAID_CONFLICT] = FLEET_CONFLICT, [SAID_REFUSED] = FLEET_REFUSED, [SAID_EPOCH] = FLEET_AWAY,
+        [SAID_SESSION] = FLEET_AWAY,
+    };
     m->change->epoch = m->epoch;
     m->change->v = m->v;
-    m->change->outcome = m->said == SAID_REFUSED ? FLEET_REFUSED
-                         : m->said == SAID_OK    ? FLEET_COMMITTED
-                                                 : FLEET_AWAY;
+    m->change->id = m->id;
+    m->change->hard_ns = m->change->soft_ns = clock_of(h) + m->left_ns - (world_ns - m->sent_ns);
+    m->change->outcome = outcomes[m->said];
     coherence_answered(h->coherence, m->change, clock_of(h));
 }
 
@@ -174,7 +179,8 @@ static bool tail_flow(struct host *h)
                                       .keys = names,
                                       .tags = names + KEYS,
                                       .prefixes = names + KEYS + TAGS,
-                                      .all = r.names.all};
+                                      .all = r.names.all,
+                                      .soft = r.names.soft};
         record.keys_count = names_list(names, key_texts, r.names.keys);
         record.tags_count = names_list(names + KEYS, tag_texts, r.names.tags);
         record.prefixes_count = names_list(names + KEYS + TAGS, prefix_texts, r.names.prefixes);

@@ -82,7 +82,7 @@ struct names names_of(const struct fleet_change *c)
         return (struct names){0};
     return (struct names){mask_of(c->keys, c->keys_count, key_texts, KEYS),
                           mask_of(c->tags, c->tags_count, tag_texts, TAGS),
-                          mask_of(c->prefixes, c->prefixes_count, prefix_texts, PREFIXES), c->all};
+                          mask_of(c->prefixes, c->prefixes_count, prefix_texts, PREFIXES), c->all, c->soft};
 }
 
 void violation(const char *promise, const char *format, ...)
@@ -125,12 +125,21 @@ static int any_host(void)
 
 static void step_get(void)
 {
-    host_get(any_host(), dice_below(KEYS));
+    if (dice_say(20))
+        host_get_not_older(any_host(), dice_below(KEYS));
+    else
+        host_get(any_host(), dice_below(KEYS));
 }
 
 static void step_set(void)
 {
-    host_set(any_host(), dice_below(KEYS), dice_say(15), dice_say(20));
+    enum fleet_condition condition = dice_say(25) ? 1 + dice_below(FLEET_IF_VERSION) : FLEET_ALWAYS;
+    host_set(any_host(), dice_below(KEYS), dice_say(15), dice_say(20), condition);
+}
+
+static void step_touch(void)
+{
+    host_touch(any_host(), dice_below(KEYS));
 }
 
 static void step_fill(void)
@@ -140,7 +149,7 @@ static void step_fill(void)
 
 static void step_invalidate(void)
 {
-    struct names names = {0};
+    struct names names = {.soft = dice_say(30)};
     switch (dice_below(8)) {
     case 0: names.tags = (uint8_t)(1u << dice_below(TAGS)); break;
     case 1: names.prefixes = (uint8_t)(1u << dice_below(PREFIXES)); break;
@@ -239,10 +248,10 @@ static const struct {
     unsigned weight;
     void (*run)(void);
 } steps[] = {
-    {28, step_get},  {7, step_set},      {12, step_fill},          {7, step_invalidate}, {14, step_moment},
-    {6, step_while}, {1, step_long},     {14, step_some_messages}, {4, step_hold},       {2, step_release},
-    {2, step_cut},   {2, step_zombies},  {5, step_commit},         {3, step_land},       {2, step_crash},
-    {2, step_pause}, {1, step_snapshot}, {2, step_redis},
+    {28, step_get},    {7, step_set},   {12, step_fill},    {3, step_touch},          {7, step_invalidate},
+    {14, step_moment}, {6, step_while}, {1, step_long},     {14, step_some_messages}, {4, step_hold},
+    {2, step_release}, {2, step_cut},   {2, step_zombies},  {5, step_commit},         {3, step_land},
+    {2, step_crash},   {2, step_pause}, {1, step_snapshot}, {2, step_redis},
 };
 
 static void any_step(void)

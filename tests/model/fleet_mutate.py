@@ -16,8 +16,15 @@ MUTANTS = {
     "i13-local-unflagged": ("    if (e->local)\n        return", "    if (false)\n        return"),
     "i2-suspect-not-compared": ("if (!e->suspect && ", "if ("),
     "c2-lease-not-looked-at": ("cache_now(c) < p->fresh_until_ns)", "true)"),
+    "c4-position-not-looked-at": ("    return get->not_older.epoch != p->epoch || get->not_older.v > p->applied;", "    return false;"),
+    "c4-read-not-exact": ("shares_reads(c, get), ahead, land)", "shares_reads(c, get), false, land)"),
+    "i4-reads-in-flight-not-told": ("    flights_detach(c->flights, key, key_hash);\n    guard_note(c->guards[p]", "    guard_note(c->guards[p]"),
+    "i1-kill-spares-the-one-before-it": ("    if (row->hard_v > v)\n", "    if (row->hard_v > v + 1)\n"),
+    "condition-not-told": ("                                        .condition = fleet_conditions[set->condition],\n", ""),
+    "soft-kill-of-a-key-not-told": ("return r->soft ? soften(c, key, key_hash, r->v) :", "return r->soft ? false :"),
+    "soft-compared-as-fresh": ("        e->stale |= get->confirmed_stale;\n", ""),
     "c5-older-stays": ("        if (flight_detached(flight))\n            give_way(get, read, outcome);\n", ""),
-    "c7-served-for-ever": ("return !e->suspect && detached_serves(c, get->key_hash, cache_now(c)) ? FLAGGED : NOBODY;", "return FLAGGED;"),
+    "c7-served-for-ever": ("return serves && !e->suspect ? FLAGGED : NOBODY;", "return FLAGGED;"),
     "c8-queued-not-applied": ("*ret_unsafe = apply_record(c, change->partition, &r) || kept == TIER_UNSAFE;", "*ret_unsafe = kept == TIER_UNSAFE;"),
 }
 

@@ -41,22 +41,30 @@ static void io_tail(void *io, unsigned partition, uint64_t after_v)
 
 static bool io_send(void *io, struct fleet_change *change)
 {
-    static const enum ask asks[] = {
-        [FLEET_SET] = ASK_SET, [FLEET_FILL] = ASK_FILL, [FLEET_INVALIDATE] = ASK_INVALIDATE};
+    static const enum ask asks[] = {[FLEET_SET] = ASK_SET,
+                                    [FLEET_FILL] = ASK_FILL,
+                                    [FLEET_TOUCH] = ASK_TOUCH,
+                                    [FLEET_INVALIDATE] = ASK_INVALIDATE};
     struct host *h = io;
     struct message m = {.ask = asks[change->verb],
                         .partition = change->partition,
                         .op = calling_op,
                         .epoch = epoch_of(h, change->partition),
                         .since_v = change->since_v,
+                        .condition = change->condition,
+                        .expected_epoch = change->expected_epoch,
+                        .expected_v = change->expected_v,
+                        .expected_id = change->expected_id,
                         .remove = change->remove,
                         .names = names_of(change),
                         .change = change};
     if (change->verb != FLEET_INVALIDATE) {
         m.key = model_key(change->entry->key);
         m.id = change->entry->id;
-        memcpy(&m.value, change->entry->value.data, change->remove ? 0 : sizeof(m.value));
+        m.left_ns = change->entry->hard_ns - clock_of(h);
     }
+    if (change->verb == FLEET_SET || change->verb == FLEET_FILL)
+        memcpy(&m.value, change->entry->value.data, change->remove ? 0 : sizeof(m.value));
     if (h->link.requests[CHANNEL_CONTROL].count > QUEUE / 4) /* room for hello and fences */
         return false;
     return link_send(h, CHANNEL_CONTROL, m);
@@ -86,7 +94,7 @@ static int fleet_get(struct tier *t, struct tier_read *read)
     if (h->dying)
         return TIER_MISSED;
     coherence_read_noticed(h->coherence, clock_of(h));
-    if (!coherence_linked(h->coherence) || !ask_read(h, read, read->known.given))
+    if (!coherence_linked(h->coherence) || !ask_read(h, read, read->known.given || read->exact))
         return TIER_MISSED;
     return TIER_PENDING;
 }
@@ -115,14 +123,16 @@ void node_read_answered(struct host *h, struct message *m)
     }
     bool same = read->known.given && read->known.epoch == m->entry_epoch && read->known.v == m->entry_v &&
                 read->known.id == m->entry_id;
+    uint64_t end_ns = clock_of(h) + m->left_ns - (world_ns - m->sent_ns); /* counted from the sending */
     read->entry =
         (struct entry){.key = slice_text(key_texts[m->key]),
                        .key_hash = read->key_hash,
                        .epoch = m->entry_epoch,
                        .v = m->entry_v,
                        .id = m->entry_id,
-                       .hard_ns = clock_of(h) + 3600 * NS_PER_S,
-                       .soft_ns = clock_of(h) + 3600 * NS_PER_S,
+                       .hard_ns = end_ns,
+                       .soft_ns = end_ns,
+                       .stale = m->stale,
                        .tags = {shm_hash_name(1, SHM_NAME_TAG, slice_text(tag_texts[m->key % TAGS]))},
                        .tags_count = 1};
     model_value_into(&read->entry, &m->value);

@@ -7,12 +7,19 @@ struct stored {
     unsigned value; /* 0: nothing is there */
     uint64_t epoch, v;
     uint32_t id;
+    uint64_t end_ns;
+    bool stale; /* invalidated softly */
+};
+
+/* Positions of the newest kills by name. */
+struct killed {
+    uint64_t tag_v[TAGS], prefix_v[PREFIXES], all_v;
 };
 
 struct partition {
     bool there; /* inc and ver exist */
     uint64_t run, epoch, v, session[HOSTS];
-    uint64_t tag_v[TAGS], prefix_v[PREFIXES], all_v;
+    struct killed killed[2]; /* hard, soft */
     struct stored stored[KEYS];
     unsigned journal_count;
     struct redis_record journal[JOURNAL_MAX];
@@ -40,24 +47,30 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static uint64_t killed_of(const struct partition *p)
+static uint64_t newest_kill(const struct killed *k)
 {
-    uint64_t v = p->all_v;
+    uint64_t v = k->all_v;
     for (unsigned i = 0; i < TAGS; i++)
-        v = larger(v, larger(p->tag_v[i], p->prefix_v[i]));
+        v = larger(v, larger(k->tag_v[i], k->prefix_v[i]));
     return v;
 }
 
 /* The newest kill by name of what the key carries. */
-static uint64_t name_killed(const struct partition *p, unsigned key)
+static uint64_t name_killed(const struct killed *k, unsigned key)
 {
-    return larger(p->all_v, larger(p->tag_v[key % TAGS], p->prefix_v[key / PREFIXES]));
+    return larger(k->all_v, larger(k->tag_v[key % TAGS], k->prefix_v[key / PREFIXES]));
 }
 
 static bool alive(const struct partition *p, unsigned key)
 {
     const struct stored *s = &p->stored[key];
-    return s->value && s->epoch == p->epoch && s->v >= name_killed(p, key);
+    return s->value && s->epoch == p->epoch && s->end_ns > world_ns &&
+           s->v >= name_killed(&p->killed[0], key);
+}
+
+static bool is_stale(const struct partition *p, unsigned key)
+{
+    return p->stored[key].stale || p->stored[key].v < name_killed(&p->killed[1], key);
 }
 
 static void copy_partition(struct partition *to, const struct partition *from)
@@ -71,7 +84,14 @@ static uint64_t mutate(struct partition *p, const struct names *names, const str
     CHECK(p->journal_count < JOURNAL_MAX);
     p->journal[p->journal_count++] = (struct redis_record){++p->v, *names};
     uint8_t hit = names_cover(names) & partition_mask(m->partition);
-    history_commit(hit, value, m->op);
+    history_commit(&(struct committed){.partition = m->partition,
+                                       .op = m->op,
+                                       .epoch = p->epoch,
+                                       .v = p->v,
+                                       .keys = hit,
+                                       .soft = names->soft,
+                                       .value = value,
+                                       .over = alive(p, m->key) ? p->stored[m->key].value : 0});
     TALK("redis %u: V %llu hits %x, value %u", m->partition, (unsigned long long)p->v, hit, value);
     return p->v;
 }
@@ -84,10 +104,8 @@ static void new_epoch(struct partition *p)
     p->run = redis.run;
     p->epoch = dice() | 1;
     p->journal_count = 0;
-    memset(p->tag_v, 0, sizeof(p->tag_v));
-    memset(p->prefix_v, 0, sizeof(p->prefix_v));
+    memset(p->killed, 0, sizeof(p->killed));
     memset(p->session, 0, sizeof(p->session));
-    p->all_v = 0;
 }
 
 static void run_hello(struct partition *p, struct message *m)
@@ -98,7 +116,7 @@ static void run_hello(struct partition *p, struct message *m)
     m->epoch = p->epoch;
     m->v = p->v;
     m->first = p->journal_count ? p->journal[0].v : p->v + 1;
-    m->killed = killed_of(p);
+    m->killed = larger(newest_kill(&p->killed[0]), newest_kill(&p->killed[1]));
 }
 
 static bool admitted(struct partition *p, struct message *m)
@@ -111,11 +129,58 @@ static bool admitted(struct partition *p, struct message *m)
     return m->said == SAID_OK;
 }
 
+static void store(struct partition *p, const struct message *m)
+{
+    p->stored[m->key] = (struct stored){m->value, p->epoch, m->v, m->id, world_ns + m->left_ns, false};
+    history_lives(m->value, world_ns + m->left_ns);
+}
+
+static bool is_version(const struct stored *s, const struct message *m)
+{
+    return s->epoch == m->expected_epoch && s->v == m->expected_v && s->id == m->expected_id;
+}
+
+static enum said judge_condition(const struct partition *p, const struct message *m)
+{
+    bool there = alive(p, m->key);
+    if (m->condition == FLEET_ALWAYS)
+        return SAID_OK;
+    if (m->condition == FLEET_IF_ABSENT)
+        return there ? SAID_EXISTS : SAID_OK;
+    if (!there)
+        return SAID_NOT_FOUND;
+    return m->condition == FLEET_IF_PRESENT || is_version(&p->stored[m->key], m) ? SAID_OK : SAID_CONFLICT;
+}
+
 static void run_set(struct partition *p, struct message *m)
 {
     struct names names = {.keys = (uint8_t)(1u << m->key)};
+    m->v = p->v;
+    m->said = judge_condition(p, m);
+    if (m->said != SAID_OK)
+        return;
     m->v = mutate(p, &names, m, m->remove ? 0 : m->value);
-    p->stored[m->key] = m->remove ? (struct stored){0} : (struct stored){m->value, p->epoch, m->v, m->id};
+    if (m->remove)
+        p->stored[m->key] = (struct stored){0};
+    else
+        store(p, m);
+}
+
+/* Longer, never shorter, and only what a get would return; no position, since no value changed. */
+static void run_touch(struct partition *p, struct message *m)
+{
+    struct stored *s = &p->stored[m->key];
+    m->v = p->v;
+    m->said = alive(p, m->key) ? SAID_OK : SAID_NOT_FOUND;
+    if (m->said != SAID_OK)
+        return;
+    s->end_ns = larger(s->end_ns, world_ns + m->left_ns);
+    history_lives(s->value, s->end_ns);
+    m->left_ns = s->end_ns - world_ns;
+    m->v = s->v;
+    m->id = s->id;
+    TALK("redis %u: value %u of key %u lives %.0f ms more", m->partition, s->value, m->key,
+         (double)m->left_ns / 1e6);
 }
 
 /* Nothing since then may have named the key or what it carries; what is no longer known refuses. */
@@ -128,7 +193,8 @@ static bool nothing_since(const struct partition *p, const struct message *m)
         if (p->journal[i].v != expected++ || names_cover(&p->journal[i].names) & 1u << m->key)
             return false;
     }
-    return expected == p->v + 1 && name_killed(p, m->key) <= m->since_v;
+    return expected == p->v + 1 && name_killed(&p->killed[0], m->key) <= m->since_v &&
+           name_killed(&p->killed[1], m->key) <= m->since_v;
 }
 
 static void run_fill(struct partition *p, struct message *m)
@@ -141,7 +207,7 @@ static void run_fill(struct partition *p, struct message *m)
     struct names names = {.keys = (uint8_t)(1u << m->key)};
     history_filled(m->key, m->value);
     m->v = !alive(p, m->key) ? p->v : mutate(p, &names, m, m->value);
-    p->stored[m->key] = (struct stored){m->value, p->epoch, m->v, m->id};
+    store(p, m);
     TALK("redis %u: filled key %u with value %u at %llu", m->partition, m->key, m->value,
          (unsigned long long)m->v);
 }
@@ -149,14 +215,17 @@ static void run_fill(struct partition *p, struct message *m)
 static void run_invalidate(struct partition *p, struct message *m)
 {
     m->v = mutate(p, &m->names, m, 0);
+    struct killed *k = &p->killed[m->names.soft];
     for (unsigned key = 0; key < KEYS; key++)
-        if (m->names.keys & 1u << key)
+        if (m->names.keys & 1u << key && m->names.soft)
+            p->stored[key].stale = true;
+        else if (m->names.keys & 1u << key)
             p->stored[key] = (struct stored){0};
     for (unsigned i = 0; i < TAGS; i++) {
-        p->tag_v[i] = m->names.tags & 1u << i ? m->v : p->tag_v[i];
-        p->prefix_v[i] = m->names.prefixes & 1u << i ? m->v : p->prefix_v[i];
+        k->tag_v[i] = m->names.tags & 1u << i ? m->v : k->tag_v[i];
+        k->prefix_v[i] = m->names.prefixes & 1u << i ? m->v : k->prefix_v[i];
     }
-    p->all_v = m->names.all ? m->v : p->all_v;
+    k->all_v = m->names.all ? m->v : k->all_v;
 }
 
 /* A plain read: the counter, then the bytes, whatever they are worth; or the exact one, which judges. */
@@ -166,7 +235,9 @@ static void run_read(struct partition *p, struct message *m)
     m->said = p->there ? SAID_OK : SAID_EPOCH;
     m->v = p->v;
     m->epoch = p->epoch; /* of the session, in the exact one; the plain one learns it from the entry */
-    m->found = s->value && (!m->exact || alive(p, m->key));
+    m->found = s->value && s->end_ns > world_ns && (!m->exact || alive(p, m->key));
+    m->stale = s->stale || (m->exact && is_stale(p, m->key));
+    m->left_ns = m->found ? s->end_ns - world_ns : 0;
     m->value = s->value;
     m->entry_epoch = s->epoch;
     m->entry_v = s->v;
@@ -175,8 +246,11 @@ static void run_read(struct partition *p, struct message *m)
 
 void redis_run(struct message *m)
 {
-    static void (*const scripts[])(struct partition * p, struct message * m) = {
-        [ASK_SET] = run_set, [ASK_FILL] = run_fill, [ASK_INVALIDATE] = run_invalidate};
+    static void (*const scripts[])(struct partition * p,
+                                   struct message * m) = {[ASK_SET] = run_set,
+                                                          [ASK_FILL] = run_fill,
+                                                          [ASK_TOUCH] = run_touch,
+                                                          [ASK_INVALIDATE] = run_invalidate};
     struct partition *p = &redis.of[m->partition];
     switch (m->ask) {
     case ASK_HELLO: run_hello(p, m); return;

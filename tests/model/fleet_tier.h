@@ -41,6 +41,8 @@ struct model_tier {
 void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *kills, struct model_kept *disk);
 /* Another epoch: what is there of this partition belongs to none. */
 void model_tier_forget(struct model_tier *t, unsigned partition);
+/* LOCAL entries are no more. */
+void model_tier_end_local(struct model_tier *t);
 void model_tier_land(struct model_tier *t);
 /* Everything up to now is on the disk. */
 void model_tier_committed(struct model_tier *t);

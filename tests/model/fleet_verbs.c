@@ -1,17 +1,22 @@
 /* What callers ask of a host, and what becomes of the answers: the history is told, and a miss begins a load. */
 #include "tests/model/fleet_host.h"
 
+enum { POSITIONS = 8 };
+
 unsigned calling_op;
 static unsigned last_op;
+static struct position positions[POSITIONS]; /* that changes were answered, on any host */
+static unsigned positions_count;
 
 void verbs_begin(void)
 {
-    calling_op = last_op = 0;
+    calling_op = last_op = positions_count = 0;
 }
 
 void verbs_forget(struct host *h)
 {
     memset(h->loads, 0, sizeof(h->loads));
+    memset(h->shown, 0, sizeof(h->shown));
     for (unsigned i = 0; i < OPS; i++)
         h->ops[i].kind = FREE;
 }
@@ -42,6 +47,23 @@ static void begin_load(struct host *h, const struct op *op)
         }
 }
 
+static void note_position(unsigned partition, const struct version *at)
+{
+    positions[positions_count++ % POSITIONS] = (struct position){partition, at->epoch, at->v};
+}
+
+static const struct position *any_position(void)
+{
+    unsigned count = positions_count < POSITIONS ? positions_count : POSITIONS;
+    return count ? &positions[dice_below(count)] : NULL;
+}
+
+/* Mostly longer than a schedule. */
+static uint64_t any_ttl_ms(void)
+{
+    return dice_say(15) ? 50 + dice_below(2000) : 3600000;
+}
+
 static void got(struct cache_get *get)
 {
     struct op *op = CONTAINER_OF(get, struct op, get);
@@ -52,12 +74,16 @@ static void got(struct cache_get *get)
     if (get->status == STATUS_HIT) {
         unsigned value;
         memcpy(&value, get->entry.value.data, sizeof(value));
-        TALK("host %d: key %u is %u at %llu from %s%s", op->host, op->key, value,
-             (unsigned long long)get->entry.v, tier_name_text(get->tier), get->detached ? ", flagged" : "");
+        TALK("host %d: key %u is %u at %llu from %s%s%s", op->host, op->key, value,
+             (unsigned long long)get->entry.v, tier_name_text(get->tier), get->detached ? ", flagged" : "",
+             get->entry.stale ? ", stale" : "");
+        h->shown[op->key].value = value;
+        h->shown[op->key].version = (struct version){get->entry.epoch, get->entry.v, get->entry.id};
         enum history_how how = get->detached ? READ_FLAGGED : READ_VOUCHED;
         if (get->entry.local && !get->detached)
             violation("I13", "host %d key %u: value %u, local, unflagged", op->host, op->key, value);
-        history_read_ends(op->host, op->key, value, get->entry.local ? READ_LOCAL : how, &op->view);
+        history_read_ends(op->host, op->key, value, get->entry.stale, get->entry.local ? READ_LOCAL : how,
+                          &op->view);
         return;
     }
     CHECK(get->status == STATUS_MISS);
@@ -65,18 +91,48 @@ static void got(struct cache_get *get)
         begin_load(h, op);
 }
 
-void host_get(int host, unsigned key)
+static void get(int host, unsigned key, const struct position *brought)
 {
     struct host *h = &hosts[host];
     struct op *op = new_op(h, GET);
     if (!op)
         return;
     op->key = key;
-    op->view = history_read_begins(host, key);
+    op->view = history_read_begins(host, key, brought);
     op->get = (struct cache_get){.key = slice_text(key_texts[key]), .done = got};
+    if (brought) {
+        op->get.not_older.given = true;
+        op->get.not_older.partition = brought->partition;
+        op->get.not_older.epoch = brought->epoch;
+        op->get.not_older.v = brought->v;
+    }
     coherence_read_noticed(h->coherence, clock_of(h));
     if (cache_get(h->cache, &op->get) == CACHE_DONE)
         got(&op->get);
+}
+
+void host_get(int host, unsigned key)
+{
+    get(host, key, NULL);
+}
+
+void host_get_not_older(int host, unsigned key)
+{
+    get(host, key, any_position());
+}
+
+static const enum cache_condition cache_conditions[] = {
+    [FLEET_ALWAYS] = CACHE_ALWAYS,
+    [FLEET_IF_ABSENT] = CACHE_IF_ABSENT,
+    [FLEET_IF_PRESENT] = CACHE_IF_PRESENT,
+    [FLEET_IF_VERSION] = CACHE_IF_VERSION,
+};
+
+/* Nothing happened: nobody may ever see the value. */
+static bool is_refusal(enum status status)
+{
+    return status == STATUS_REFUSED || status == STATUS_EXISTS || status == STATUS_NOT_FOUND ||
+           status == STATUS_CONFLICT || status == STATUS_DETACHED;
 }
 
 static void was_set(struct cache_set *set)
@@ -88,12 +144,15 @@ static void was_set(struct cache_set *set)
         return;
     TALK("host %d: %s of key %u to %u: %s", op->host, fill ? "fill" : "set", op->key, op->value,
          status_name(set->status));
-    if (set->status == STATUS_REFUSED)
+    if (is_refusal(set->status))
         history_refused(op->value);
     if (set->status == STATUS_QUEUED)
         history_queued(op->host, op->change);
-    if (set->status == STATUS_OK || set->status == STATUS_SKIPPED)
-        history_acknowledged(op->host, op->id, op->wait_all && set->status == STATUS_OK);
+    if (set->status != STATUS_OK && set->status != STATUS_SKIPPED)
+        return;
+    note_position(set->partition, &set->result);
+    history_condition(op->host, op->id, op->condition, op->over);
+    history_acknowledged(op->host, op->id, op->wait_all && set->status == STATUS_OK);
 }
 
 static void set_value(struct host *h, struct op *op, bool remove)
@@ -102,8 +161,8 @@ static void set_value(struct host *h, struct op *op, bool remove)
     op->tag = slice_text(tag_texts[op->key % TAGS]);
     op->set.key = slice_text(key_texts[op->key]);
     op->set.value = slice_of(&op->value_bytes, sizeof(op->value_bytes));
-    op->set.ttl_ms = remove ? 0 : CACHE_TTL_DEFAULT;
-    op->set.stale_ms = CACHE_TTL_DEFAULT;
+    op->set.ttl_ms = remove ? 0 : any_ttl_ms();
+    history_lives(op->value, world_ns + op->set.ttl_ms * NS_PER_MS);
     op->set.tags = &op->tag;
     op->set.tags_count = 1;
     op->set.wait_all = op->wait_all;
@@ -115,7 +174,7 @@ static void set_value(struct host *h, struct op *op, bool remove)
         was_set(&op->set);
 }
 
-void host_set(int host, unsigned key, bool remove, bool wait_all)
+void host_set(int host, unsigned key, bool remove, bool wait_all, enum fleet_condition condition)
 {
     struct host *h = &hosts[host];
     struct op *op = new_op(h, SET);
@@ -124,8 +183,12 @@ void host_set(int host, unsigned key, bool remove, bool wait_all)
     op->key = key;
     op->value = history_to_set(host, key);
     op->wait_all = wait_all;
-    op->change = history_change_begins(host, (uint8_t)(1u << key));
+    op->change = history_change_begins(host, (uint8_t)(1u << key), false);
     memset(&op->set, 0, sizeof(op->set));
+    op->over = h->shown[key].value;
+    op->set.version = h->shown[key].version;
+    op->condition = condition;
+    op->set.condition = cache_conditions[condition];
     set_value(h, op, remove);
 }
 
@@ -145,6 +208,27 @@ void host_fill(int host)
     set_value(h, op, false);
 }
 
+static void touched(struct cache_touch *touch)
+{
+    struct op *op = CONTAINER_OF(touch, struct op, touch);
+    op->kind = FREE;
+    if (!hosts[op->host].dying)
+        TALK("host %d: touch of key %u: %s", op->host, op->key, status_name(touch->status));
+}
+
+void host_touch(int host, unsigned key)
+{
+    struct host *h = &hosts[host];
+    struct op *op = new_op(h, TOUCH);
+    if (!op)
+        return;
+    op->key = key;
+    op->touch =
+        (struct cache_touch){.key = slice_text(key_texts[key]), .ttl_ms = any_ttl_ms(), .done = touched};
+    if (cache_touch(h->cache, &op->touch) == CACHE_DONE)
+        touched(&op->touch);
+}
+
 static void invalidated(struct cache_invalidate *invalidate)
 {
     struct op *op = CONTAINER_OF(invalidate, struct op, invalidate);
@@ -154,6 +238,8 @@ static void invalidated(struct cache_invalidate *invalidate)
     TALK("host %d: invalidation %u: %s", op->host, op->id, status_name(invalidate->status));
     if (invalidate->status == STATUS_QUEUED)
         history_queued(op->host, op->change);
+    if (invalidate->status == STATUS_OK)
+        note_position(invalidate->partition, &invalidate->result);
     if (invalidate->status == STATUS_OK || invalidate->status == STATUS_QUEUED)
         history_acknowledged(op->host, op->id, op->wait_all && invalidate->status == STATUS_OK);
 }
@@ -176,7 +262,7 @@ void host_invalidate(int host, const struct names *names, bool wait_all)
     struct cache_invalidate *i = &op->invalidate;
     memset(i, 0, sizeof(*i));
     op->wait_all = i->wait_all = wait_all;
-    op->change = history_change_begins(host, names_cover(names));
+    op->change = history_change_begins(host, names_cover(names), names->soft);
     i->keys = op->names;
     i->tags = op->names + KEYS;
     i->prefixes = op->names + KEYS + TAGS;
@@ -184,6 +270,7 @@ void host_invalidate(int host, const struct names *names, bool wait_all)
     i->tags_count = names_list(op->names + KEYS, tag_texts, names->tags);
     i->prefixes_count = names_list(op->names + KEYS + TAGS, prefix_texts, names->prefixes);
     i->all = names->all;
+    i->soft = names->soft;
     i->done = invalidated;
     calling_op = op->id;
     int r = cache_invalidate(h->cache, i);

@@ -21,7 +21,7 @@ extern const char *const prefix_texts[PREFIXES]; /* "a:" "b:" */
 /* What a change or a record names, as bits. */
 struct names {
     uint8_t keys, tags, prefixes;
-    bool all;
+    bool all, soft;
 };
 uint8_t names_cover(const struct names *n); /* the keys it hits */
 struct names names_of(const struct fleet_change *change);
@@ -51,31 +51,48 @@ void history_begin(void);
 /* A new value.  A loaded one is born now, by reading its source; one to be set is born when Redis commits it. */
 unsigned history_loaded(int host, unsigned key);
 unsigned history_to_set(int host, unsigned key);
-/* Redis committed a change made by operation `op` (0: by none); value 0: it stores none. */
-void history_commit(uint8_t keys, unsigned value, unsigned op);
+/* Redis committed a change. */
+struct committed {
+    unsigned partition, op; /* made by which operation; 0: by none */
+    uint64_t epoch, v;
+    uint8_t keys;
+    bool soft;      /* older values are stale from now on, and not gone */
+    unsigned value; /* 0: it stores none */
+    unsigned over;  /* the value of its one key that was alive until then */
+};
+void history_commit(const struct committed *c);
+/* A value may be seen until then, and a little longer: clocks run at different rates. */
+void history_lives(unsigned value, uint64_t until_ns);
 /* A host begins a change that it may have to make for itself first; its number. */
-unsigned history_change_begins(int host, uint8_t keys);
+unsigned history_change_begins(int host, uint8_t keys, bool soft);
 /* Redis is about to take a value that was loaded. */
 void history_filled(unsigned key, unsigned value);
 void history_refused(unsigned value);
 
-/* What a read that begins now may not go behind. */
+/* What a change answered, and what whoever brings it along is promised (C4). */
+struct position {
+    unsigned partition;
+    uint64_t epoch, v;
+};
+
+/* What a read that begins now may not go behind: [0] with any value, [1] with one that is shown as fresh. */
 struct history_view {
     uint64_t began_ns;
-    unsigned at_least, seen, at_least_unflagged;
+    unsigned at_least[2], seen[2], at_least_unflagged[2], brought[2];
 };
-struct history_view history_read_begins(int host, unsigned key);
+struct history_view history_read_begins(int host, unsigned key, const struct position *brought);
 /* READ_FLAGGED: nobody vouches for it.  READ_LOCAL: moreover it is this host's own, made while it was detached. */
 enum history_how { READ_VOUCHED, READ_FLAGGED, READ_LOCAL };
-void history_read_ends(int host, unsigned key, unsigned value, enum history_how how,
+void history_read_ends(int host, unsigned key, unsigned value, bool stale, enum history_how how,
                        const struct history_view *view);
 /* Operation `op` was answered OK on this host: the committed changes it made bind every later read (C1, C3). */
 void history_acknowledged(int host, unsigned op, bool everywhere);
+/* A set with a condition was answered OK: it met it.  `over`: of IF_VERSION, the value of that version. */
+void history_condition(int host, unsigned op, enum fleet_condition condition, unsigned over);
 /* It was done here and queued: nothing born before it may be seen on this host again (C8). */
 void history_queued(int host, unsigned change);
 /* The host crashed without a journal of kills: C5 begins anew. */
 void history_forgets_reads(int host);
-bool history_current(unsigned key, unsigned value);
 
 /* A broken promise: printed with the seed, counted. */
 void violation(const char *promise, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -84,8 +101,8 @@ extern unsigned violations;
 
 /* ---- Redis (fleet_redis.c) ---- */
 
-enum ask { ASK_HELLO, ASK_FENCE, ASK_SET, ASK_FILL, ASK_INVALIDATE, ASK_READ };
-enum said { SAID_OK, SAID_REFUSED, SAID_EPOCH, SAID_SESSION };
+enum ask { ASK_HELLO, ASK_FENCE, ASK_SET, ASK_FILL, ASK_TOUCH, ASK_INVALIDATE, ASK_READ };
+enum said { SAID_OK, SAID_EXISTS, SAID_NOT_FOUND, SAID_CONFLICT, SAID_REFUSED, SAID_EPOCH, SAID_SESSION };
 
 struct message {
     enum ask ask;
@@ -97,6 +114,10 @@ struct message {
     bool remove, exact; /* exact: Redis judges names as well */
     bool dead;          /* whom it was sent to is no more */
     uint64_t since_v;
+    enum fleet_condition condition;
+    uint64_t expected_epoch, expected_v;
+    uint32_t expected_id;
+    uint64_t left_ns; /* of its life; in an answer too */
     struct names names;
     struct fleet_change *change; /* whose it is */
     struct tier_read *read;
@@ -104,7 +125,7 @@ struct message {
     /* the answer */
     enum said said;
     uint64_t v, first, killed;
-    bool found;
+    bool found, stale;
     uint64_t entry_epoch, entry_v;
     uint32_t entry_id;
 };
@@ -132,7 +153,10 @@ void hosts_begin(void);
 void hosts_end(void);
 void host_tick(int host);
 void host_get(int host, unsigned key);
-void host_set(int host, unsigned key, bool remove, bool wait_all);
+/* With a position that some change was answered, on this host or another. */
+void host_get_not_older(int host, unsigned key);
+void host_set(int host, unsigned key, bool remove, bool wait_all, enum fleet_condition condition);
+void host_touch(int host, unsigned key);
 void host_fill(int host); /* one of the loads that its misses began */
 void host_invalidate(int host, const struct names *names, bool wait_all);
 void host_commit_disk(int host);
