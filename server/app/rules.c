@@ -25,10 +25,11 @@ static struct config_policy *add(struct config *c, const struct setting *s, stru
                  s->origin, s->name);
     c->policies = must_realloc(c->policies, (c->policies_count + 1) * sizeof(*c->policies));
     struct config_policy *p = &c->policies[c->policies_count++];
-    *p = (struct config_policy){.name = must_strdup(s->name),
-                                .origin = must_strdup(s->origin),
-                                .values = must_alloc(policy_table.count * sizeof(*p->values)),
-                                .said = {.pattern = "", .namespace = "", .description = "", .tags = ""}};
+    *p = (struct config_policy){
+        .name = must_strdup(s->name),
+        .origin = must_strdup(s->origin),
+        .values = must_alloc(policy_table.count * sizeof(*p->values)),
+        .said = {.pattern = "", .namespace = "", .description = "", .tags = "", .cascade = ""}};
     return p;
 }
 
@@ -151,36 +152,52 @@ static unsigned count_of(const struct config *c, const struct config_namespace *
     return count;
 }
 
+/* The n-th of those that concern the namespace. */
+static const struct config_policy *nth(const struct config *c, const struct config_namespace *n,
+                                       unsigned index)
+{
+    unsigned i = 0;
+    while (!concerns(&c->policies[i], n) || index-- > 0)
+        i++;
+    return &c->policies[i];
+}
+
+static void complain_fault(const struct config_policy *p, const struct policy_fault *fault,
+                           struct complaints *wrong)
+{
+    const struct config_value *v = value_named(p, fault->option);
+    complain(wrong, "%s: [policy %s] %s: %s", v ? v->origin : p->origin, p->name, fault->option, fault->why);
+}
+
 /* Each by itself, so that what is wrong with one does not hide the next. */
 static bool check_in(const struct config *c, const struct config_policy *p, const struct config_namespace *n,
                      struct complaints *wrong)
 {
     struct policy_fault fault;
     struct policies *made = make(c, n, p, NULL, &fault);
-    const struct config_value *v = made ? NULL : value_named(p, fault.option);
     if (!made)
-        complain(wrong, "%s: [policy %s] %s: %s", v ? v->origin : p->origin, p->name, fault.option,
-                 fault.why);
+        complain_fault(p, &fault, wrong);
     policies_destroy(made);
     return made;
 }
 
-/* Together they are too many; where, the last one tells. */
-static void check_all(const struct config *c, const struct config_namespace *n, struct complaints *wrong)
+static bool check_all(const struct config *c, const struct config_namespace *n, struct complaints *wrong)
 {
-    const char *last = c->policies[c->policies_count - 1].origin;
     struct policy_fault fault;
     if (count_of(c, n) > POLICIES_MAX) {
-        complain(wrong, "%s: more than %d policies in [namespace %s]", last, POLICIES_MAX, n->name);
-        return;
+        complain(wrong, "%s: more than %d policies in [namespace %s]", nth(c, n, POLICIES_MAX)->origin,
+                 POLICIES_MAX, n->name);
+        return false;
     }
     struct policies *made = make(c, n, NULL, NULL, &fault);
     if (!made)
-        complain(wrong, "%s: the policies of [namespace %s] together: %s", last, n->name, fault.why);
+        complain_fault(nth(c, n, fault.source), &fault, wrong);
     policies_destroy(made);
+    return made;
 }
 
-/* Those that are right one by one may still be too many together; with a wrong one among them nobody can tell. */
+/* Those that are right one by one may still be too many together, or go round in circles; with a wrong one among them
+ * nobody can tell. */
 static void check(const struct config *c, unsigned known, struct complaints *wrong)
 {
     for (unsigned i = 0; i < c->policies_count; i++) {
@@ -190,7 +207,8 @@ static void check(const struct config *c, unsigned known, struct complaints *wro
             right = !concerns(p, &c->namespaces[n]) || check_in(c, p, &c->namespaces[n], wrong);
     }
     for (unsigned n = 0; c->policies_count && n < c->namespaces_count && wrong->count == known; n++)
-        check_all(c, &c->namespaces[n], wrong);
+        if (!check_all(c, &c->namespaces[n], wrong))
+            break;
 }
 
 void config_read_policies(struct config *c, struct complaints *wrong)

@@ -47,7 +47,8 @@ struct policy_rule cache_default_rule(const struct cache_options *o)
                                .pattern = "",
                                .namespace = "",
                                .description = "",
-                               .tags = ""};
+                               .tags = "",
+                               .cascade = ""};
     return rule;
 }
 

@@ -74,6 +74,7 @@ struct cache_options {
     FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
     FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
     FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                       \
+    FIGURE(COUNTER, cascaded, "keys, tags and prefixes added to invalidations by cascade rules")         \
     FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")   \
     FIGURE(COUNTER, changes_unknown, "changes sent to Redis that it did not answer")                     \
     FIGURE(COUNTER, changes_queued, "changes kept for when Redis is back")                               \
@@ -330,7 +331,8 @@ struct cache_invalidate {
     struct list waiting;
     struct cache_safety safety;
     struct waiting all_know;
-    struct part *parts; /* the changes the call consists of, in a fleet */
+    struct cascade *cascade; /* while what its rules add is named too */
+    struct part *parts;      /* the changes the call consists of, in a fleet */
     unsigned parts_count, parts_open;
     bool unsafe;
 };

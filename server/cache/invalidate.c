@@ -6,6 +6,7 @@
  * read on this host that begins later sees what was named (I7: also when the fleet did not answer, or is away). */
 #include <stdlib.h>
 #include "cache/cache_private.h"
+#include "cache/cascade.h"
 
 /* ======= judging the request ======= */
 
@@ -117,6 +118,7 @@ static int finish(struct cache *c, struct cache_invalidate *i)
     c->figures.invalidated_keys += i->count;
     c->figures.invalidated_names += names_count(i);
     c->figures.changes_local += i->status == STATUS_LOCAL;
+    cascade_end(i);
     if (i->unsafe && cache_make_safe(c, &i->safety, is_safe) == CACHE_PENDING)
         return CACHE_PENDING;
     return finish_safe(c, i);
@@ -290,9 +292,16 @@ static int invalidate_there(struct cache *c, struct cache_invalidate *i)
 
 static int decide(struct cache *c, struct cache_invalidate *i)
 {
-    count(c, i);
-    if (i->dry_run)
+    if (!cascade_begin(c, i) || (i->cascade && judge_request(c, i) != STATUS_OK)) {
+        cascade_end(i);
+        i->status = refuse(i, STATUS_LIMIT, "its cascade names more than an invalidation may");
         return CACHE_DONE;
+    }
+    count(c, i);
+    if (i->dry_run) {
+        cascade_end(i);
+        return CACHE_DONE;
+    }
     return c->fleet ? invalidate_there(c, i) : invalidate_here(c, i);
 }
 
@@ -302,6 +311,7 @@ int cache_invalidate(struct cache *c, struct cache_invalidate *i)
     i->count = 0;
     i->unsafe = false;
     i->message = NULL;
+    i->cascade = NULL;
     i->result = (struct version){0};
     i->partition = 0;
     list_init(&i->waiting);

@@ -231,14 +231,33 @@ bool pattern_match(const struct pattern *p, const struct key_levels *key)
     return true; /* with `rest`, what follows its first level may be anything */
 }
 
+static void remember(const struct pattern_level *l, struct slice level, struct captures *ret)
+{
+    if (l->name >= 0)
+        ret->of[l->name] = slice_of(text(level) + l->head.size, level.size - l->head.size - l->tail.size);
+}
+
 void pattern_remember(const struct pattern *p, const struct key_levels *key, struct captures *ret)
 {
-    for (unsigned i = 0; i < p->count; i++) {
+    for (unsigned i = 0; i < p->count; i++)
+        remember(&p->levels[i], key->of[i].text, ret);
+}
+
+bool pattern_reaches(const struct pattern *p, const struct key_levels *prefix, struct captures *ret,
+                     unsigned *ret_known)
+{
+    unsigned whole = prefix->count - 1; /* behind the last ':' anything may follow */
+    *ret_known = 0;
+    if (prefix->count > PATTERN_LEVELS_MAX || (whole >= p->count && !p->rest))
+        return false;
+    for (unsigned i = 0; i < whole && i < p->count; i++) {
         const struct pattern_level *l = &p->levels[i];
-        struct slice level = key->of[i].text;
-        if (l->name >= 0)
-            ret->of[l->name] = slice_of(text(level) + l->head.size, level.size - l->head.size - l->tail.size);
+        if (!match_level(l, &prefix->of[i]))
+            return false;
+        remember(l, prefix->of[i].text, ret);
+        *ret_known |= l->name >= 0 ? 1u << l->name : 0;
     }
+    return true;
 }
 
 /* ======= overlap ======= */
@@ -287,14 +306,15 @@ bool pattern_overlaps(const struct pattern *a, const struct pattern *b)
 
 /* ======= templates ======= */
 
-static bool add_name(struct slice at, const struct pattern_names *names, struct template *t, size_t *ret_size,
-                     const char **ret_why)
+static bool add_name(struct slice at, struct pattern_names *names, bool add, struct template *t,
+                     size_t *ret_size, const char **ret_why)
 {
     struct slice name;
     *ret_size = braces(at, &name, ret_why);
-    int number = *ret_size ? find_name(names, name) : -1;
-    if (*ret_size && number < 0)
-        *ret_why = "no such {name} in the pattern";
+    if (!*ret_size)
+        return false;
+    *ret_why = "no such {name} in the pattern";
+    int number = add ? number_of(names, name, ret_why) : find_name(names, name);
     if (number < 0)
         return false;
     t->pieces[t->count++] = (struct template_piece){.name = number};
@@ -302,7 +322,7 @@ static bool add_name(struct slice at, const struct pattern_names *names, struct 
     return true;
 }
 
-bool template_parse(struct slice whole, const struct pattern_names *names, struct template *ret,
+bool template_parse(struct slice whole, struct pattern_names *names, bool add, struct template *ret,
                     const char **ret_why)
 {
     struct slice rest = whole;
@@ -317,7 +337,7 @@ bool template_parse(struct slice whole, const struct pattern_names *names, struc
         if (size)
             ret->pieces[ret->count++] = (struct template_piece){slice_of(rest.data, size), -1};
         rest = from(rest, size);
-        if (rest.size && !add_name(rest, names, ret, &size, ret_why))
+        if (rest.size && !add_name(rest, names, add, ret, &size, ret_why))
             return false;
         rest = rest.size ? from(rest, size) : rest;
     }

@@ -64,6 +64,9 @@ void key_split(struct slice key, struct key_levels *ret);
 /* One alternative.  False: *ret_why, a static sentence. */
 bool pattern_parse(struct slice text, struct pattern_names *names, struct pattern *ret, const char **ret_why);
 bool pattern_match(const struct pattern *p, const struct key_levels *key);
+/* Can a key that begins with the prefix match?  `prefix` is "a:b:" taken apart; *ret_known: the names it decides. */
+bool pattern_reaches(const struct pattern *p, const struct key_levels *prefix, struct captures *ret,
+                     unsigned *ret_known);
 void pattern_remember(const struct pattern *p, const struct key_levels *key,
                       struct captures *ret); /* after a match */
 /* Is there a key that both match?  Exact but for what two wildcards in one level can agree on: then yes. */
@@ -79,7 +82,8 @@ struct template
     unsigned count;
     unsigned naming;
 };
-bool template_parse(struct slice text, const struct pattern_names *names, struct template *ret,
+/* A name that is not known: if `add`, it is from now on, else it is wrong. */
+bool template_parse(struct slice text, struct pattern_names *names, bool add, struct template *ret,
                     const char **ret_why);
 /* Its size; 0: it does not fit into `room` or is empty. */
 size_t template_fill(const struct template *t, const struct captures *captures, char *to, size_t room);

@@ -4,48 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
-#include "cache/pattern.h"
+#include "cache/policies_private.h"
 #include "proto/status.h"
 #include "proto/wire.h"
-
-enum {
-    LEVELS_INDEXED = 8,
-    WORDS_MAX = POLICY_PATTERNS_MAX / 64,
-};
-
-struct bits {
-    uint64_t words[WORDS_MAX];
-};
-
-/* Patterns whose level `level` is exactly a text of that hash: where their bits are. */
-struct literal {
-    uint32_t hash; /* 0: free */
-    uint32_t bits; /* index in policies.literal_bits */
-};
-
-struct known {
-    struct policy shown;
-    char *name, *pattern, *description, *tags_text; /* what `shown` and the parsed point into */
-    struct pattern_names names;
-    unsigned first, patterns; /* its alternatives among all */
-    struct template *tags;
-    unsigned tags_count;
-};
-
-struct policies {
-    struct known *known; /* [0]: the namespace's own */
-    unsigned count;
-    struct pattern *patterns;
-    uint8_t *owners; /* of each pattern: index in known */
-    unsigned patterns_count, words;
-    struct bits any[LEVELS_INDEXED];       /* those that take more than one text there */
-    struct bits sized[LEVELS_INDEXED + 2]; /* those that a key of so many levels can match; last: of more */
-    struct literal *literals;              /* a hash table */
-    struct bits *literal_bits;
-    unsigned literals_mask, literals_count;
-    char *names[POLICY_NUMBERS]; /* whose a number is, also of policies that are gone */
-    uint8_t by_number[POLICY_NUMBERS];
-};
 
 /* ======= bits ======= */
 
@@ -177,7 +138,8 @@ const struct policy *policies_nth(const struct policies *p, unsigned n)
 
 /* ======= tags ======= */
 
-static bool remember(const struct policies *p, const struct known *k, struct slice key, struct captures *ret)
+bool policies_remember(const struct policies *p, const struct known *k, struct slice key,
+                       struct captures *ret)
 {
     struct key_levels levels;
     key_split(key, &levels);
@@ -198,7 +160,7 @@ bool policies_tags(const struct policies *p, const struct policy *policy, struct
     ret->count = 0;
     if (k->tags_count == 0)
         return true;
-    if (!remember(p, k, key, &captures))
+    if (!policies_remember(p, k, key, &captures))
         return true; /* it is the policy of this key no more */
     for (unsigned i = 0; i < k->tags_count; i++) {
         size_t size = template_fill(&k->tags[i], &captures, ret->bytes + used, WIRE_TAG_BYTES_MAX);
@@ -212,7 +174,7 @@ bool policies_tags(const struct policies *p, const struct policy *policy, struct
 
 /* ======= making one ======= */
 
-static bool wrong(struct policy_fault *f, const char *option, struct slice text, const char *why)
+bool policy_fault(struct policy_fault *f, const char *option, struct slice text, const char *why)
 {
     f->option = option;
     snprintf(f->why, sizeof(f->why), "%.*s: %s", (int)text.size, text.size ? (const char *)text.data : "",
@@ -262,7 +224,7 @@ static bool add_alternative(struct policies *p, struct known *k, struct slice te
     const char *why = "more than 256 patterns in all policies";
     if (p->patterns_count == POLICY_PATTERNS_MAX ||
         !pattern_parse(text, &k->names, &p->patterns[p->patterns_count], &why))
-        return wrong(fault, "pattern", text, why);
+        return policy_fault(fault, "pattern", text, why);
     p->owners[p->patterns_count++] = (uint8_t)(k - p->known);
     k->patterns++;
     return true;
@@ -279,7 +241,7 @@ static bool take_pattern(struct policies *p, struct known *k, struct policy_faul
 }
 
 /* A {name} in a tag has to be known whichever alternative matched. */
-static bool named_everywhere(const struct policies *p, const struct known *k, const struct template *t)
+bool policy_names_known(const struct policies *p, const struct known *k, const struct template *t)
 {
     for (unsigned n = k->first; n < k->first + k->patterns; n++)
         if (t->naming & ~p->patterns[n].naming)
@@ -293,13 +255,13 @@ static bool take_tags(struct policies *p, struct known *k, struct policy_fault *
     const char *why;
     while (rest.size && list_next_item(&rest, &item)) {
         if (k->tags_count == SHM_TAGS_MAX)
-            return wrong(fault, "tags", item, "an entry has at most 16 tags");
+            return policy_fault(fault, "tags", item, "an entry has at most 16 tags");
         k->tags = must_realloc(k->tags, (k->tags_count + 1) * sizeof(*k->tags));
         struct template *t = &k->tags[k->tags_count++];
-        if (!template_parse(item, &k->names, t, &why))
-            return wrong(fault, "tags", item, why);
-        if (!named_everywhere(p, k, t))
-            return wrong(fault, "tags", item, "not every alternative of the pattern has that {name}");
+        if (!template_parse(item, &k->names, false, t, &why))
+            return policy_fault(fault, "tags", item, why);
+        if (!policy_names_known(p, k, t))
+            return policy_fault(fault, "tags", item, "not every alternative of the pattern has that {name}");
     }
     k->shown.has_tags = k->tags_count > 0;
     return true;
@@ -313,10 +275,12 @@ static bool take_source(struct policies *p, const char *name, const struct polic
     k->pattern = must_strdup(rule->pattern);
     k->description = must_strdup(rule->description);
     k->tags_text = must_strdup(rule->tags);
+    k->cascade_text = must_strdup(rule->cascade);
     take_options(k, rule);
     if (has_pattern && rule->max_ttl < rule->ttl)
-        return wrong(fault, "ttl", slice_text(name), "its ttl is above its max_ttl");
-    return !has_pattern || (take_pattern(p, k, fault) && take_tags(p, k, fault));
+        return policy_fault(fault, "ttl", slice_text(name), "its ttl is above its max_ttl");
+    return !has_pattern ||
+           (take_pattern(p, k, fault) && take_tags(p, k, fault) && cascade_parse(p, k, fault));
 }
 
 /* ======= numbers ======= */
@@ -402,7 +366,7 @@ struct policies *policies_create(const struct policy_rule *own, const struct pol
         ret_fault->source = i;
         right = take_source(p, sources[i].name, &sources[i].rule, true, ret_fault);
     }
-    if (!right)
+    if (!right || !cascade_ends(p, ret_fault))
         return policies_destroy(p);
     give_numbers(p, previous);
     build_index(p);
@@ -415,7 +379,9 @@ static void finish_known(struct known *k)
     free(k->pattern);
     free(k->description);
     free(k->tags_text);
+    free(k->cascade_text);
     free(k->tags);
+    cascade_free(k);
 }
 
 struct policies *policies_destroy(struct policies *p)

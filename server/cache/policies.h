@@ -66,6 +66,9 @@
     OPTION(TEXT, description, "", 0, 0, LIVE, "", "for people")                                              \
     OPTION(TEXT, tags, "", 0, 0, LIVE, "",                                                                   \
            "added to those of the caller: names with commas, {name} for what the pattern remembered")        \
+    OPTION(                                                                                                  \
+        TEXT, cascade, "", 0, 0, LIVE, "",                                                                   \
+        "invalidating one of its keys invalidates these too: key NAME, tag NAME, prefix NAME:, with commas") \
     OPTION(SWITCH, store, "on", 0, 1, LIVE, "", "off: never cached, a set answers SKIPPED")
 
 #define POLICY_OF_NAMESPACE "default" /* what a namespace's own options are called */

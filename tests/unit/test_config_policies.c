@@ -149,6 +149,15 @@ static void what_is_wrong_with_one_policy_does_not_hide_the_next(void **state)
     assert_complaint("larder.conf:6: [policy c] has no pattern");
 }
 
+static void a_circle_of_cascade_rules_is_named_with_its_way(void **state)
+{
+    assert_refused(
+        "[policy a]\npattern = a:*\ncascade = b:1\n[policy b]\npattern = b:*\ncascade = key \"a:1\"\n",
+        "larder.conf:3: [policy a] cascade: a → b → a: a rule may not lead back to itself");
+    assert_refused("[policy p]\npattern = a:*\ncascade = b:{x}\n",
+                   "larder.conf:3: [policy p] cascade: b:{x}: no such {name} in the pattern");
+}
+
 static void policies_have_a_bound(void **state)
 {
     static char file[16000];
@@ -194,6 +203,7 @@ int main(void)
         WITH_FILES(every_mistake_is_told_with_its_place_and_what_would_be_right),
         WITH_FILES(a_policy_needs_a_pattern_and_a_name_of_its_own),
         WITH_FILES(what_is_wrong_with_one_policy_does_not_hide_the_next),
+        WITH_FILES(a_circle_of_cascade_rules_is_named_with_its_way),
         WITH_FILES(policies_have_a_bound),
         WITH_FILES(a_reload_takes_all_policies),
     };

@@ -154,7 +154,7 @@ static void names_are_made_of_what_was_remembered(void **state)
     char room[64];
     struct pattern p = parsed("{t}:user:{id}", &names);
     assert_true(match(&p, slice_text("acme:user:42"), &captures));
-    assert_true(template_parse(slice_text("u-{id}@{t}!"), &names, &t, &why));
+    assert_true(template_parse(slice_text("u-{id}@{t}!"), &names, false, &t, &why));
     size_t size = template_fill(&t, &captures, room, sizeof(room));
     assert_true(slice_equal(slice_of(room, size), slice_text("u-42@acme!")));
     assert_int_equal(template_fill(&t, &captures, room, size), size);
@@ -167,12 +167,12 @@ static void a_template_names_only_what_the_pattern_has(void **state)
     struct template t;
     const char *why;
     parsed("{t}:*", &names);
-    assert_false(template_parse(slice_text("x{id}"), &names, &t, &why));
+    assert_false(template_parse(slice_text("x{id}"), &names, false, &t, &why));
     assert_non_null(strstr(why, "no such {name}"));
-    assert_false(template_parse(slice_text("x{t"), &names, &t, &why));
-    assert_false(template_parse(slice_text(""), &names, &t, &why));
+    assert_false(template_parse(slice_text("x{t"), &names, false, &t, &why));
+    assert_false(template_parse(slice_text(""), &names, false, &t, &why));
     assert_false(template_parse(slice_text("{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}{t}"), &names,
-                                &t, &why));
+                                false, &t, &why));
     assert_non_null(strstr(why, "too many"));
 }
 

@@ -27,7 +27,8 @@ static const struct policy_rule plain = {.ttl = 3600 * SECOND,
                                          .pattern = "",
                                          .namespace = "",
                                          .description = "",
-                                         .tags = ""};
+                                         .tags = "",
+                                         .cascade = ""};
 
 static struct policy_source source(const char *name, const char *pattern)
 {
