@@ -185,7 +185,10 @@ static void answered(const struct sent *s, struct fleet_change *c, const struct 
 {
     struct l2 *l2 = s->l2;
     bool good = reply->kind == L2_ARRAY && read_answer(s, reply, c);
-    if (!good)
+    if (good)
+        l2->health.trouble =
+            NULL; /* whatever was refused before: on a host that nobody reads no fence says so */
+    else
         c->outcome = FLEET_UNKNOWN;
     coherence_answered(l2->coherence, c, l2_now(l2));
     if (!good)

@@ -67,6 +67,7 @@ struct l2_setup {
         *newest; /* newest position among the entries that are here already; NULL: there are none */
     const struct fleet_listener *listener;
     void *user; /* of the listener */
+    bool hasty; /* no pause between attempts: for tests of what a session does, hundreds of them */
 };
 
 struct l2 *l2_create(const struct l2_setup *setup);

@@ -221,6 +221,22 @@ static void what_is_no_answer_to_a_change_leaves_it_unknown_and_ends_the_session
     }
 }
 
+/* Nobody reads here, so no fence says that all is well again. */
+static void a_change_that_is_taken_ends_the_trouble_of_one_that_was_refused(void **state)
+{
+    struct node_rig *rig = *state;
+    struct rig_change c = {.change = {.verb = FLEET_SET}};
+    rig_start(&rig->l2);
+    UNTIL(rig, rig_fresh(&rig->l2));
+    rig->puppet.instead[SCRIPT_SET] = (struct slice)SAID("-OOM no\r\n");
+    c.entry = rig_entry(&rig->l2, "k", slice_text("v"));
+    assert_int_equal(rig_change(&rig->l2, &c), FLEET_FAILED);
+    assert_non_null(rig_health(&rig->l2).trouble);
+    rig->puppet.instead[SCRIPT_SET] = slice_of(NULL, 0);
+    assert_int_equal(rig_change(&rig->l2, &c), FLEET_COMMITTED);
+    assert_null(rig_health(&rig->l2).trouble);
+}
+
 /* ======= reads ======= */
 
 enum how { PLAINLY, EXACTLY, SAMELY };
@@ -431,6 +447,7 @@ int main(void)
         CASE(what_is_no_greeting_or_fence_ends_the_session_and_is_said),
         CASE(a_redis_that_takes_no_scripts_is_told_them_with_each_call),
         CASE(what_is_no_answer_to_a_change_leaves_it_unknown_and_ends_the_session),
+        CASE(a_change_that_is_taken_ends_the_trouble_of_one_that_was_refused),
         CASE(what_is_no_answer_to_a_read_is_a_miss_and_ends_the_session),
         CASE(an_entry_is_served_only_if_it_is_one_of_this_key_and_epoch_and_alive),
         CASE(an_entry_ahead_of_the_counter_is_not_served_exactly_either),
