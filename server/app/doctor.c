@@ -59,6 +59,7 @@ static const char *says_of(const struct examination *x, enum l2_step step)
     case L2_STEP_DATABASE: return "selected";
     case L2_STEP_WRITE:
         return h->linked || h->failed_at > L2_STEP_WRITE ? "our scripts run" : "not tried yet";
+    case L2_STEP_PARTITIONS: return h->linked ? "as many as the other hosts have" : "not compared yet";
     case L2_STEP_POLICY:
         return *h->policy ? h->policy : "Redis does not tell it to us; see that it is none of allkeys-*";
     case L2_STEPS_COUNT: break;
@@ -76,6 +77,9 @@ static const char *const checks[L2_STEPS_COUNT] = {
     [L2_STEP_WRITE] =
         "that this is a master with its data loaded (INFO replication, INFO persistence), and that the "
         "user may run scripts and streams: +@all ~PREFIX*",
+    [L2_STEP_PARTITIONS] =
+        "partitions of [redis]: the same on all hosts, for good; a namespace that is to have another number "
+        "gets another name, or all of its keys in Redis are deleted first",
     [L2_STEP_POLICY] = "CONFIG SET maxmemory-policy volatile-lru",
 };
 

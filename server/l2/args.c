@@ -64,8 +64,8 @@ void args_join(struct args *a, struct slice first, const char *between, struct s
 void names_make(struct names *n, const char *prefix, const char *namespace, unsigned partitions)
 {
     for (unsigned p = 0; p < partitions; p++) {
-        int size = partitions == 1 ? snprintf(n->of[p], NAME_ROOM, "%s{%s}", prefix, namespace)
-                                   : snprintf(n->of[p], NAME_ROOM, "%s{%s.%u}", prefix, namespace, p);
+        int size = p == 0 ? snprintf(n->of[p], NAME_ROOM, "%s{%s}", prefix, namespace)
+                          : snprintf(n->of[p], NAME_ROOM, "%s{%s/%u}", prefix, namespace, p);
         CHECK(size > 0 && size < NAME_ROOM);
     }
 }

@@ -14,6 +14,7 @@ static const struct {
     {"EPOCH", {FLEET_AWAY, true, "Redis has begun anew"}},
     {"SESSION", {FLEET_AWAY, true, "Redis knows a newer session of this host"}},
     {"NOSCRIPT", {FLEET_AWAY, true, "Redis has forgotten our scripts"}},
+    {"PARTITIONS", {FLEET_AWAY, true, "other hosts have this namespace in another number of partitions"}},
     {"NOTMASTER", {FLEET_AWAY, true, "this Redis is a replica"}},
     {"READONLY", {FLEET_AWAY, true, "this Redis is a replica and takes no changes"}},
     {"NOREPLICAS", {FLEET_FAILED, false, "Redis has too few replicas to take changes"}},

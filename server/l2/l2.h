@@ -34,9 +34,8 @@
     OPTION(TEXT, key_prefix, "", 0, 0, START, "REDIS_KEY_PREFIX", "what all our keys in Redis begin with")  \
     OPTION(COUNT, partitions, "1", 1, 64, START, "",                                                        \
            "parts of a namespace with an order of their own; the same on all hosts, for good")              \
-    OPTION(                                                                                                 \
-        DURATION, connect_timeout, "1s", 10 * 1000000ull, 60000 * 1000000ull, START, "",                    \
-        "until a connection must be open and greeted; the first one is waited for with anything unvouched") \
+    OPTION(DURATION, connect_timeout, "1s", 10 * 1000000ull, 60000 * 1000000ull, START, "",                 \
+           "until a connection must be open and greeted")                                                   \
     OPTION(DURATION, command_timeout, "250ms", 10 * 1000000ull, 60000 * 1000000ull, START, "",              \
            "until a command must be answered; one that is not ends the connection")                         \
     OPTION(COUNT, journal_length, "1000000", 1000, 1ull << 32, START, "",                                   \
@@ -80,13 +79,14 @@ struct l2 *l2_destroy(struct l2 *l2); /* after stopped, or never started; NULL o
 struct fleet *l2_fleet(struct l2 *l2);
 
 /* The way into a session, and what must hold in it: STEP(NAME, word). */
-#define L2_STEPS(STEP)          \
-    STEP(ADDRESS, "address")    \
-    STEP(CONNECT, "connection") \
-    STEP(TLS, "TLS")            \
-    STEP(AUTH, "AUTH")          \
-    STEP(DATABASE, "database")  \
-    STEP(WRITE, "write right")  \
+#define L2_STEPS(STEP)             \
+    STEP(ADDRESS, "address")       \
+    STEP(CONNECT, "connection")    \
+    STEP(TLS, "TLS")               \
+    STEP(AUTH, "AUTH")             \
+    STEP(DATABASE, "database")     \
+    STEP(WRITE, "write right")     \
+    STEP(PARTITIONS, "partitions") \
     STEP(POLICY, "eviction policy")
 
 enum l2_step {

@@ -38,7 +38,8 @@ void args_join(struct args *a, struct slice first, const char *between, struct s
 
 /* ---- the names of our keys ------------------------------------------------------------------------------ */
 
-/* {ns} of each partition. */
+/* {ns} of each partition.  Partition 0 is {NAME} however many there are, so that hosts that disagree about how many meet
+ * there; no namespace has a '/' in its name, so the others are nobody else's. */
 struct names {
     char of[FLEET_PARTITIONS_MAX][NAME_ROOM];
 };

@@ -294,6 +294,18 @@ static bool read_hello(struct l2 *l2, const struct l2_reply *r, struct coherence
            reply_number(l2_reply_at(r, 2), &ret->first) && reply_position(l2_reply_at(r, 4), &ret->killed);
 }
 
+/* Redis says how many there are and how many we have. */
+static void tell_partitions(struct l2 *l2, const struct l2_reply *reply)
+{
+    struct l2_health *h = &l2->health;
+    if (reply->kind != L2_ERROR || !l2_reply_is_error(reply, "PARTITIONS"))
+        return;
+    h->failed_at = L2_STEP_PARTITIONS;
+    snprintf(h->said, sizeof(h->said), "%.*s",
+             (int)(reply->text.size < sizeof(h->said) ? reply->text.size : 0),
+             (const char *)reply->text.data);
+}
+
 static void hello_answered(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
 {
     struct asked *a = CONTAINER_OF(command, struct asked, command);
@@ -307,6 +319,8 @@ static void hello_answered(struct l2_command *command, const struct l2_reply *re
             l2->health.failed_at = L2_STEP_POLICY;
         } else
             coherence_greeted(l2->coherence, a->partition, &hello, l2_now(l2));
+    } else if (outcome == L2_ANSWERED) {
+        tell_partitions(l2, reply);
     }
     free(a);
 }
@@ -319,6 +333,7 @@ static void node_hello(void *io, unsigned partition)
     fresh[0] |= 1; /* never 0 */
     call_begin(l2, SCRIPT_HELLO, partition, 0, 0, membership_keys, NULL);
     l2->args.argv[l2->args.count - SCRIPT_COMMON_ARGUMENTS] = slice_of(fresh, sizeof(fresh));
+    args_number(&l2->args, l2->setup.options->partitions);
     struct asked *a = ask(l2, partition, hello_answered);
     a->command.deadline_ns = l2_join_deadline(l2);
     issue_asked(a);

@@ -42,6 +42,10 @@ def took(op):
     return (op.end - op.begin) // MS
 
 
+def partition_key(p, name):
+    return "{default%s}:%s" % (f"/{p}" if p else "", name)
+
+
 def now_ns():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
@@ -179,7 +183,7 @@ def redis_flushed(n):
 
 @fault
 def counter_lost(n):
-    n.redis("DEL", "{default.%d}:ver" % n.chance.randrange(PARTITIONS))
+    n.redis("DEL", partition_key(n.chance.randrange(PARTITIONS), "ver"))
     return None
 
 
@@ -233,7 +237,7 @@ def journal_trimmed(n):
 
     def end():
         for p in range(PARTITIONS):
-            n.redis("XTRIM", "{default.%d}:j" % p, "MAXLEN", 0)
+            n.redis("XTRIM", partition_key(p, "j"), "MAXLEN", 0)
         on_proxies(hosts, ["accept"])
     return end
 

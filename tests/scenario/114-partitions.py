@@ -23,7 +23,7 @@ def gone(host, keys=KEYS):
 def keys_are_in_all_parts(fleet):
     a, b = shared(fleet)
     redis = fleet.servers[0].client()
-    counters = [int(redis.call("GET", "{default.%d}:ver" % p)) for p in range(4)]
+    counters = [int(redis.call("GET", "{default%s}:ver" % (f"/{p}" if p else ""))) for p in range(4)]
     expect(sum(counters), len(KEYS))
     assert all(counters), counters
     parts = {a.ask().set(key, b"new").partition for key in KEYS}
@@ -69,12 +69,41 @@ def what_waited_for_redis_reaches_all_parts(fleet):
     gone(b), gone(a)
 
 
+def hosts_that_disagree_about_the_number_notice(fleet):
+    a, = fleet.start(1, **FOUR)
+    expect(a.ask().set(b"k", b"v").status, wire.OK)
+    for partitions in (1, 2):
+        other = fleet.host(redis={"partitions": partitions})
+        other.start()
+        other.until_mode("DETACHED")
+        until(lambda: any("number of partitions" in issue for issue in other.health()["issues"]), "health names it")
+        step = next(step for step in other.ask().doctor()["steps"] if step["name"] == "partitions")
+        assert step["result"] == "failed" and f"have 4, this one has {partitions}" in step["says"], step
+        assert other.ask().set(b"k", b"lost").status in (wire.QUEUED, wire.LOCAL)
+        other.configure_fleet(partitions=4)
+        other.restart()
+        other.until_fresh(20)
+    expect(a.mode(), "FRESH")
+
+
+def an_undivided_namespace_is_no_part_of_a_divided_one(fleet):
+    a, = fleet.start(1, **FOUR)
+    b = fleet.host(namespaces=("default.1",))
+    b.start()
+    with b.client("default.1") as client:
+        until(lambda: client.set(b"k", b"v").status == wire.OK, "it is in the fleet")
+    for key in KEYS:
+        expect(a.ask().set(key, b"old").status, wire.OK)
+    expect(all(e.value == b"old" for e in a.ask().mget(KEYS)), True)
+
+
 def one_part_without_its_counter_begins_anew(fleet):
     a, b = shared(fleet)
-    fleet.servers[0].client().call("DEL", "{default.2}:ver")
+    fleet.servers[0].client().call("DEL", "{default/2}:ver")
     until(lambda: all(a.ask().set(key, b"new").status == wire.OK for key in KEYS), "changes are taken in all parts")
     until(lambda: all(e.value == b"new" for e in b.ask().mget(KEYS)), "the other host knows")
 
 
-play(keys_are_in_all_parts, a_tag_reaches_every_part, a_prefix_reaches_every_part, many_keys_of_one_call_reach_theirs,
+play(hosts_that_disagree_about_the_number_notice, an_undivided_namespace_is_no_part_of_a_divided_one, keys_are_in_all_parts,
+     a_tag_reaches_every_part, a_prefix_reaches_every_part, many_keys_of_one_call_reach_theirs,
      fills_and_late_ones, what_waited_for_redis_reaches_all_parts, one_part_without_its_counter_begins_anew)

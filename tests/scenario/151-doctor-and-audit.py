@@ -6,7 +6,7 @@ import wire_client as wire
 from fleet import play
 from scenario import expect, until
 
-STEPS = ["address", "connection", "TLS", "AUTH", "database", "write right", "eviction policy", "memory",
+STEPS = ["address", "connection", "TLS", "AUTH", "database", "write right", "partitions", "eviction policy", "memory",
          "journal round trip"]
 
 

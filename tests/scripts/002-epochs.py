@@ -133,6 +133,16 @@ def a_lost_journal_is_a_gap_and_no_new_epoch(fleet):
     expect(a.hello().first, 3)
 
 
+def whoever_divides_the_namespace_otherwise_is_refused(fleet):
+    a, b = fleet.host("a"), fleet.host("b")
+    b.parts = 4
+    expect(fleet.unchanged(b.hello).status, "PARTITIONS")
+    expect(a.set("k", "v").status, "OK")
+    fleet.ask("HDEL", fleet.key("inc"), "parts")
+    expect(b.hello().renewed, 1)
+    expect(b.get("k"), None)
+
+
 def a_replica_is_no_place_to_say_hello(fleet):
     a = fleet.host("a")
     fleet.ask("REPLICAOF", "127.0.0.1", "1")
@@ -159,4 +169,4 @@ play(an_epoch_lasts_as_long_as_the_server_and_its_data, a_restart_with_all_data_
      a_counter_that_went_back_with_a_restore_is_no_matter, scripts_of_another_epoch_do_nothing,
      after_flushall_nobody_counts_from_one_under_the_old_epoch, a_lost_counter_ends_the_epoch,
      a_counter_behind_the_journal_ends_the_epoch, a_lost_journal_is_a_gap_and_no_new_epoch,
-     a_replica_is_no_place_to_say_hello, hello_tells_what_must_be_known_of_the_server)
+     whoever_divides_the_namespace_otherwise_is_refused, a_replica_is_no_place_to_say_hello, hello_tells_what_must_be_known_of_the_server)

@@ -24,7 +24,7 @@ static const struct tail_row tails[] = {
     {"*1\r\n+OK\r\n", 0, NO_RECORD},
     {"*1\r\n*1\r\n$6\r\n{ns}:j\r\n", 0, NO_RECORD},
     {"*1\r\n*2\r\n$6\r\n{ns}:x\r\n*0\r\n", 0, NO_RECORD},
-    {"*1\r\n*2\r\n$8\r\n{ns.1}:j\r\n*0\r\n", 0, NO_RECORD}, /* another partition's */
+    {"*1\r\n*2\r\n$8\r\n{ns/1}:j\r\n*0\r\n", 0, NO_RECORD}, /* another partition's */
     {"*1\r\n*2\r\n$-1\r\n*0\r\n", 0, NO_RECORD},
     {STREAM("$3\r\nabc\r\n"), 0, NO_RECORD},
     {STREAM("*1\r\n*-1\r\n"), 0, NO_RECORD},

@@ -108,6 +108,7 @@ static struct l2_entry sample(void)
 static void hello(struct rig *rig)
 {
     begin(rig, SCRIPT_HELLO, "{n}:hosts", "{n}:marks");
+    text(rig, "1");
     assert_int_equal(run(rig)->elements, 11);
     assert_true(l2_epoch_read(bytes_of(rig->reply, 0).data) == epoch);
 }
@@ -189,6 +190,7 @@ static void a_forgotten_script_is_known_again_after_one_call_with_its_text(void 
     text(rig, "FLUSH");
     run(rig);
     begin(rig, SCRIPT_HELLO, "{n}:hosts", "{n}:marks");
+    text(rig, "1");
     assert_int_equal(run(rig)->type, REDIS_REPLY_ERROR);
     is(slice_of(rig->reply->str, 8), "NOSCRIPT");
     struct script_call again = script_call(&rig->digests, SCRIPT_HELLO, true);

@@ -1,6 +1,7 @@
 --! use time
 -- A new session, and a new epoch when this is not the Redis, or not the data, that the epoch was made for (F5).
 -- It is the only script that need not know the epoch: ARGV[1] is a fresh one, for the case that one is needed.
+-- ARGV[4] is the number of partitions: whoever has another one would look for keys where nobody puts them.
 local HOSTS_FORGOTTEN, HOST_DEAD_MS = 100, 86400000
 local now = time_ms()
 
@@ -11,7 +12,10 @@ if role ~= 'master' then
 end
 local run = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)')
 
-local inc = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'floor', 'hard', 'soft')
+local inc = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'floor', 'hard', 'soft', 'parts')
+if inc[6] and inc[6] ~= ARGV[4] then
+  return redis.error_reply('PARTITIONS the hosts of this namespace have ' .. inc[6] .. ', this one has ' .. ARGV[4])
+end
 local v = tonumber(redis.call('GET', KEYS[2]) or nil)
 local oldest, newest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1), redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 
@@ -22,9 +26,10 @@ local function position(entry)
 end
 
 local renewed = 0
-if inc[1] ~= run or not inc[2] or not v or (newest[1] and position(newest[1]) > v) then
+if inc[1] ~= run or not inc[2] or not inc[6] or not v or (newest[1] and position(newest[1]) > v) then
   renewed, v = 1, v or 0
-  redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'floor', 0, 'hard', 0, 'soft', 0, 'pruned', 0)
+  redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'floor', 0, 'hard', 0, 'soft', 0, 'pruned', 0,
+    'parts', ARGV[4])
   redis.call('SET', KEYS[2], string.format('%.0f', v))
   redis.call('UNLINK', KEYS[3], KEYS[4], KEYS[6])
   inc, oldest = {run, ARGV[1], 0, 0, 0}, {}
