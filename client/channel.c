@@ -225,9 +225,9 @@ static uint64_t clock_of(clockid_t id)
     return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want)
+struct wire_hello channel_greeting(const struct dialing *how, uint8_t want)
 {
-    struct wire_hello hello = {
+    return (struct wire_hello){
         .version_min = WIRE_VERSION_MIN,
         .version_max = WIRE_VERSION_MAX,
         .namespace = how->namespace,
@@ -237,6 +237,11 @@ int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want)
         .mono_ns = clock_of(CLOCK_MONOTONIC),
         .boot_ns = clock_of(CLOCK_BOOTTIME),
     };
+}
+
+int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want)
+{
+    struct wire_hello hello = channel_greeting(how, want);
     ch->out.size = 0;
     return wire_write_hello(&ch->out, ++ch->id, &hello, WIRE_HELLO_FRAME_MAX) < 0 ? LARDER_E_MEMORY : 0;
 }

@@ -65,6 +65,7 @@ int channel_exchange(struct channel *ch, uint64_t deadline_ns, struct reply *ret
 
 /* The parts of both, for whoever waits elsewhere.  Puts HELLO into `out`; takes WELCOME from a reply, or why there is none;
  * what is there to be read now, as recv, with the descriptors that came along when `ret` is not NULL. */
+struct wire_hello channel_greeting(const struct dialing *how, uint8_t want);
 int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want);
 int channel_welcome(struct channel *ch, struct reply *reply, const struct descriptors *fds, char *message,
                     size_t message_bytes);

@@ -18,7 +18,6 @@
 #include "client/value.h"
 
 enum { QUIET_MS = 10, REFRESH_FULL_MS = 1000 };
-#define NO_BACKOFF_MS UINT32_MAX
 
 struct load {
     struct larder_client *c;
@@ -33,26 +32,18 @@ struct load {
     struct flight *flight; /* NULL: nobody waits for this load */
 };
 
-/* How a load may be kept, and what its fill proves. */
-enum judge {
-    JUDGE_LEASE, /* a lease: given back with a fill or a failure */
-    JUDGE_TOKEN, /* a token: only the fill is judged */
-    JUDGE_OFF,   /* a daemon that judges nothing: switched off, or too busy; only rule 1 of flight.h holds */
-    JUDGE_AWAY,  /* no daemon: the load is this process' own */
-};
-
 /* ======= who refreshes? ======= */
 
-/* "Somebody else refreshes this": remembered for 10 ms, so that the readers of a hot stale value do not all ask.  A word
- * is 32 bits of the hash and the 32 low bits of the millisecond until which to be quiet; losing one costs a question. */
-static bool is_quiet(struct larder_client *c, uint64_t hash)
+/* A word is 32 bits of the hash and the 32 low bits of the millisecond until which to be quiet; losing one costs a
+ * question. */
+bool load_is_quiet(struct larder_client *c, uint64_t hash)
 {
     uint64_t word = atomic_load_explicit(&c->quiet[hash % LOAD_QUIET], memory_order_relaxed);
     int32_t left = (int32_t)((uint32_t)word - (uint32_t)(now_ns() / NS_PER_MS));
     return word >> 32 == hash >> 32 && left > 0 && left <= QUIET_MS;
 }
 
-static void be_quiet(struct larder_client *c, uint64_t hash)
+void load_be_quiet(struct larder_client *c, uint64_t hash)
 {
     uint32_t until_ms = (uint32_t)(now_ns() / NS_PER_MS) + QUIET_MS;
     atomic_store_explicit(&c->quiet[hash % LOAD_QUIET], (hash >> 32) << 32 | until_ms, memory_order_relaxed);
@@ -123,27 +114,35 @@ static int load_failed(struct load *l, int load_error, bool has_stale)
 
 /* ======= load ======= */
 
-static void give_back(struct load *l, enum judge judge, const larder_token *lease, uint32_t backoff_ms)
+uint64_t load_set_back_ns(struct larder_client *c, uint64_t hash)
 {
-    struct flights *flights = &l->c->flights;
-    if (judge == JUDGE_LEASE)
-        larder_lease_fail(l->c, slice_out(l->key), lease, backoff_ms);
-    if (judge == JUDGE_LEASE || backoff_ms == NO_BACKOFF_MS)
-        return;
-    pthread_mutex_lock(&flights->lock);
-    setback_note(&flights->setbacks, l->hash, backoff_ms * NS_PER_MS, now_ns());
-    pthread_mutex_unlock(&flights->lock);
+    pthread_mutex_lock(&c->flights.lock);
+    uint64_t left = setback_left_ns(&c->flights.setbacks, hash, now_ns());
+    pthread_mutex_unlock(&c->flights.lock);
+    return left;
 }
 
-static uint64_t set_back_ns(struct load *l, bool is_over)
+void load_note_failure(struct larder_client *c, uint64_t hash, uint32_t backoff_ms)
 {
-    struct flights *flights = &l->c->flights;
-    pthread_mutex_lock(&flights->lock);
-    uint64_t left = setback_left_ns(&flights->setbacks, l->hash, now_ns());
-    if (is_over)
-        setback_over(&flights->setbacks, l->hash);
-    pthread_mutex_unlock(&flights->lock);
-    return left;
+    pthread_mutex_lock(&c->flights.lock);
+    if (backoff_ms != NO_BACKOFF_MS)
+        setback_note(&c->flights.setbacks, hash, backoff_ms * NS_PER_MS, now_ns());
+    pthread_mutex_unlock(&c->flights.lock);
+}
+
+void load_note_success(struct larder_client *c, uint64_t hash)
+{
+    pthread_mutex_lock(&c->flights.lock);
+    setback_over(&c->flights.setbacks, hash);
+    pthread_mutex_unlock(&c->flights.lock);
+}
+
+static void give_back(struct load *l, enum judge judge, const larder_token *lease, uint32_t backoff_ms)
+{
+    if (judge == JUDGE_LEASE)
+        larder_lease_fail(l->c, slice_out(l->key), lease, backoff_ms);
+    else
+        load_note_failure(l->c, l->hash, backoff_ms);
 }
 
 /* The fill, and whether its answer vouches for all aboard (flight.h, rule 2). */
@@ -156,7 +155,7 @@ static bool fill(struct load *l, struct loading *loading, enum judge judge, cons
     int r = larder_set(l->c, slice_out(l->key), loading_value(loading), &how);
     if (r == LARDER_E_TOO_BIG || r == LARDER_E_LIMIT || r == LARDER_E_INVALID || r == LARDER_E_KEY)
         give_back(l, judge, token, NO_BACKOFF_MS); /* cannot be stored: let the next one load */
-    return r == LARDER_OK || r == LARDER_QUEUED || r == LARDER_LOCAL || r == LARDER_SKIPPED;
+    return load_is_vouched(r);
 }
 
 static void keep_here(struct load *l, const struct loading *loading, uint64_t turn)
@@ -182,7 +181,7 @@ static int loaded(struct load *l, struct loading *loading, enum judge judge, con
     if (judge == JUDGE_AWAY)
         keep_here(l, loading, turn);
     if (judge != JUDGE_LEASE)
-        set_back_ns(l, true);
+        load_note_success(l->c, l->hash);
     return done(l, r, 0, vouched);
 }
 
@@ -224,7 +223,7 @@ static int load(struct load *l, enum judge judge, bool has_stale)
 /* No lease to be had: the process remembers itself who failed. */
 static int load_unless_set_back(struct load *l, enum judge judge)
 {
-    return set_back_ns(l, false) ? load_failed(l, 0, false) : load(l, judge, false);
+    return load_set_back_ns(l->c, l->hash) ? load_failed(l, 0, false) : load(l, judge, false);
 }
 
 /* ======= refresh ======= */
@@ -240,7 +239,7 @@ static int refresh_later(struct load *l)
 
 static int refresh(struct load *l)
 {
-    be_quiet(l->c, l->hash); /* for the other threads: we do */
+    load_be_quiet(l->c, l->hash); /* for the other threads: we do */
     if (l->how.refresh == LARDER_REFRESH_LATER)
         return refresh_later(l);
     land(l, l->value->result, 0, false); /* nobody waits for a refresh */
@@ -279,7 +278,7 @@ static int found(struct load *l)
     if (l->value->token.size && l->reading.lease)
         return refresh(l);
     if (!fresh)
-        be_quiet(l->c, l->hash);
+        load_be_quiet(l->c, l->hash);
     return done(l, l->value->result, 0, false);
 }
 
@@ -309,8 +308,6 @@ static int failed(struct load *l, int error)
 /* One answer of the daemon; WAIT: ask again. */
 static int answered(struct load *l, int r)
 {
-    if (r >= 0 || r == LARDER_E_LOAD)
-        fallback_over(&l->c->fallback);
     switch (r) {
     case LARDER_HIT:
     case LARDER_ABSENT: return found(l);
@@ -377,7 +374,7 @@ static bool ride(struct load *l, struct flight *flight, int *ret)
 static bool near_will_do(struct load *l, int *ret)
 {
     *ret = read_near(l->c, l->key, &l->reading.get, l->value);
-    return *ret != READ_NOT_NEAR && (is_fresh(l, l->value) || is_quiet(l->c, l->hash));
+    return *ret != READ_NOT_NEAR && (is_fresh(l, l->value) || load_is_quiet(l->c, l->hash));
 }
 
 static int board(struct load *l)
@@ -429,7 +426,7 @@ int larder_get_or_load(larder_client *client, larder_slice key, const larder_loa
     int r = read_near(client, l.key, &l.reading.get, value);
     if (__builtin_expect(r == READ_NOT_NEAR || !is_fresh(&l, value), 0)) {
         l.hash = shm_hash_key(client->secret, l.key);
-        if (r == READ_NOT_NEAR || !is_quiet(client, l.hash))
+        if (r == READ_NOT_NEAR || !load_is_quiet(client, l.hash))
             r = load_begin(&l);
     }
     if (__builtin_expect(begin != 0, 0))

@@ -221,13 +221,20 @@ static bool take_segment(struct larder_client *c, struct descriptors *d)
     return true;
 }
 
-void near_adopt(struct larder_client *c, struct descriptors *d)
+bool near_adopt(struct larder_client *c, struct descriptors *d)
 {
     pthread_mutex_lock(&c->near.lock);
     release_retired(c);
-    if (c->near.retired || !take_segment(c, d))
-        descriptors_drop(d);
+    bool adopted = !c->near.retired && take_segment(c, d);
     pthread_mutex_unlock(&c->near.lock);
+    descriptors_drop(d);
+    return adopted;
+}
+
+bool near_lives(struct larder_client *c)
+{
+    struct seat *seat = seat_mine(c, &c->seats);
+    return seat && current_lives(c, seat);
 }
 
 static int attach(struct larder_client *c, uint64_t deadline_ns)

@@ -55,8 +55,11 @@ int near_mend(struct larder_client *c, struct seat *seat, uint64_t deadline_ns);
 void near_forget_dead(struct larder_client *c, struct seat *seat);
 uint64_t near_dead_bytes(struct larder_client *c, struct seat *seat);
 
-/* Maps what came with a WELCOME; the connection it came over keeps the touch page alive.  Descriptors are closed. */
-void near_adopt(struct larder_client *c, struct descriptors *d);
+/* Maps what came with a WELCOME, and closes it; the connection it came over keeps the touch page alive.  False: there was
+ * nothing to map, or no room to do so yet. */
+bool near_adopt(struct larder_client *c, struct descriptors *d);
+/* Whether what is mapped is of a daemon that lives. */
+bool near_lives(struct larder_client *c);
 
 void near_stripe_take(struct attachment *a, struct seat *seat);
 void near_stripe_return(struct near *near, struct seat *seat);
