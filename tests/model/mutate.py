@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes a copy of shm_view.c with one step of the reader out of order or left out.
+"""Writes a copy of a source with one rule left out, or one step out of order; somebody must notice.
 
-usage: mutate.py NAME SOURCE TARGET.  Each change names text that must be there exactly once: when the reader is
-rewritten, this fails loudly instead of testing nothing."""
+usage: mutate.py NAME SOURCE TARGET.  Each change names text that must be there exactly once: when the source is
+rewritten, this fails loudly instead of testing nothing.  Who must notice is in meson.build."""
 import sys
 
 R0 = "    take_promises(v, p, f);\n    return look(v, p, f, hash);\n"
@@ -18,6 +18,7 @@ KEY = "    if (!shm_same(key, p->key.data, p->key.size))\n        return LOOK_NO
 OBJECTION = "    return reason != NOTHING_AGAINST_IT ? reason : outdated(v, p, f);\n"
 
 MUTANTS = {
+    # the reader of the shared segment
     "r0-after-lookup": [(R0, "    enum look found = look(v, p, f, hash);\n    take_promises(v, p, f);\n    return found;\n")],
     "r0-after-r5": [(OBJECTION, "    ((struct shm_peek *)p)->fresh_until = SHM_ACQUIRE(&v->header->fresh_until[0]);\n" + OBJECTION)],
     "r2-left-out": [(R2, "")],
@@ -33,6 +34,34 @@ MUTANTS = {
     "r5-without-sweeps": [(SWEEPS, "NOTHING_AGAINST_IT")],
     "life-before-born": [(BORN, ""), (LIFE, LIFE + BORN)],
     "key-not-compared": [(KEY, "")],
+    # the fleet
+    "i3-late-read-inserted": [("bool insert = !flight_detached(flight);", "bool insert = true;")],
+    "i3-late-position-inserted": [("bool late = overtaken(c, set, e);", "bool late = false;")],
+    "i5-token-not-judged": [("        if (!t.valid || !token_admits(c, &t.token, &e, set->partition))\n            return refused(c, set);\n        make_fill", "        make_fill")],
+    "i7-answer-not-applied": [("    i->unsafe |= apply_record(c, change->partition, &r);\n    i->result = (struct version){change->epoch", "    i->result = (struct version){change->epoch")],
+    "i8-promise-from-the-answer": [("shown->fresh_until_ns = clock_after(sent_ns, FLEET_FRESH_NS);", "shown->fresh_until_ns = clock_after(c->tick_ns, FLEET_FRESH_NS);")],
+    "i10-entry-of-another-epoch": [("    if (e->epoch != p->epoch)\n        return NOBODY;\n", "")],
+    "i13-local-unflagged": [("    if (e->local)\n        return", "    if (false)\n        return")],
+    "i2-suspect-not-compared": [("if (!e->suspect && ", "if (")],
+    "c2-lease-not-looked-at": [("cache_now(c) < p->fresh_until_ns)", "true)")],
+    "c4-position-not-looked-at": [("    return get->not_older.epoch != p->epoch || get->not_older.v > p->applied;", "    return false;")],
+    "c4-read-not-exact": [("shares_reads(c, get), ahead, land)", "shares_reads(c, get), false, land)")],
+    "i4-reads-in-flight-not-told": [("    flights_detach(c->flights, key, key_hash);\n    guard_note(c->guards[p]", "    guard_note(c->guards[p]")],
+    "i1-kill-spares-the-one-before-it": [("    if (row->hard_v > v)\n", "    if (row->hard_v > v + 1)\n")],
+    "condition-not-told": [("                                        .condition = fleet_conditions[set->condition],\n", "")],
+    "soft-kill-of-a-key-not-told": [("return r->soft ? soften(c, key, key_hash, r->v) :", "return r->soft ? false :")],
+    "soft-compared-as-fresh": [("        e->stale |= get->confirmed_stale;\n", "")],
+    "c5-older-stays": [("        if (flight_detached(flight))\n            give_way(get, read, outcome);\n", "")],
+    "c7-served-for-ever": [("return serves && !e->suspect ? FLAGGED : NOBODY;", "return FLAGGED;")],
+    "c8-queued-not-applied": [("*ret_unsafe = apply_record(c, change->partition, &r) || kept == TIER_UNSAFE;", "*ret_unsafe = kept == TIER_UNSAFE;")],
+    "i11-names-not-judged-when-it-ends": [("    if (verdict == DEAD)\n        return not_found(get, MISS_INVALIDATED);\n    e->stale |=", "    e->stale |=")],
+    # units
+    "i1-l1-drops-what-is-newer": [("slot != SLOT_NONE && item_of_slot(l1, slot).v < v ? slot", "slot != SLOT_NONE ? slot")],
+    "i1-warm-drops-what-is-newer": [("    if (is_newer(w, old, key, v))\n        return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;\n    bool more", "    bool more")],
+    "i4-what-was-pushed-out-is-forgotten": [("    } else if (old > row->floor) {\n        row->floor = old;\n    }", "    }")],
+    "i11-a-change-leaves-before-older-reads": [("bool at_once = list_empty(&w->reads);", "bool at_once = true;")],
+    "f15-l1-prolongs-another-version": [("    if (i.v != as->v || shm_item_id(i.shape) != as->id)\n        return TIER_NOT_THERE;\n", "")],
+    "f15-warm-prolongs-another-version": [("return change.longer.hard_ns && change.longer.v == v && change.longer.id == id;", "return change.longer.hard_ns;")],
 }
 
 

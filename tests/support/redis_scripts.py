@@ -16,8 +16,8 @@ import tap
 from redis_client import Redis, RedisError
 from tree import ROOT
 
-SCRIPTS = os.path.join(ROOT, "server/l2/scripts")
-sys.path.insert(0, SCRIPTS)
+SCRIPTS = os.environ.get("LARDER_SCRIPTS", os.path.join(ROOT, "server/l2/scripts"))
+sys.path.insert(0, os.path.join(ROOT, "server/l2/scripts"))
 import embed  # noqa: E402
 
 CONSTANTS = embed.constants([os.path.join(ROOT, "server/l2/record.h"), os.path.join(ROOT, "proto/shm.h")])
@@ -218,8 +218,9 @@ class Fleet:
 
 
 def play(*cases, **options):
+    """All of them, or those the command line names."""
     report = tap.Report()
-    for case in cases:
+    for case in [case for case in cases if case.__name__ in (sys.argv[1:] or [case.__name__])]:
         with report.case(case.__name__.replace("_", " ")):
             fleet = Fleet()
             try:
