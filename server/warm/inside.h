@@ -31,9 +31,10 @@ struct warm {
     char *directory, *data_path, *lock_path;
     int owner_file, floor_file;
     const char *why_empty;
-    bool scanned;                            /* the file, at open */
-    unsigned partitions;                     /* of the namespace; without a fleet 1 */
-    unsigned fleet_partitions;               /* 0: no fleet */
+    bool scanned;              /* the file, at open */
+    unsigned partitions;       /* of the namespace; without a fleet 1 */
+    unsigned fleet_partitions; /* 0: no fleet */
+    bool hasty;
     struct env_place places[SHM_PARTITIONS]; /* as found, without a fleet zeros */
     uint64_t epochs[SHM_PARTITIONS];         /* that positions are in now; without a fleet state.epoch */
 

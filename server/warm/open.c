@@ -482,6 +482,7 @@ static struct warm *make(const struct warm_setup *setup)
     w->page = setup->page;
     w->partitions = setup->fleet && setup->partitions ? setup->partitions : 1;
     w->fleet_partitions = setup->fleet ? w->partitions : 0;
+    w->hasty = setup->hasty;
     CHECK(w->partitions <= SHM_PARTITIONS);
     w->owner_file = w->floor_file = -1;
     w->directory = must_strdup(setup->directory);

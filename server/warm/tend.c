@@ -35,7 +35,7 @@ enum {
 #define STEP_EVERY_NS   (100 * NS_PER_MS)
 #define STEP_SOON_NS    (10 * NS_PER_MS)
 #define PASS_EVERY_NS   (10 * NS_PER_S)
-#define PASS_SOON_NS    NS_PER_S /* with kills to settle */
+#define PASS_SOON_NS    NS_PER_S /* with kills to settle, or an epoch that ended */
 #define MEMORY_EVERY_NS (5 * NS_PER_S)
 
 /* ======= memory ======= */
@@ -172,9 +172,14 @@ static enum env_wish judge_record(void *writer, struct env_txn *t, const struct 
     return verdict == SOFTENED && !is_stale_already(&r.entry, &now) ? ENV_SOFTEN : ENV_KEEP;
 }
 
+static uint64_t rest(const struct writer *w, uint64_t ns)
+{
+    return w->setup.hasty ? NS_PER_MS : ns;
+}
+
 static uint64_t step_every(const struct writer *w)
 {
-    return w->figures.sizes.kills < MANY_KILLS ? STEP_EVERY_NS : STEP_SOON_NS;
+    return rest(w, w->figures.sizes.kills < MANY_KILLS ? STEP_EVERY_NS : STEP_SOON_NS);
 }
 
 /* Without a mark that is ready it is a pass for what is over, and settles no kill. */
@@ -201,7 +206,7 @@ static bool report_swept(struct writer *w, uint64_t v)
 static void end_pass(struct writer *w, uint64_t now_ns)
 {
     struct tend *d = &w->tend;
-    d->next_ns = now_ns + PASS_EVERY_NS;
+    d->next_ns = now_ns + rest(w, PASS_EVERY_NS);
     if (d->pass_v <= d->swept_v)
         return;
     if (!report_swept(w, d->pass_v))
@@ -212,7 +217,14 @@ static void end_pass(struct writer *w, uint64_t now_ns)
     d->next_ns = now_ns + step_every(w);
 }
 
-static void notice_epoch(struct writer *w)
+static void pass_soon(struct writer *w, uint64_t now_ns)
+{
+    uint64_t soon_ns = now_ns + rest(w, PASS_SOON_NS);
+    w->tend.next_ns = w->tend.next_ns < soon_ns ? w->tend.next_ns : soon_ns;
+}
+
+/* All that is here is dead, and takes up room. */
+static void notice_epoch(struct writer *w, uint64_t now_ns)
 {
     struct tend *d = &w->tend;
     pthread_mutex_lock(&w->lock);
@@ -224,6 +236,7 @@ static void notice_epoch(struct writer *w)
     d->mark = (struct sweep_mark){.epochs = epochs};
     d->cursor = d->pass_v = d->swept_v = 0;
     d->pruning = false;
+    pass_soon(w, now_ns);
 }
 
 /* The mark of a pass stays until that pass is through. */
@@ -236,8 +249,8 @@ static void note_kills(struct writer *w, uint64_t now_ns)
         pthread_mutex_unlock(&w->lock);
     }
     bool idle = d->cursor == 0 && !d->pruning;
-    if (idle && d->mark.kill_v > d->swept_v && d->next_ns > now_ns + PASS_SOON_NS)
-        d->next_ns = now_ns + PASS_SOON_NS;
+    if (idle && d->mark.kill_v > d->swept_v)
+        pass_soon(w, now_ns);
 }
 
 /* Without a change the transaction is given up, which costs nothing. */
@@ -277,7 +290,7 @@ static void prune(struct writer *w, uint64_t now_ns)
     int rc = env_prune_kills(&t, d->swept_v, &d->prune_name, STEP_KILLS);
     d->pruning = end_step(&t, rc, true) && d->prune_name != 0;
     if (!d->pruning)
-        d->next_ns = now_ns + PASS_EVERY_NS;
+        d->next_ns = now_ns + rest(w, PASS_EVERY_NS);
 }
 
 /* ======= all of it ======= */
@@ -285,7 +298,7 @@ static void prune(struct writer *w, uint64_t now_ns)
 void tend_database(struct writer *w)
 {
     uint64_t now = clock_boot_ns();
-    notice_epoch(w);
+    notice_epoch(w, now);
     keep_room(w);
     tend_memory(w, now);
     if (now >= w->tend.next_ns) {

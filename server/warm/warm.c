@@ -265,7 +265,8 @@ void warm_start(struct warm *w, struct kills *kills)
                                                      .boot = w->boot,
                                                      .floor_file = w->floor_file,
                                                      .data_path = w->data_path,
-                                                     .news = &w->news});
+                                                     .news = &w->news,
+                                                     .hasty = w->hasty});
     while ((node = list_first(&w->replayed))) {
         list_remove(node);
         writer_append(w->writer, CONTAINER_OF(node, struct op, node));

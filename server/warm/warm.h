@@ -83,6 +83,7 @@ struct warm_setup {
     const char *boot_id; /* NULL: of this machine; tests live in other boots */
     bool fleet;          /* positions and epochs are a fleet's */
     unsigned partitions; /* of the fleet; 0 is 1 */
+    bool hasty;          /* no pause between sweeps: for tests that wait for one */
 };
 
 /* What the state directory remembers; also made up when it remembers nothing. */

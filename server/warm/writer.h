@@ -30,6 +30,7 @@ struct writer_setup {
     int floor_file;                 /* where the floor goes when there is no page */
     const char *data_path;          /* removed when not even that works: the next start is empty then */
     struct wakeup *news;            /* sent when there is something to collect */
+    bool hasty;
 };
 
 struct writer *writer_create(const struct writer_setup *setup); /* starts the thread */

@@ -33,7 +33,7 @@ struct rig {
     char root[64], directory[128], page_path[96];
     const char *boot_id;
     bool with_page;
-    bool fleet;
+    bool fleet, hasty;
     unsigned partitions;
     struct warm_options options;
     /* of one run */
@@ -90,7 +90,8 @@ static inline int rig_try_open(struct rig *rig)
                                .page_found = &rig->found,
                                .boot_id = rig->boot_id,
                                .fleet = rig->fleet,
-                               .partitions = rig->partitions};
+                               .partitions = rig->partitions,
+                               .hasty = rig->hasty};
     return warm_open(&setup, &rig->memory, &rig->warm);
 }
 

@@ -82,6 +82,7 @@ static bool is_empty(struct rig *r)
 
 static void an_entry_of_another_epoch_is_dead_and_swept(void **state)
 {
+    rig.hasty = true;
     rig_open(&rig);
     begin_epoch(0, E1);
     store("a", E1, 5);
@@ -168,6 +169,7 @@ static bool is_settled(struct rig *r)
 
 static void what_was_swept_in_another_epoch_settles_nothing_in_this_one(void **state)
 {
+    rig.hasty = true;
     rig_open(&rig);
     begin_epoch(0, E1);
     store("a", E1, 5);
@@ -225,6 +227,7 @@ static void another_number_of_partitions_is_another_fleet(void **state)
 
 static void what_is_older_than_the_unknown_is_suspect_and_stays(void **state)
 {
+    rig.hasty = true;
     rig_open(&rig);
     begin_epoch(0, E1);
     store("a", E1, 5);
@@ -293,6 +296,7 @@ static void an_entry_is_swept_by_the_kills_of_its_own_partition(void **state)
         snprintf(key, sizeof(key), "k%u", n);
         memcpy(shm_partition(slice_text(key), 2) ? there : here, key, sizeof(key));
     }
+    rig.hasty = true;
     rig_open(&rig);
     for (unsigned p = 0; p < 2; p++) {
         begin_epoch(p, E1);
