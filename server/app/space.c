@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "app/identity.h"
 #include "app/places.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -196,6 +197,13 @@ static void on_shown(void *user)
 
 static const struct fleet_listener listener = {on_record, on_gap, on_epoch, on_applied, on_shown};
 
+/* The database is thrown once and lasts, like what tells this host from all others. */
+static uint64_t host_of(const struct space *s, const struct space_setup *setup)
+{
+    return s->warm ? s->memory.epoch
+                   : identity_of(setup->state_usable ? setup->state : setup->runtime, s->config->name);
+}
+
 static void open_l2(struct space *s, const struct space_setup *setup)
 {
     struct fleet_memory places[FLEET_PARTITIONS_MAX];
@@ -209,7 +217,7 @@ static void open_l2(struct space *s, const struct space_setup *setup)
                           .url = &setup->redis->url,
                           .tls = setup->redis->tls,
                           .namespace = s->config->name,
-                          .host = s->memory.epoch,
+                          .host = host_of(s, setup),
                           .hash_secret = s->memory.hash_secret,
                           .value_max = s->config->cache.max_value,
                           .max_ttl_ns = s->config->cache.max_ttl,

@@ -71,6 +71,15 @@ def it_serves_nothing_of_what_it_missed_before_it_tried_to_join(fleet):
     expect(b.ask().get(b"k").status, wire.MISS, "of what it missed")
 
 
+def it_is_one_host_however_often_it_starts(fleet):
+    for warm in ("off", "on"):
+        a = fleet.host(namespace={"warm": warm})
+        for end in (a.stop, a.kill9, a.stop):
+            a.join()
+            end()
+    expect(fleet.servers[0].client().call("ZCARD", "{default}:hosts"), 2)
+
+
 def an_acknowledged_change_survives_the_kill_of_its_host(fleet):
     a, b = fleet.start(2)
     fleet.share(b"k", b"old", a, b)
@@ -86,4 +95,5 @@ def an_acknowledged_change_survives_the_kill_of_its_host(fleet):
 
 play(it_stops_cleanly_whatever_its_connections_do, it_stops_cleanly_while_redis_is_away_or_silent,
      killed_it_serves_nothing_of_what_it_missed, stopped_it_serves_nothing_of_what_it_missed,
+     it_serves_nothing_of_what_it_missed_before_it_tried_to_join, it_is_one_host_however_often_it_starts,
      an_acknowledged_change_survives_the_kill_of_its_host)
