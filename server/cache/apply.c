@@ -1,6 +1,7 @@
 #include "cache/apply.h"
 
 #include "cache/cache_private.h"
+#include "cache/failures.h"
 
 /* ======= one key ======= */
 
@@ -27,6 +28,7 @@ static bool change_key(struct cache *c, unsigned p, const struct fleet_record *r
     uint64_t key_hash = cache_key_hash(c, key);
     flights_detach(c->flights, key, key_hash);
     guard_note(c->guards[p], key_hash, r->v);
+    failures_forget(c->failures, key_hash); /* who loads it now may have more luck */
     if (c->ahead && ahead_position(c->ahead, key_hash) >= r->v)
         return false; /* what is here is not older */
     return r->soft ? soften(c, key, key_hash, r->v) : apply_removal(c, key, key_hash, r->v);

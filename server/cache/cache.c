@@ -76,6 +76,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->flights = flights_create();
     c->leases = leases_create(cache_now(c));
     c->failures = failures_create();
+    c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
     list_init(&c->gated_sets);
     list_init(&c->gated_invalidations);
@@ -92,6 +93,7 @@ struct cache *cache_destroy(struct cache *c)
     c->flights = flights_destroy(c->flights);
     c->leases = leases_destroy(c->leases);
     c->failures = failures_destroy(c->failures);
+    c->refreshed = failures_destroy(c->refreshed);
     for (unsigned p = 0; p < FLEET_PARTITIONS_MAX; p++)
         c->guards[p] = guard_destroy(c->guards[p]);
     c->ahead = ahead_destroy(c->ahead);

@@ -234,7 +234,7 @@ struct cache_load {
     uint8_t stage, rounds;
     bool late, waited;
     uint64_t patience_ns; /* when to stop waiting */
-    uint64_t absent_refresh_ns;
+    uint64_t late_ns, late_absent_ns; /* what the policy says of it */
     struct list waiting, of_peer;
     struct alarm alarm;
 };

@@ -25,6 +25,7 @@ struct cache {
     struct flights *flights;
     struct leases *leases;
     struct failures *failures;
+    struct failures *refreshed; /* keys not to be refreshed ahead yet, though their policy would */
     uint64_t kills_seen; /* kills by name done here, gaps and new epochs too */
     struct ahead *ahead; /* NULL without a fleet */
     struct detached *detached;

@@ -100,7 +100,7 @@ void failures_hear(struct failures *f, uint64_t key_hash, uint64_t until_ns)
 
 void failures_forget(struct failures *f, uint64_t key_hash)
 {
-    struct failed *failed = find(f, key_hash);
+    struct failed *failed = f->table ? find(f, key_hash) : NULL; /* most of the time there are none */
     if (failed)
         drop(f, failed);
 }

@@ -393,18 +393,21 @@ static int missing(struct cache *c, struct cache_load *l)
 
 /* ======= what a get found ======= */
 
-static bool is_due(const struct cache_load *l)
+static bool is_due(const struct cache *c, const struct cache_load *l)
 {
     const struct entry *e = &l->get.entry;
     uint64_t left_ns = e->soft_ns > l->get.now_ns ? e->soft_ns - l->get.now_ns : 0;
-    return e->stale || left_ns < (e->absent ? l->absent_refresh_ns : l->refresh_ns);
+    if (e->stale || left_ns < l->refresh_ns)
+        return true;
+    return left_ns < (e->absent ? l->late_absent_ns : l->late_ns) &&
+           failures_left_ns(c->refreshed, l->get.key_hash, l->get.now_ns) == 0;
 }
 
 static int judge_first(struct cache *c, struct cache_load *l)
 {
     if (l->get.status == STATUS_MISS)
         return missing(c, l);
-    bool due = has_value(l) && !l->get.tiers && is_due(l);
+    bool due = has_value(l) && !l->get.tiers && is_due(c, l);
     if (!due || present_lease(c, l) || failures_left_ns(c->failures, l->get.key_hash, cache_now(c)))
         return answer_get(l);
     return begin(c, l, true);
@@ -414,7 +417,7 @@ static int judge_first(struct cache *c, struct cache_load *l)
 static int judge_beyond(struct cache *c, struct cache_load *l)
 {
     struct lease *s = l->lease;
-    if (!has_value(l) || is_due(l))
+    if (!has_value(l) || is_due(c, l))
         return give_here(c, s, l);
     l->lease = NULL;
     end_for_all(c, s);
@@ -427,18 +430,25 @@ static void not_needed(struct cache *c, struct cache_load *l)
     l->token_bytes = 0;
 }
 
+/* What was there has ended meanwhile: now others wait for the load. */
+static int nothing_to_refresh(struct cache *c, struct cache_load *l)
+{
+    struct lease *s = lease_find(c->leases, l->get.key);
+    struct token own;
+    CHECK(token_read(slice_of(l->token, l->token_bytes), &own));
+    if (s && s->token.v == own.v)
+        s->refresh = false;
+    return load_answer(l, STATUS_LEASE);
+}
+
 /* With the lease, to refresh; or without, because somebody else has it. */
 static int judge_last(struct cache *c, struct cache_load *l)
 {
     if (!l->token_bytes)
         return has_value(l) ? answer_get(l) : missing(c, l);
-    if (!has_value(l)) { /* it ended meanwhile: now others wait for it too */
-        struct lease *s = lease_find(c->leases, l->get.key);
-        if (s)
-            s->refresh = false;
-        return load_answer(l, STATUS_LEASE);
-    }
-    if (!is_due(l)) {
+    if (!has_value(l))
+        return nothing_to_refresh(c, l);
+    if (!is_due(c, l)) {
         not_needed(c, l);
         return look(c, l, LAST);
     }
@@ -480,16 +490,16 @@ static int look(struct cache *c, struct cache_load *l, unsigned stage)
 
 /* ======= the verb ======= */
 
-/* What the caller leaves to the policy.  A share of its life: by the life that the policy gives, since nobody keeps how
- * long an entry was to live. */
+/* What the caller leaves to the policy.  "A share of its life" is one of the life that the policy gives, since nobody
+ * keeps how long an entry was to live; `refreshed` (load_landed) knows those that were loaded here for less. */
 static void obey_policy(const struct cache *c, struct cache_load *l)
 {
     const struct policy *p = policies_match(c->policies, l->get.key);
     uint64_t late_share = p->refresh_at ? 1000 - p->refresh_at : 0;
     if (l->scope == LOAD_AS_POLICY)
         l->scope = p->lease_scope == LEASE_SCOPE_FLEET ? LOAD_IN_FLEET : LOAD_ON_HOST;
-    l->absent_refresh_ns = l->refresh_ns ? l->refresh_ns : p->negative_ttl_ns / 1000 * late_share;
-    l->refresh_ns = l->refresh_ns ? l->refresh_ns : p->ttl_ns / 1000 * late_share;
+    l->late_ns = l->refresh_ns ? 0 : p->ttl_ns / 1000 * late_share;
+    l->late_absent_ns = l->refresh_ns ? 0 : p->negative_ttl_ns / 1000 * late_share;
 }
 
 int cache_load(struct cache *c, struct cache_load *l)

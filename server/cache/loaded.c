@@ -85,6 +85,17 @@ static void serve(struct cache *c, struct cache_load *l, const struct cache_set 
     l->done(l);
 }
 
+/* A life of its own, shorter perhaps than the policy's share of lateness: each reader would refresh it at once. */
+static void note_refreshed(struct cache *c, const struct cache_set *set, uint64_t key_hash)
+{
+    const struct policy *p = policies_match(c->policies, set->key);
+    uint64_t now_ns = cache_now(c);
+    if (!p->refresh_at || set->ttl_ms == CACHE_TTL_DEFAULT)
+        return;
+    uint64_t fresh_ns = cache_set_life(c, set, now_ns).soft_ns - now_ns;
+    failures_hear(c->refreshed, key_hash, clock_after(now_ns, fresh_ns / 1000 * p->refresh_at));
+}
+
 void load_landed(struct cache *c, struct cache_set *set)
 {
     struct lease *s = set->lease;
@@ -95,6 +106,8 @@ void load_landed(struct cache *c, struct cache_set *set)
     c->figures.loads_done += stored;
     c->figures.loads_unstored += !stored;
     failures_forget(c->failures, cache_key_hash(c, set->key));
+    if (stored)
+        note_refreshed(c, set, cache_key_hash(c, set->key));
     if (set->status != STATUS_OK) /* else the fill ended it there */
         lease_drop_there(c, s, 0);
     lease_end(s, &waiting);

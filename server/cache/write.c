@@ -11,6 +11,7 @@
  * A set is "remove the old" and "store the new".  The first half is never dropped; the second may be (too large, no
  * room), and then the old is gone all the same. */
 #include "base/clock.h"
+#include "cache/failures.h"
 #include "cache/lease.h"
 
 enum { LOOKS_MAX = 8 }; /* how often a condition may be overtaken by other changes before we say BUSY */
@@ -255,6 +256,7 @@ static uint64_t newer_than_tokens(const struct cache *c, const struct cache_set 
 static void note_change(struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     flights_detach(c->flights, e->key, e->key_hash);
+    failures_forget(c->failures, e->key_hash);
     if (!set->token.size || set->ttl_ms == 0)
         guard_note(c->guards[set->partition], e->key_hash, newer_than_tokens(c, set, e));
     if (c->fleet && e->v > c->fleet->view->of[set->partition].applied)

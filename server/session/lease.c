@@ -55,6 +55,14 @@ static void loaded(struct cache_load *load)
     request_released(r);
 }
 
+/* Batches that wait for each other would never end.  And waiting requests leave room for others of the connection: the one
+ * that fills what they wait for may be among them. */
+static bool may_wait(const struct request *r)
+{
+    unsigned limit = (unsigned)r->session->all->host.options->requests_in_flight;
+    return r->count == 1 && r->session->requests_count < limit - limit / 8;
+}
+
 static uint64_t hold_ns(const struct wire_lease *m)
 {
     uint32_t ms = m->hold_ms ? m->hold_ms : WIRE_HOLD_DEFAULT_MS;
@@ -78,8 +86,7 @@ static void start_key(struct request *r, const struct wire_lease *m, uint32_t in
                 .not_older = {m->after_v != 0, m->after_partition, m->after_epoch, m->after_v}},
         .peer = &s->loader,
         .scope = m->scope,
-        .wait_ns =
-            r->count == 1 ? m->wait_ms * NS_PER_MS : 0, /* batches that wait for each other never end */
+        .wait_ns = may_wait(r) ? m->wait_ms * NS_PER_MS : 0,
         .hold_ns = hold_ns(m),
         .refresh_ns = m->refresh_ms * NS_PER_MS,
         .done = loaded};

@@ -1,4 +1,5 @@
-"""Many callers who want the same thing at once: a process with one connection and a LEASE in flight for each of them.
+"""Many callers who want the same thing at once: a process with a LEASE in flight for each of them, so many a connection
+as may wait there.
 
     group = Callers(larder)
     group.want("k", 100)
@@ -17,6 +18,7 @@ import sys
 
 import wire_client as wire
 
+WAITING_A_CONNECTION = 100  # of the 112 that the daemon allows with its defaults
 NAMES = {wire.HIT: "HIT", wire.ABSENT: "ABSENT", wire.MISS: "MISS", wire.LEASED: "LEASE", wire.WAIT: "WAIT",
          wire.LOAD_FAILED: "LOAD_FAILED", wire.LIMIT: "LIMIT", wire.BUSY: "BUSY"}
 
@@ -58,59 +60,59 @@ class Group:
     """The process."""
 
     def __init__(self, path):
-        self.client = wire.Client(path, seconds=30)
-        self.keys, self.leases = {}, {}  # by id: those in flight, those held
+        self.path, self.clients = path, []
+        self.eyes = selectors.DefaultSelector()
+        self.keys, self.leases = {}, {}  # by client and id: those in flight, those held
         self.loads = 0
         self.statuses, self.values, self.loaded = collections.Counter(), collections.Counter(), 0
 
     def want(self, key, count, options):
         for _ in range(count):
-            self.keys[self.client.send_lease([key.encode()], **{"wait_ms": 60000, **options})] = key.encode()
+            client = self.client_with_room()
+            id = client.send_lease([key.encode()], **{"wait_ms": 60000, **options})
+            self.keys[client, id] = key.encode()
         return self.report()
 
-    def take(self):
-        code, id, fields = self.client.receive()
+    def client_with_room(self):
+        """Those that have answered everything first, so that a group that asks again opens nothing new."""
+        load = collections.Counter(client for client, _ in self.keys)
+        for client in self.clients:
+            if load[client] < WAITING_A_CONNECTION:
+                return client
+        self.clients.append(client := wire.Client(self.path, seconds=30))
+        self.eyes.register(client.socket, selectors.EVENT_READ, client)
+        return client
+
+    def take(self, client, message):
+        code, id, fields = message
         assert code == wire.VALUES, (code, fields)
-        entry, key = wire.Entry(*fields[0][0][:13]), self.keys.pop(id)
+        entry, key = wire.Entry(*fields[0][0][:13]), self.keys.pop((client, id))
         self.statuses[NAMES.get(entry.status, str(entry.status))] += 1
         if entry.status == wire.HIT:
             self.values[entry.value.decode()] += 1
         self.loaded += bool(entry.flags & wire.LOADED)
         if entry.token and entry.status != wire.MISS:
-            self.leases[id] = (key, entry.token)
+            self.leases[client, id] = (key, entry.token)
             self.loads += 1
 
-    def calm(self, call):
-        """The answer of a call that others in flight may overtake."""
-        wanted = call()
-        while True:
-            code, id, fields = self.client.receive()
-            if id == wanted:
-                return fields
-            self.client.pushed = (code, id, fields)
-            self.take_pushed()
-
-    def take_pushed(self):
-        receive, message = self.client.receive, self.client.pushed
-        self.client.receive = lambda: message
-        try:
-            self.take()
-        finally:
-            self.client.receive = receive
+    def answer_to(self, client, wanted):
+        """Those that come first are answers to callers."""
+        while (message := client.receive())[1] != wanted:
+            self.take(client, message)
+        return message[2]
 
     def fill(self, value, options):
+        options["tags"] = [tag.encode() for tag in options.get("tags", ())]
         outcomes = []
-        for key, token in self.leases.values():
-            item = self.client.item(key, value.encode(), token=token, **{"tags": [t.encode() for t in options.get("tags", ())],
-                                    **{k: v for k, v in options.items() if k != "tags"}})
-            fields = self.calm(lambda: self.client.send(wire.SET, 0, 0, 0, [item]))
-            outcomes.append(fields[0][0][0])
+        for (client, _), (key, token) in self.leases.items():
+            item = client.item(key, value.encode(), token=token, **options)
+            outcomes.append(self.answer_to(client, client.send(wire.SET, 0, 0, 0, [item]))[0][0][0])
         self.leases.clear()
         return outcomes
 
     def fail(self, backoff_ms):
-        outcomes = [self.calm(lambda: self.client.send(wire.FAIL, key, token, backoff_ms))[0]
-                    for key, token in self.leases.values()]
+        outcomes = [self.answer_to(client, client.send(wire.FAIL, key, token, backoff_ms))[0]
+                    for (client, _), (key, token) in self.leases.items()]
         self.leases.clear()
         return outcomes
 
@@ -122,13 +124,11 @@ class Group:
         return getattr(self, words[0])(*words[1:])
 
     def run(self):
-        eyes = selectors.DefaultSelector()
-        eyes.register(self.client.socket, selectors.EVENT_READ)
-        eyes.register(sys.stdin, selectors.EVENT_READ)
+        self.eyes.register(sys.stdin, selectors.EVENT_READ)
         while True:
-            for key, _ in eyes.select():
-                if key.fileobj is not sys.stdin:
-                    self.take()
+            for key, _ in self.eyes.select():
+                if key.data:
+                    self.take(key.data, key.data.receive())
                 elif line := sys.stdin.readline():
                     print(json.dumps(self.obey(json.loads(line))), flush=True)
                 else:

@@ -557,6 +557,94 @@ static void a_soft_invalidation_during_a_refresh_refuses_it(void **state)
     assert_int_equal(fill_with(f->cache, &a, KEY, "between", NULL), STATUS_REFUSED);
 }
 
+/* ======= policies ======= */
+
+static void obey(struct fixture *f, uint32_t refresh_at)
+{
+    struct policy_source s = {.name = "p", .rule = cache_default_rule(&f->options)};
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    s.rule.pattern = "acme:*";
+    s.rule.refresh_at = refresh_at;
+    struct policies *p = policies_create(&own, &s, 1, cache_policies(f->cache), &fault);
+    assert_non_null(p);
+    cache_take_policies(f->cache, p);
+}
+
+static bool wants_refresh(struct fixture *f)
+{
+    struct caller a;
+    want(f->cache, &a, &people.ann, KEY);
+    ASSERT_STATUS(a, HIT);
+    if (!a.load.token_bytes)
+        return false;
+    cache_load_return(f->cache, slice_text(KEY), token_of(&a));
+    return true;
+}
+
+static void a_policy_refreshes_after_a_share_of_the_life_it_gives(void **state)
+{
+    struct fixture *f = meet(state);
+    obey(f, 800);
+    set(f, KEY, "v"); /* for a minute */
+    pass(f, 47 * NS_PER_S);
+    assert_false(wants_refresh(f));
+    pass(f, 2 * NS_PER_S);
+    assert_true(wants_refresh(f));
+    set(f, "other", "v");
+    struct caller a;
+    pass(f, 58 * NS_PER_S);
+    want(f->cache, &a, &people.ann, "other");
+    assert_int_equal(a.load.token_bytes, 0);
+}
+
+static void what_was_loaded_for_less_than_the_policy_gives_is_not_refreshed_at_once(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a;
+    obey(f, 800);
+    want(f->cache, &a, &people.ann, KEY);
+    struct cache_set s = a_set(KEY, "v");
+    s.ttl_ms = 10000;
+    s.token = token_of(&a);
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_false(wants_refresh(f));
+    pass(f, 7 * NS_PER_S);
+    assert_false(wants_refresh(f));
+    pass(f, 2 * NS_PER_S);
+    assert_true(wants_refresh(f));
+}
+
+static void a_key_whose_policy_stores_nothing_is_still_loaded_once(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a, b;
+    struct policy_source s = {.name = "p", .rule = cache_default_rule(&f->options)};
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    s.rule.pattern = "acme:*";
+    s.rule.store = false;
+    cache_take_policies(f->cache, policies_create(&own, &s, 1, cache_policies(f->cache), &fault));
+    want(f->cache, &a, &people.ann, KEY);
+    ASSERT_STATUS(a, LEASE);
+    want(f->cache, &b, &people.ben, KEY);
+    assert_int_equal(fill_with(f->cache, &a, KEY, "secret", NULL), STATUS_SKIPPED);
+    ASSERT_VALUE(b, "secret");
+    assert_true(b.load.loaded);
+    assert_int_equal(get(f, KEY), STATUS_MISS);
+}
+
+static void a_change_of_the_key_ends_its_rest(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a;
+    want(f->cache, &a, &people.ann, KEY);
+    fail_with(f->cache, &a, KEY);
+    invalidate(f, KEY);
+    want(f->cache, &a, &people.ann, KEY);
+    ASSERT_STATUS(a, LEASE);
+}
+
 /* ======= slow tiers ======= */
 
 static void callers_of_a_slow_tier_end_as_one_loader_and_waiters(void **state)
@@ -665,6 +753,10 @@ int main(void)
         TEST(a_refresh_whose_value_ends_first_is_a_load_that_others_wait_for),
         TEST(a_loader_that_wants_nothing_stored_takes_the_stale_value_away),
         TEST(a_soft_invalidation_during_a_refresh_refuses_it),
+        TEST(a_policy_refreshes_after_a_share_of_the_life_it_gives),
+        TEST(what_was_loaded_for_less_than_the_policy_gives_is_not_refreshed_at_once),
+        TEST(a_key_whose_policy_stores_nothing_is_still_loaded_once),
+        TEST(a_change_of_the_key_ends_its_rest),
         TEST(callers_of_a_slow_tier_end_as_one_loader_and_waiters),
         TEST(whoever_left_while_a_tier_was_asked_is_given_nothing),
         TEST(a_connection_holds_a_bounded_number_of_leases),

@@ -218,6 +218,23 @@ static void a_batch_with_one_key_twice_does_not_wait_for_itself(void **state)
     assert_string_equal(status_name(second.status), "WAIT");
 }
 
+static void waits_leave_room_for_the_fill_they_wait_for(void **state)
+{
+    struct fixture *f = *state;
+    struct kept k;
+    f->options.requests_in_flight = 8;
+    lease(f, &k, "k");
+    for (unsigned i = 0; i < 7; i++)
+        LEASE(f, "k", .wait_ms = 60000);
+    wait_for(f, 7);
+    LEASE(f, "k", .wait_ms = 60000);
+    assert_string_equal(status_name(expect_entry(f).status), "WAIT");
+    fill(f, "k", "v", &k.entry);
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(expect_entry(f).status, STATUS_HIT);
+    assert_int_equal(expect_outcome(f).status, STATUS_OK);
+}
+
 static void a_lease_of_no_key_is_answered_with_none(void **state)
 {
     struct fixture *f = *state;
@@ -264,6 +281,7 @@ int main(void)
         GREETED(foreign_tokens_fail_nothing),
         GREETED(the_token_of_a_miss_is_no_lease),
         GREETED(a_batch_with_one_key_twice_does_not_wait_for_itself),
+        GREETED(waits_leave_room_for_the_fill_they_wait_for),
         GREETED(a_lease_of_no_key_is_answered_with_none),
         GREETED(values_may_be_left_out),
         GREETED(a_drain_answers_who_waits),
