@@ -441,6 +441,16 @@ LARDER_API int larder_minvalidate(larder_client *client, const larder_slice *key
 /* Everything named is one change with one position; in a fleet, one in each partition and for each 256 keys of it. */
 LARDER_API int larder_invalidate_all_of(larder_client *client, const larder_invalidate_options *options);
 
+/* A named event: the app says what happened, the daemon's configuration ([event NAME]) says what that invalidates.  One
+ * change, answered as larder_invalidate_all_of; of `options` (NULL: none) soft, dry_run, timeout_ms, wait_all, ret_count and
+ * ret_position count.  An argument's value has 1 to 255 bytes, none of them a ':'.  LARDER_E_INVALID: no such event, or an
+ * argument is missing or wrong; LARDER_E_UNSUPPORTED: the daemon knows no events.  Since 0.2. */
+typedef struct larder_argument {
+    larder_slice name, value;
+} larder_argument;
+LARDER_API int larder_event(larder_client *client, larder_slice name, const larder_argument *arguments, size_t count,
+                            const larder_invalidate_options *options);
+
 /* ---- looking in ---------------------------------------------------------------------------------------- */
 
 /* JSON texts of the daemon; free with larder_text_free.  OK or an error. */

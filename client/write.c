@@ -302,3 +302,51 @@ int larder_minvalidate(larder_client *client, const larder_slice *keys, size_t c
     how.keys_count = count;
     return count ? larder_invalidate_all_of(client, &how) : LARDER_OK;
 }
+
+/* ======= events ======= */
+
+enum {
+    EVENT_ARGUMENTS_MAX = 64
+}; /* an event of the daemon's has 8 at most; apps may say more than it needs */
+
+static int ask_event(struct call *call, const larder_invalidate_options *how, larder_slice name,
+                     const struct wire_strings *arguments)
+{
+    struct wire_result result;
+    struct wire_event m = {.flags = (how->soft ? WIRE_INVALIDATE_SOFT : 0) |
+                                    (how->dry_run ? WIRE_INVALIDATE_DRY_RUN : 0) |
+                                    (how->wait_all ? WIRE_INVALIDATE_WAIT_ALL : 0),
+                           .timeout_ms = call_left_ms(call),
+                           .name = slice_in(name),
+                           .arguments = *arguments};
+    int r = call_needs_version(call, 3);
+    if (r == 0)
+        r = ask(call, WIRE_EVENT, &m, WIRE_RESULT, &result);
+    return r == 0 ? invalidated_take(&result, how) : r;
+}
+
+int larder_event(larder_client *client, larder_slice name, const larder_argument *arguments, size_t count,
+                 const larder_invalidate_options *options)
+{
+    larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    struct slice room[2 * EVENT_ARGUMENTS_MAX];
+    struct call call;
+    client_enter(client);
+    if (options && !options_copy(&how, sizeof(how), options))
+        return LARDER_E_INVALID;
+    if (name.size > WIRE_NAME_MAX || count > EVENT_ARGUMENTS_MAX)
+        return LARDER_E_LIMIT;
+    for (size_t i = 0; i < count; i++) {
+        room[2 * i] = slice_in(arguments[i].name);
+        room[2 * i + 1] = slice_in(arguments[i].value);
+    }
+    uint64_t begin = log_begin(client);
+    call_begin(&call, client, client->change_ns, how.timeout_ms, false);
+    int r =
+        ask_event(&call, &how, name, &(struct wire_strings){.count = (uint32_t)(2 * count), .items = room});
+    call_end(&call);
+    if (!how.dry_run)
+        load_names_change(client, &(larder_invalidate_options){.all = true}); /* only the daemon knows what */
+    log_end(client, begin, "event", slice_in(name), r, NULL);
+    return r;
+}

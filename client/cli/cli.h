@@ -43,7 +43,7 @@ struct cli {
     larder_entry_version if_version;
     larder_token since;
     larder_position after;
-    const char *file;
+    const char *file, *event;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
     bool all, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };

@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 
 #include <stdio.h>
+#include <string.h>
 #include "client/cli/text.h"
 
 static void print_count(struct cli *cli, int result, uint64_t count, larder_position position)
@@ -26,6 +27,17 @@ static void print_sentence(const struct cli *cli, int result, uint64_t count)
            said);
 }
 
+static int tell(struct cli *cli, int result, uint64_t count, larder_position position)
+{
+    if (result < 0)
+        return cli_error(cli, cli->event, result);
+    if (cli->out.shape == OUT_ALIGNED)
+        print_sentence(cli, result, count);
+    else
+        print_count(cli, result, count, position);
+    return EXIT_DONE;
+}
+
 static int run(struct cli *cli, const larder_invalidate_options *given)
 {
     uint64_t count = 0;
@@ -36,24 +48,55 @@ static int run(struct cli *cli, const larder_invalidate_options *given)
     how.wait_all = cli->wait_all;
     how.ret_count = &count;
     how.ret_position = &position;
-    int r = larder_invalidate_all_of(cli->client, &how);
-    if (r < 0)
-        return cli_error(cli, NULL, r);
-    if (cli->out.shape == OUT_ALIGNED)
-        print_sentence(cli, r, count);
-    else
-        print_count(cli, r, count, position);
-    return EXIT_DONE;
+    return tell(cli, larder_invalidate_all_of(cli->client, &how), count, position);
+}
+
+/* ======= events ======= */
+
+enum { ARGUMENTS_MAX = 64 };
+
+static bool argument_of(const char *word, larder_argument *ret)
+{
+    const char *equals = strchr(word, '=');
+    if (!equals || equals == word)
+        return false;
+    *ret = (larder_argument){larder_bytes(word, (size_t)(equals - word)), larder_text(equals + 1)};
+    return true;
+}
+
+static int run_event(struct cli *cli)
+{
+    larder_argument arguments[ARGUMENTS_MAX];
+    uint64_t count = 0;
+    larder_position position = {0};
+    larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    if (cli->tags.count || cli->prefixes.count || cli->all || cli->args_count > ARGUMENTS_MAX)
+        return cli_fail(cli, EXIT_USAGE,
+                        "--event goes with up to %d arguments, written as name=value, and nothing else",
+                        ARGUMENTS_MAX);
+    for (int i = 0; i < cli->args_count; i++)
+        if (!argument_of(cli->args[i], &arguments[i]))
+            return cli_fail(cli, EXIT_USAGE, "%s: arguments of an event are written as name=value",
+                            cli->args[i]);
+    how.soft = cli->soft;
+    how.dry_run = cli->dry_run;
+    how.wait_all = cli->wait_all;
+    how.ret_count = &count;
+    how.ret_position = &position;
+    int r = larder_event(cli->client, larder_text(cli->event), arguments, (size_t)cli->args_count, &how);
+    return tell(cli, r, count, position);
 }
 
 int verb_invalidate(struct cli *cli)
 {
     struct names keys = {.count = 0};
     larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    if (cli->event)
+        return run_event(cli);
     if (cli->args_count > CLI_NAMES_MAX)
         return cli_fail(cli, EXIT_USAGE, "at most %d keys in one change", CLI_NAMES_MAX);
     if (cli->args_count == 0 && !cli->tags.count && !cli->prefixes.count && !cli->all)
-        return cli_fail(cli, EXIT_USAGE, "name keys, --tag, --prefix or --all");
+        return cli_fail(cli, EXIT_USAGE, "name keys, --tag, --prefix, --event or --all");
     for (int i = 0; i < cli->args_count; i++)
         keys.items[keys.count++] = larder_text(cli->args[i]);
     how.keys = keys.items;

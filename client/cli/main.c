@@ -39,6 +39,7 @@
     OPTION(PREFIX, 0, "prefix", "P", "keys that begin with P")                                               \
     OPTION(GLOB, 0, "glob", "G", "keys that match G (not yet supported by this daemon)")                     \
     OPTION(ALL, 0, "all", NULL, "everything in the namespace")                                               \
+    OPTION(EVENT, 0, "event", "NAME", "what the daemon's configuration says of that event")                  \
     OPTION(SOFT, 0, "soft", NULL,                                                                            \
            "make stale instead of dropping: one caller reloads, the others get the old value")               \
     OPTION(DRY_RUN, 0, "dry-run", NULL, "only count")                                                        \
@@ -118,7 +119,8 @@ static const struct verb verbs[] = {
     {"touch", "KEY TTL", "give an entry a longer life", 2, 2, 0, verb_touch,
      "Life from now, as in 30s, 5m, 1h.  Never makes it shorter."},
     {"invalidate", "[KEY...]", "what must not be served any more", 0, MANY,
-     BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(SOFT) | BIT(DRY_RUN) | BIT(WAIT), verb_invalidate,
+     BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(EVENT) | BIT(SOFT) | BIT(DRY_RUN) | BIT(WAIT),
+     verb_invalidate,
      "Keys, tags and prefixes may be mixed; all of one call are one change with one count and one\n"
      "position.  When it returns, no get on this host returns what was named.  A prefix ends with\n"
      "':', within a key's first 8 levels.  It says queued when Redis is away: done here, and told to\n"
@@ -126,6 +128,7 @@ static const struct verb verbs[] = {
      "\n"
      "  larder invalidate user:42 user:43\n"
      "  larder invalidate --tag users --prefix session:\n"
+     "  larder invalidate --event course.updated id=7    with [event course.updated] in the configuration\n"
      "  larder invalidate --all --dry-run"},
     {"clear", "--yes", "drop everything in the namespace", 0, 0, BIT(YES) | BIT(DRY_RUN), verb_clear,
      "The same as `invalidate --all`, for those who look for it under this name."},
@@ -353,6 +356,7 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_PREFIX: cli->prefix = larder_text(optarg); return name_option(cli, &cli->prefixes);
     case OPT_GLOB: return cli_fail(cli, EXIT_DAEMON, "--glob: not yet supported by this daemon");
     case OPT_ALL: cli->all = true; break;
+    case OPT_EVENT: cli->event = optarg; break;
     case OPT_SOFT: cli->soft = true; break;
     case OPT_DRY_RUN: cli->dry_run = true; break;
     case OPT_WAIT: cli->wait_all = true; return parsed_option(cli, o, strcmp(optarg, "all") == 0, "all");

@@ -401,12 +401,15 @@ static void take_value(struct config_value *running, struct config_value *fresh)
 
 static void exchange_policies(struct config *a, struct config *b)
 {
-    struct config_policy *policies = a->policies;
-    unsigned count = a->policies_count;
+    struct config kept = *a;
     a->policies = b->policies;
     a->policies_count = b->policies_count;
-    b->policies = policies;
-    b->policies_count = count;
+    a->events = b->events;
+    a->events_count = b->events_count;
+    b->policies = kept.policies;
+    b->policies_count = kept.policies_count;
+    b->events = kept.events;
+    b->events_count = kept.events_count;
 }
 
 void config_take_live(struct config *running, struct config *fresh,

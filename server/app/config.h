@@ -41,6 +41,13 @@ struct config_policy {
     unsigned values_count;
 };
 
+/* [event NAME] */
+struct config_event {
+    char *name, *origin;
+    struct event_rule said;
+    struct config_value value;
+};
+
 struct config {
     struct server_options server;
     struct net_options net;
@@ -51,6 +58,8 @@ struct config {
     unsigned namespaces_count;
     struct config_policy *policies;
     unsigned policies_count;
+    struct config_event *events;
+    unsigned events_count;
     struct config_value *values; /* in the order of the tables: the daemon, then namespace by namespace */
     unsigned values_count;
     struct settings settings; /* all that was said, also what has no effect yet */
@@ -67,7 +76,7 @@ struct config_sources {
 struct config *config_load(const struct config_sources *sources, struct complaints *wrong);
 struct config *config_destroy(struct config *c); /* NULL ok, returns NULL */
 
-/* The policies of a namespace, its defaults merged in; `previous` as of policies_create.  NULL: the fault, of which a
+/* The policies and events of a namespace, its defaults merged in; `previous` as of policies_create.  NULL: the fault, of which a
  * configuration that was loaded has none. */
 struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
                                       const struct policies *previous, struct policy_fault *ret_fault);

@@ -596,22 +596,28 @@ static void list_unused(void *user, const struct setting *s)
     list_option(user, s->section, s->name, s->key, s->value, s->origin, false);
 }
 
-static json_t *configuration(const struct documents *d, bool origin)
+static void list_value(const struct config_list *l, const struct config_value *v)
 {
     char room[UNIT_TEXT];
+    list_option(l, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin, true);
+}
+
+static void list_rules(const struct config_list *l, const struct config *c)
+{
+    for (unsigned p = 0; p < c->policies_count; p++)
+        for (unsigned i = 0; i < c->policies[p].values_count; i++)
+            list_value(l, &c->policies[p].values[i]);
+    for (unsigned e = 0; e < c->events_count; e++)
+        list_value(l, &c->events[e].value);
+}
+
+static json_t *configuration(const struct documents *d, bool origin)
+{
     struct config_list list = {json_array(), origin};
     json_t *o = json_object();
-    for (unsigned i = 0; i < d->config->values_count; i++) {
-        const struct config_value *v = &d->config->values[i];
-        list_option(&list, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin,
-                    true);
-    }
-    for (unsigned p = 0; p < d->config->policies_count; p++)
-        for (unsigned i = 0; i < d->config->policies[p].values_count; i++) {
-            const struct config_value *v = &d->config->policies[p].values[i];
-            list_option(&list, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin,
-                        true);
-        }
+    for (unsigned i = 0; i < d->config->values_count; i++)
+        list_value(&list, &d->config->values[i]);
+    list_rules(&list, d->config);
     config_each_unused(d->config, list_unused, &list);
     json_object_set_new(o, "options", list.array);
     return o;

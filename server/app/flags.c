@@ -261,6 +261,12 @@ static void print_policies(FILE *out)
           "# a namespace that says nothing.\n#[policy NAME]\n",
           out);
     print_samples(out, &policy_table, "  ");
+    fputs("\n\n# Something that happens in the app, by a name of its own: `larder invalidate --event NAME "
+          "id=7`.  "
+          "Rules of\n"
+          "# policies (cascade) hold for what it names.\n#[event NAME]\n",
+          out);
+    print_samples(out, &event_table, "  ");
 }
 
 void flags_print_config(FILE *out)

@@ -31,6 +31,9 @@ static const struct knob default_knobs[] = {POLICY_OPTIONS(KNOB_ROW)};
 static const struct knob policy_knobs[] = {POLICY_RULE_OPTIONS(KNOB_ROW) POLICY_OWN_OPTIONS(KNOB_ROW)
                                                POLICY_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
+#define KNOB_STRUCT struct event_rule
+static const struct knob event_knobs[] = {EVENT_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
 #define KNOB_STRUCT struct l1_options
 static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
@@ -63,6 +66,8 @@ const struct option_table option_tables[] = {
 const unsigned option_tables_count = COUNT_OF(option_tables);
 const struct option_table policy_table = {SECTION_POLICY, "what a policy says", policy_knobs,
                                           COUNT_OF(policy_knobs), 0};
+const struct option_table event_table = {SECTION_EVENT, "what dies of it", event_knobs, COUNT_OF(event_knobs),
+                                         0};
 
 #define SECTION_namespace                SECTION_NAMESPACE
 #define SECTION_policy                   SECTION_POLICY
@@ -81,8 +86,9 @@ static const struct knob *find_in(const struct option_table *table, enum section
 
 const struct knob *option_find(enum section section, const char *name, const struct option_table **ret_table)
 {
+    const struct option_table *beside = section == SECTION_EVENT ? &event_table : &policy_table;
     for (unsigned t = 0; t <= option_tables_count; t++) {
-        *ret_table = t < option_tables_count ? &option_tables[t] : &policy_table;
+        *ret_table = t < option_tables_count ? &option_tables[t] : beside;
         const struct knob *knob = find_in(*ret_table, section, name);
         if (knob)
             return knob;

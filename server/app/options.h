@@ -46,8 +46,7 @@ struct server_options {
     LATER(policy, compress_min, "")                                 \
     LATER(policy, encrypt, "")                                      \
     LATER(policy, dump, "")                                         \
-    LATER(policy, warming, "")                                      \
-    LATER(event, invalidate, "")
+    LATER(policy, warming, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */
 
@@ -83,6 +82,7 @@ extern const struct option_table option_tables[];
 extern const unsigned option_tables_count;
 /* Of [policy NAME]: only what is said there counts, so it stands beside the others.  Its struct is a struct policy_rule. */
 extern const struct option_table policy_table;
+extern const struct option_table event_table; /* of [event NAME], alike; struct event_rule */
 
 struct later_option {
     enum section section;

@@ -1,4 +1,4 @@
-/* [policy NAME]: what each says, laid over what its namespace says.
+/* [policy NAME]: what each says, laid over what its namespace says.  [event NAME]: what dies of it.
  *
  * A policy has values only for what its section says.  Merging is done anew whenever a set of policies is made, so a
  * namespace's option that changes on reload changes all policies that do not say otherwise. */
@@ -23,7 +23,6 @@ static struct config_policy *add(struct config *c, const struct setting *s, stru
     if (strcmp(s->name, POLICY_OF_NAMESPACE) == 0)
         complain(wrong, "%s: a policy cannot be called %s: that is what a namespace's own options are called",
                  s->origin, s->name);
-    c->policies = must_realloc(c->policies, (c->policies_count + 1) * sizeof(*c->policies));
     struct config_policy *p = &c->policies[c->policies_count++];
     *p = (struct config_policy){
         .name = must_strdup(s->name),
@@ -58,6 +57,71 @@ static void take(struct config *c, struct config_policy *p, const struct setting
     config_apply(v, s, &c->settings, wrong);
     if (!v->origin)
         p->values_count--; /* it was no value */
+}
+
+/* ---- events -------------------------------------------------------------------------------------------- */
+
+static struct config_event *event_named(struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->events_count; i++)
+        if (strcmp(c->events[i].name, name) == 0)
+            return &c->events[i];
+    return NULL;
+}
+
+/* As of policies: they stay where they are. */
+static struct config_event *add_event(struct config *c, const struct setting *s)
+{
+    if (!c->events)
+        c->events = must_alloc(EVENTS_MAX * sizeof(*c->events));
+    struct config_event *e = &c->events[c->events_count++];
+    *e = (struct config_event){
+        .name = must_strdup(s->name), .origin = must_strdup(s->origin), .said = {.invalidate = ""}};
+    e->value = (struct config_value){.section = SECTION_EVENT,
+                                     .namespace = e->name,
+                                     .knob = &event_table.knobs[0],
+                                     .field = &e->said.invalidate};
+    return e;
+}
+
+static void take_event(struct config *c, const struct setting *s, struct complaints *wrong)
+{
+    const struct option_table *table;
+    struct config_event *e = event_named(c, s->name);
+    if (!e && c->events_count == EVENTS_MAX) {
+        if (!s->key)
+            complain(wrong, "%s: more than %d events", s->origin, EVENTS_MAX);
+        return;
+    }
+    e = e ? e : add_event(c, s);
+    if (s->key && option_find(SECTION_EVENT, s->key, &table))
+        config_apply(&e->value, s, &c->settings, wrong);
+}
+
+static bool add_events(const struct config *c, struct policies *p, unsigned count,
+                       struct policy_fault *ret_fault)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ret_fault->source = i;
+        if (!policies_add_event(p, c->events[i].name, &c->events[i].said, ret_fault))
+            return false;
+    }
+    return true;
+}
+
+static void check_event(const struct config_event *e, struct complaints *wrong)
+{
+    struct policy_rule own = cache_default_rule(&(struct cache_options){.max_ttl = 1});
+    struct policy_fault fault;
+    struct policies *alone = policies_create(&own, NULL, 0, NULL, &fault);
+    if (!e->value.origin)
+        complain(wrong,
+                 "%s: [event %s] says nothing: expected invalidate = NAMES, such as key \"user:{id}\", tag "
+                 "\"users\"",
+                 e->origin, e->name);
+    else if (!policies_add_event(alone, e->name, &e->said, &fault))
+        complain(wrong, "%s: [event %s] %s: %s", e->value.origin, e->name, fault.option, fault.why);
+    policies_destroy(alone);
 }
 
 /* ---- merging ------------------------------------------------------------------------------------------- */
@@ -119,7 +183,8 @@ static struct policies *make(const struct config *c, const struct config_namespa
 struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
                                       const struct policies *previous, struct policy_fault *ret_fault)
 {
-    return make(c, n, NULL, previous, ret_fault);
+    struct policies *made = make(c, n, NULL, previous, ret_fault);
+    return !made || add_events(c, made, c->events_count, ret_fault) ? made : policies_destroy(made);
 }
 
 /* ---- judging ------------------------------------------------------------------------------------------- */
@@ -211,11 +276,23 @@ static void check(const struct config *c, unsigned known, struct complaints *wro
             break;
 }
 
+/* Values point into their policies, so those stay where they are: room for all there can be. */
+static unsigned sections(const struct config *c)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->settings.count; i++)
+        count += c->settings.items[i].section == SECTION_POLICY && !c->settings.items[i].key;
+    return count;
+}
+
 void config_read_policies(struct config *c, struct complaints *wrong)
 {
     unsigned known = wrong->count;
+    c->policies = must_alloc((sections(c) + 1) * sizeof(*c->policies));
     for (unsigned i = 0; i < c->settings.count; i++) {
         const struct setting *s = &c->settings.items[i];
+        if (s->section == SECTION_EVENT)
+            take_event(c, s, wrong);
         if (s->section != SECTION_POLICY)
             continue;
         struct config_policy *p = find(c, s->name);
@@ -223,6 +300,8 @@ void config_read_policies(struct config *c, struct complaints *wrong)
     }
     for (unsigned i = 0; i < c->policies_count; i++)
         check_alone(c, &c->policies[i], wrong);
+    for (unsigned i = 0; i < c->events_count; i++)
+        check_event(&c->events[i], wrong);
     check(c, known, wrong);
 }
 
@@ -237,4 +316,10 @@ void config_free_policies(struct config *c)
         free(p->origin);
     }
     free(c->policies);
+    for (unsigned i = 0; i < c->events_count; i++) {
+        config_value_free(&c->events[i].value);
+        free(c->events[i].name);
+        free(c->events[i].origin);
+    }
+    free(c->events);
 }

@@ -69,6 +69,7 @@ static void offer_keys(struct nearest *n, enum section section)
     for (unsigned t = 0; t < option_tables_count; t++)
         offer_table(n, &option_tables[t], section);
     offer_table(n, &policy_table, section);
+    offer_table(n, &event_table, section);
     for (unsigned i = 0; i < later_options_count; i++)
         if (later_options[i].section == section)
             nearest_offer(n, later_options[i].name);

@@ -338,6 +338,25 @@ struct cache_invalidate {
 };
 int cache_invalidate(struct cache *c, struct cache_invalidate *invalidate);
 
+/* ---- named events ---------------------------------------------------------------------------------------- */
+
+/* The app says what happened, the configuration what dies of it. */
+struct cache_event {
+    struct slice name;
+    const struct slice *arguments; /* name and value in turn; those it has no use for are passed over */
+    unsigned arguments_count;      /* slices */
+    /* the answer: for cache_invalidate */
+    struct slice *keys, *tags, *prefixes;
+    unsigned keys_count, tags_count, prefixes_count;
+    const char *message; /* static sentence with an error, else NULL */
+    struct slice wanted; /* of BAD_REQUEST: the name of the argument that is missing or wrong */
+};
+/* How many names it invalidates; 0: there is no such event. */
+unsigned cache_event_names(const struct cache *c, struct slice name);
+/* `room`: CACHE_EVENT_ROOM(names) bytes, kept as long as the answer.  OK, BAD_REQUEST, LIMIT. */
+#define CACHE_EVENT_ROOM(names) ((names) * (3 * sizeof(struct slice) + 1024))
+enum status cache_event_fill(const struct cache *c, struct cache_event *event, void *room);
+
 /* ---- the way to the fleet and back ---------------------------------------------------------------------- */
 
 enum cache_probe_end {

@@ -392,6 +392,9 @@ struct policies *policies_destroy(struct policies *p)
         finish_known(&p->known[i]);
     for (unsigned n = 0; n < POLICY_NUMBERS; n++)
         free(p->names[n]);
+    for (unsigned i = 0; i < p->events_count; i++)
+        event_free(&p->events[i]);
+    free(p->events);
     free(p->known);
     free(p->patterns);
     free(p->owners);

@@ -73,6 +73,14 @@
 
 #define POLICY_OF_NAMESPACE "default" /* what a namespace's own options are called */
 
+/* Of [event NAME]. */
+#define EVENT_OPTIONS(OPTION)                    \
+    OPTION(TEXT, invalidate, "", 0, 0, LIVE, "", \
+           "what it invalidates: key NAME, tag NAME, prefix NAME:, with commas, {name} for an argument")
+struct event_rule {
+    KNOB_FIELDS(EVENT_OPTIONS)
+};
+
 struct policy_defaults { /* of a namespace */
     KNOB_FIELDS(POLICY_OPTIONS)
 };
@@ -104,7 +112,8 @@ struct policy {
 enum {
     POLICIES_MAX = 128,        /* of a namespace: more is another design than a list with a first match */
     POLICY_PATTERNS_MAX = 256, /* of all of them together: the bits of a match */
-    POLICY_NUMBERS = 256,      /* what fits into an entry */
+    EVENTS_MAX = 256,
+    POLICY_NUMBERS = 256,               /* what fits into an entry */
     POLICY_NEAR_MAX = SHM_POLICIES - 1, /* numbers from here on share one near-hit counter, this one */
 };
 
@@ -127,6 +136,9 @@ struct policy_fault {
 struct policies *policies_create(const struct policy_rule *own, const struct policy_source *sources,
                                  unsigned count, const struct policies *previous,
                                  struct policy_fault *ret_fault);
+/* Before it is in force: a named event.  False: see *ret_fault; at most EVENTS_MAX, each once. */
+bool policies_add_event(struct policies *p, const char *name, const struct event_rule *rule,
+                        struct policy_fault *ret_fault);
 struct policies *policies_destroy(struct policies *p); /* NULL ok, returns NULL */
 
 /* The key's policy: the namespace's own when no pattern matches.  Valid until the set is exchanged; see above.

@@ -33,6 +33,13 @@ struct known {
     unsigned cascade_count;
 };
 
+struct event {
+    char *name, *text;
+    struct pattern_names names; /* of its arguments */
+    struct target *targets;
+    unsigned targets_count;
+};
+
 struct policies {
     struct known *known; /* [0]: the namespace's own */
     unsigned count;
@@ -44,6 +51,8 @@ struct policies {
     struct literal *literals;              /* a hash table */
     struct bits *literal_bits;
     unsigned literals_mask, literals_count;
+    struct event *events;
+    unsigned events_count;
     bool cascades;               /* some policy has a rule */
     char *names[POLICY_NUMBERS]; /* whose a number is, also of policies that are gone */
     uint8_t by_number[POLICY_NUMBERS];
@@ -58,9 +67,10 @@ bool policy_names_known(const struct policies *p, const struct known *k, const s
 bool policies_remember(const struct policies *p, const struct known *k, struct slice key,
                        struct captures *ret);
 
-/* ---- cascade.c ---- */
+/* ---- cascade.c and event.c ---- */
 
 enum { CASCADE_TARGETS_MAX = 32 };
+void event_free(struct event *e);
 
 /* Reads k->cascade_text. */
 bool cascade_parse(struct policies *p, struct known *k, struct policy_fault *fault);

@@ -1,4 +1,4 @@
-/* INVALIDATE: everything one request names is one change with one count and one position.
+/* INVALIDATE: everything one request names is one change with one count and one position.  EVENT: the configuration names it.
  *
  * A bound connection's tags become "tenant:tag", and its "everything" is the prefix "tenant:". */
 #include "session/session_private.h"
@@ -29,6 +29,19 @@ static void invalidated(struct cache_invalidate *invalidate)
     struct request *r = CONTAINER_OF(invalidate, struct request, invalidate);
     r->known = 1;
     request_released(r);
+}
+
+/* r->invalidate has its names. */
+static void invalidate_start(struct request *r, uint32_t flags)
+{
+    r->invalidate.soft = flags & WIRE_INVALIDATE_SOFT;
+    r->invalidate.dry_run = flags & WIRE_INVALIDATE_DRY_RUN;
+    r->invalidate.wait_all = flags & WIRE_INVALIDATE_WAIT_ALL;
+    r->invalidate.done = invalidated;
+    if (cache_invalidate(r->session->space->cache, &r->invalidate) == CACHE_PENDING)
+        r->pending++;
+    else
+        r->known = 1;
 }
 
 /* ======= judging the request ======= */
@@ -108,15 +121,8 @@ static void start(struct request *r, const struct wire_invalidate *m)
                                               .keys_count = m->keys.count,
                                               .tags_count = m->tags.count,
                                               .prefixes_count = prefixes_count,
-                                              .all = all,
-                                              .soft = m->flags & WIRE_INVALIDATE_SOFT,
-                                              .dry_run = m->flags & WIRE_INVALIDATE_DRY_RUN,
-                                              .wait_all = m->flags & WIRE_INVALIDATE_WAIT_ALL,
-                                              .done = invalidated};
-    if (cache_invalidate(s->space->cache, &r->invalidate) == CACHE_PENDING)
-        r->pending++;
-    else
-        r->known = 1;
+                                              .all = all};
+    invalidate_start(r, m->flags);
 }
 
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head)
@@ -128,5 +134,82 @@ void invalidate_run(struct request *r, struct reader *fields, const struct wire_
         request_malformed(r, e);
     else if (acceptable(r, &m))
         start(r, &m);
+    request_started(r, e < 0 ? 0 : m.timeout_ms);
+}
+
+/* ======= events ======= */
+
+static bool owns_names(const struct session *s, const struct slice *names, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        if (!tenant_owns(s, names[n]))
+            return false;
+    return true;
+}
+
+static bool event_acceptable(struct request *r, const struct wire_event *m, unsigned names)
+{
+    if (request_too_many(r, m->arguments.count, "arguments"))
+        return false;
+    if (m->arguments.count % 2)
+        request_answer(r, STATUS_BAD_REQUEST, "event: a name without a value");
+    else if (!names)
+        request_answer(r, STATUS_BAD_REQUEST, "no event %.*s is configured", (int)m->name.size,
+                       (const char *)m->name.data);
+    return request_open(r);
+}
+
+static void refuse_event(struct request *r, enum status status, const struct cache_event *event)
+{
+    request_answer(r, status, "event %.*s: %.*s%s%s", (int)event->name.size, (const char *)event->name.data,
+                   (int)event->wanted.size, event->wanted.size ? (const char *)event->wanted.data : "",
+                   event->wanted.size ? " " : "", event->message);
+}
+
+/* Tags of a bound connection are its tenant's. */
+static void scope_tags(const struct session *s, struct slice *tags, unsigned count, char *room)
+{
+    for (unsigned n = 0; n < count; n++)
+        tags[n] = tenant_tag(s, tags[n], &room);
+}
+
+static void start_event(struct request *r, const struct wire_event *m, unsigned names)
+{
+    const struct session *s = r->session;
+    size_t scoped = names * (WIRE_TAG_BYTES_MAX + (size_t)s->tenant_bytes);
+    char *room =
+        request_room(r, CACHE_EVENT_ROOM(names) + m->arguments.count * sizeof(struct slice) + scoped);
+    struct slice *arguments = (struct slice *)(void *)(room + CACHE_EVENT_ROOM(names));
+    char *tags_room = (char *)take_strings(&m->arguments, arguments);
+    struct cache_event event = {
+        .name = m->name, .arguments = arguments, .arguments_count = m->arguments.count};
+    enum status status = cache_event_fill(s->space->cache, &event, room);
+    if (status != STATUS_OK) {
+        refuse_event(r, status, &event);
+    } else if (!owns_names(s, event.keys, event.keys_count) ||
+               !owns_names(s, event.prefixes, event.prefixes_count)) {
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", s->tenant);
+    } else {
+        scope_tags(s, event.tags, event.tags_count, tags_room);
+        r->invalidate = (struct cache_invalidate){.keys = event.keys,
+                                                  .tags = event.tags,
+                                                  .prefixes = event.prefixes,
+                                                  .keys_count = event.keys_count,
+                                                  .tags_count = event.tags_count,
+                                                  .prefixes_count = event.prefixes_count};
+        invalidate_start(r, m->flags);
+    }
+}
+
+void event_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_event m;
+    int e = wire_read_event(fields, head, &m);
+    unsigned names = e == 0 ? cache_event_names(r->session->space->cache, m.name) : 0;
+    r->complete = invalidate_complete;
+    if (e < 0)
+        request_malformed(r, e);
+    else if (event_acceptable(r, &m, names))
+        start_event(r, &m, names);
     request_started(r, e < 0 ? 0 : m.timeout_ms);
 }

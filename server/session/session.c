@@ -45,6 +45,7 @@ static const struct verb verbs[] = {
     [WIRE_TOUCH] = {touch_run, "touch", IN(READY), CLASS_SET, FIGURE_OF(requests_touch)},
     [WIRE_INVALIDATE] = {invalidate_run, "invalidate", IN(READY), CLASS_INVALIDATE,
                          FIGURE_OF(requests_invalidate)},
+    [WIRE_EVENT] = {event_run, "event", IN(READY), CLASS_INVALIDATE, FIGURE_OF(requests_invalidate)},
     [WIRE_LEASE] = {lease_run, "lease", IN(READY), CLASS_LEASE, FIGURE_OF(requests_lease)},
     [WIRE_FAIL] = {fail_run, "fail", IN(READY), CLASS_SET, FIGURE_OF(requests_lease)},
     [WIRE_KEYS] = {keys_run, "keys", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},

@@ -194,6 +194,7 @@ void fail_run(struct request *r, struct reader *fields, const struct wire_head *
 void set_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void event_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void health_run(struct request *r, struct reader *fields, const struct wire_head *head);

@@ -13,6 +13,7 @@ HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDAT
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
 LEASE, FAIL = 32, 34
+EVENT = 37
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
@@ -214,6 +215,12 @@ class Client:
                    wait_all=False):
         flags = soft * 1 + dry_run * 2 + all * 4 + wait_all * WAIT_ALL
         return _take(Result, self.call(RESULT, INVALIDATE, flags, timeout_ms, *map(list, (keys, tags, prefixes, globs))))
+
+    def event(self, name, soft=False, dry_run=False, wait_all=False, timeout_ms=0, **arguments):
+        words = [word for name_value in arguments.items() for word in name_value]
+        words = [w.encode() if isinstance(w, str) else w for w in words]
+        flags = soft * 1 + dry_run * 2 + wait_all * WAIT_ALL
+        return _take(Result, self.call(RESULT, EVENT, flags, timeout_ms, name, words))
 
     def keys(self, prefix=b"", limit=0):
         cursor, held = b"", []

@@ -102,6 +102,53 @@ static void only_what_is_said_is_a_value(void **state)
     config_destroy(c);
 }
 
+static void values_are_where_they_were_when_more_policies_come(void **state)
+{
+    char room[UNIT_TEXT];
+    struct config *c =
+        from_file("[policy p]\npattern = a:*\nttl = 1m\n[policy q]\npattern = q\n[policy r]\npattern = r\n"
+                  "[policy p]\nttl = 2m\n");
+    assert_int_equal(c->policies_count, 3);
+    assert_ptr_equal(c->policies[0].values[1].field, &c->policies[0].said.ttl);
+    assert_string_equal(config_value_text(&c->policies[0].values[1], room), "2m");
+    config_destroy(c);
+}
+
+/* ======= events ======= */
+
+static void an_event_is_read(void **state)
+{
+    struct policy_fault fault;
+    struct config *c =
+        from_file("[event course.updated]\ninvalidate = key \"course:{id}\", tag \"courses\"\n");
+    assert_int_equal(c->events_count, 1);
+    assert_non_null(strstr(c->events[0].value.origin, "larder.conf:2"));
+    struct policies *p = config_make_policies(c, &c->namespaces[0], NULL, &fault);
+    assert_non_null(p);
+    policies_destroy(p);
+    config_destroy(c);
+}
+
+static void a_wrong_event_is_told_with_its_place(void **state)
+{
+    assert_refused("[event e]\ninvalidate = key \"a:{b\"\n",
+                   "larder.conf:2: [event e] invalidate: key \"a:{b\": a { begins a {name}");
+    assert_refused("[event e]\ninvalidate = a:*:b\n",
+                   "larder.conf:2: [event e] invalidate: a:*:b: a * can only end it");
+    assert_refused("\n[event e]\n", "larder.conf:2: [event e] says nothing: expected invalidate = NAMES");
+    assert_refused("[event e]\ninvalidat = a\n", "did you mean invalidate?");
+    assert_refused("[event]\ninvalidate = a\n", "needs a name");
+}
+
+static void events_have_a_bound(void **state)
+{
+    static char file[16000];
+    file[0] = '\0';
+    for (unsigned i = 0; i <= EVENTS_MAX; i++)
+        sprintf(file + strlen(file), "[event e%u]\ninvalidate = k\n", i);
+    assert_refused(file, "larder.conf:513: more than 256 events");
+}
+
 /* ======= what is wrong ======= */
 
 static void every_mistake_is_told_with_its_place_and_what_would_be_right(void **state)
@@ -200,6 +247,10 @@ int main(void)
         WITH_FILES(named_durations_stand_wherever_a_duration_does),
         WITH_FILES(a_policy_cannot_have_what_its_namespace_does_without),
         WITH_FILES(only_what_is_said_is_a_value),
+        WITH_FILES(values_are_where_they_were_when_more_policies_come),
+        WITH_FILES(an_event_is_read),
+        WITH_FILES(a_wrong_event_is_told_with_its_place),
+        WITH_FILES(events_have_a_bound),
         WITH_FILES(every_mistake_is_told_with_its_place_and_what_would_be_right),
         WITH_FILES(a_policy_needs_a_pattern_and_a_name_of_its_own),
         WITH_FILES(what_is_wrong_with_one_policy_does_not_hide_the_next),
