@@ -35,6 +35,7 @@ struct coherence {
     uint64_t since_ns; /* of the state, or of the last progress in it */
     uint64_t tick_ns;  /* of the last tick */
     uint64_t retry_ns; /* DOWN until then */
+    uint64_t begun_ns; /* the newest attempt to join */
     uint64_t last_read_ns;
     struct backoff pause;
     struct backlog *backlog;
@@ -234,13 +235,22 @@ static void abandon_questions(struct coherence *c)
     }
 }
 
+/* An attempt that went unanswered has been a pause already; one on top, and the last host hears of Redis' return more than
+ * a second late.  Hosts that lost a session together still spread: that is no attempt. */
+static uint64_t pause_from(const struct coherence *c, uint64_t now_ns)
+{
+    bool joining = c->state == COHERENCE_CONNECTING || c->state == COHERENCE_HELLO;
+    return joining ? c->begun_ns : now_ns;
+}
+
 void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
 {
     if (c->state == COHERENCE_DOWN)
         return;
     c->setup.io->close(c->setup.io_user);
     c->figures.trouble = why;
-    c->retry_ns = clock_after(now_ns, backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
+    c->retry_ns =
+        clock_after(pause_from(c, now_ns), backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
     abandon_questions(c);
     c->tried = true;
     c->view.session += !RULE(F14_absence, false); /* what an absence grants is not taken in the next one */
@@ -253,6 +263,7 @@ void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
 
 static void enter_connecting(struct coherence *c, uint64_t now_ns)
 {
+    c->begun_ns = now_ns;
     c->setup.io->connect(c->setup.io_user);
 }
 

@@ -363,8 +363,8 @@ static void the_pause_grows_until_a_fence_comes_back(void **state)
 {
     struct world *w = *state;
     uint64_t pauses[3];
+    pass(w, 10 * MS);
     for (unsigned i = 0; i < 3; i++) {
-        pass(w, 10 * MS);
         coherence_lost(w->c, "refused", w->now);
         uint64_t from = w->now;
         while (coherence_state(w->c) == COHERENCE_DOWN)
@@ -377,6 +377,22 @@ static void the_pause_grows_until_a_fence_comes_back(void **state)
     live(w);
     coherence_lost(w->c, "refused", w->now);
     pass(w, 50 * MS);
+    assert_int_equal(coherence_state(w->c), COHERENCE_CONNECTING);
+}
+
+static void an_attempt_that_went_unanswered_counts_as_the_pause_after_it(void **state)
+{
+    struct world *w = *state;
+    pass(w, 10 * MS);
+    pass(w, 30 * MS);
+    coherence_lost(w->c, "silent", w->now);
+    pass(w, 20 * MS - 1);
+    assert_int_equal(coherence_state(w->c), COHERENCE_DOWN);
+    pass(w, 1);
+    assert_int_equal(coherence_state(w->c), COHERENCE_CONNECTING);
+    pass(w, COHERENCE_CONNECT_NS);
+    coherence_lost(w->c, "silent", w->now);
+    pass(w, 1);
     assert_int_equal(coherence_state(w->c), COHERENCE_CONNECTING);
 }
 
@@ -930,6 +946,7 @@ int main(void)
         T(detached_lasts_until_every_partition_said_hello),
         T(a_redis_that_never_answers_hello_is_left_after_a_second),
         T(the_pause_grows_until_a_fence_comes_back),
+        T(an_attempt_that_went_unanswered_counts_as_the_pause_after_it),
         T(i10_another_epoch_is_told_and_begins_at_its_position),
         T(i2_a_position_that_went_back_is_another_epoch),
         T(i2_a_fence_below_what_was_known_at_its_sending_ends_the_session),
