@@ -15,6 +15,7 @@ static const struct {
     {"load", verb_load, "keys, sizes and mixes as asked for, closed or open loop, any number of clients"},
     {"replay", verb_replay, "a recorded trace, read through: hit ratio and latency of each tier"},
     {"bars", verb_bars, "every bar of the design: goal, figure, and by how much it is missed"},
+    {"simulate", verb_simulate, "a recorded trace through the daemon's eviction policy: miss ratio by size"},
     {"lag", verb_lag, "how long another host goes on seeing what was invalidated here"},
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

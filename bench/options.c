@@ -18,6 +18,9 @@ const struct options options_default = {
     .clients = 1,
     .depth = 1,
     .duration_s = 10,
+    .fractions = "0.001,0.01,0.1",
+    .ghosts = 4,
+    .touch_delay = 256,
 };
 
 /* ---- values ------------------------------------------------------------------------------------------- */
@@ -119,6 +122,12 @@ static const struct row rows[] = {
     {"duration", "TIME", parse_seconds, AT(duration_s), "load, lag: how long to measure; 10s"},
     {"ops", "N", parse_count, AT(ops), "load, lag: end after so many requests, or rounds, instead"},
     {"trace", "FILE", parse_text, AT(trace), "requests of a trace, one 'op key size' a line, plain or .zst"},
+    {"fractions", "LIST", parse_text, AT(fractions),
+     "simulate: sizes as shares of the trace's keys; 0.001,0.01,0.1"},
+    {"ghosts", "N", parse_count, AT(ghosts), "simulate: evicted keys remembered, an item of the capacity; 4"},
+    {"touch-delay", "N", parse_count, AT(touch_delay),
+     "simulate: hits are told every N requests, and before a segment is chosen; 256"},
+    {"bytes", NULL, NULL, AT(bytes), "simulate: sizes as recorded, capacity in bytes"},
     {"l1-bytes", "SIZE", parse_count, AT(l1_bytes),
      "shared memory of a larderd that is started; what the keys need"},
     {"socket", "PATH", parse_text, AT(socket),

@@ -31,11 +31,15 @@ struct options {
     double duration_s;
     uint64_t ops; /* 0: by duration */
     const char *trace;
-    uint64_t l1_bytes;  /* 0: what the keys need */
-    const char *socket; /* of a running server; NULL: one is started */
-    const char *other;  /* lag: of the other host's daemon */
+    const char *fractions; /* simulate: of the keys, or bytes, of the trace */
+    uint64_t ghosts;       /* simulate: an item */
+    uint64_t touch_delay;  /* simulate: requests */
+    uint64_t l1_bytes;     /* 0: what the keys need */
+    const char *socket;    /* of a running server; NULL: one is started */
+    const char *other;     /* lag: of the other host's daemon */
     const char *larderd;
     const char *only; /* comma separated names of peers or bars; NULL: all */
+    bool bytes;       /* simulate: capacity in bytes, sizes as recorded */
     bool json;
     bool quick;
     bool pin;

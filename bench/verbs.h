@@ -9,5 +9,6 @@ int verb_compare(struct options *o);
 int verb_replay(struct options *o);
 int verb_bars(struct options *o);
 int verb_lag(struct options *o);
+int verb_simulate(struct options *o);
 
 #endif

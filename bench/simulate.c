@@ -1,0 +1,230 @@
+/* larder-bench simulate: miss ratios of the daemon's eviction policy on a recorded trace.
+ *
+ * What must stay true: a trace numbers its keys as they appear, so the policy sees only hashes; every get and every set
+ * is a request, and a miss brings the key in; nothing is skipped as warm-up. */
+#include "bench/verbs.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bench/keys.h"
+#include "bench/model.h"
+#include "bench/table.h"
+#include "bench/trace.h"
+
+enum {
+    SEGMENTS = 64,
+    WATCHED = 16384,   /* as in a daemon with 32 MiB or more */
+    GHOST_BYTES = 144, /* the daemon has one ghost for so many bytes: 4 an item of 576 */
+    FRACTIONS_MAX = 16,
+};
+
+struct request {
+    uint32_t key, bytes;
+};
+
+struct recorded {
+    struct request *requests;
+    uint64_t count, room, bytes; /* bytes: of every key's first size */
+    uint64_t *names;             /* open addressing; name + 1 */
+    uint32_t *numbers, keys;
+    uint64_t slots;
+};
+
+struct outcome {
+    double miss_ratio, byte_miss_ratio, copies;
+    uint64_t misses;
+};
+
+/* ---- the trace ----------------------------------------------------------------------------------------------- */
+
+static uint64_t slot_of(const struct recorded *t, uint64_t name)
+{
+    uint64_t slot = mix64(name) & (t->slots - 1);
+    while (t->names[slot] && t->names[slot] != name + 1)
+        slot = (slot + 1) & (t->slots - 1);
+    return slot;
+}
+
+static void names_grow(struct recorded *t)
+{
+    uint64_t *names = t->names, slots = t->slots;
+    uint32_t *numbers = t->numbers;
+    t->slots = slots ? 2 * slots : 1u << 16;
+    t->names = calloc(t->slots, sizeof(*t->names));
+    t->numbers = malloc(t->slots * sizeof(*t->numbers));
+    for (uint64_t i = 0; i < slots; i++) {
+        if (!names[i])
+            continue;
+        uint64_t slot = slot_of(t, names[i] - 1);
+        t->names[slot] = names[i];
+        t->numbers[slot] = numbers[i];
+    }
+    free(names);
+    free(numbers);
+}
+
+static uint32_t number_of(struct recorded *t, uint64_t name, uint32_t bytes)
+{
+    if (2 * (uint64_t)t->keys >= t->slots)
+        names_grow(t);
+    uint64_t slot = slot_of(t, name);
+    if (!t->names[slot]) {
+        t->names[slot] = name + 1;
+        t->numbers[slot] = t->keys++;
+        t->bytes += bytes;
+    }
+    return t->numbers[slot];
+}
+
+static int record(struct recorded *t, struct trace *from)
+{
+    struct trace_request r;
+    int more;
+    while ((more = trace_next(from, &r)) == 1) {
+        uint32_t bytes = r.size == 0 ? 1 : r.size < UINT32_MAX ? (uint32_t)r.size : UINT32_MAX;
+        if (t->count == t->room)
+            t->requests =
+                realloc(t->requests, sizeof(*t->requests) * (t->room = t->room ? 2 * t->room : 1u << 16));
+        t->requests[t->count++] = (struct request){number_of(t, r.key, bytes), bytes};
+    }
+    return more;
+}
+
+static void recorded_free(struct recorded *t)
+{
+    free(t->requests);
+    free(t->names);
+    free(t->numbers);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------ */
+
+static struct outcome run(const struct recorded *t, const struct options *o, double fraction, uint32_t delay)
+{
+    double whole = o->bytes ? (double)t->bytes : t->keys;
+    struct model_setup setup = {.keys = t->keys,
+                                .capacity = (uint64_t)(fraction * whole + 0.5),
+                                .segments = o->bytes ? 0 : SEGMENTS,
+                                .watched = WATCHED,
+                                .touch_delay = delay,
+                                .seed = o->seed};
+    setup.capacity = setup.capacity ? setup.capacity : 1;
+    setup.items_max = o->bytes ? setup.capacity / GHOST_BYTES + 1 : setup.capacity;
+    setup.ghosts = o->bytes ? setup.items_max : o->ghosts * setup.capacity;
+    struct model *m = model_create(&setup);
+    struct outcome out = {0};
+    double bytes = 0, missed = 0;
+    for (uint64_t i = 0; i < t->count; i++) {
+        const struct request *r = &t->requests[i];
+        bool there = model_request(m, r->key, o->bytes ? r->bytes : 1);
+        bytes += r->bytes;
+        missed += there ? 0 : r->bytes;
+        out.misses += !there;
+    }
+    out.miss_ratio = t->count ? (double)out.misses / (double)t->count : 0;
+    out.byte_miss_ratio = bytes > 0 ? missed / bytes : 0;
+    out.copies = model_copies(m);
+    model_destroy(m);
+    return out;
+}
+
+static const char *name_of(const char *path)
+{
+    static char name[64];
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof(name), "%s", slash ? slash + 1 : path);
+    char *end = strstr(name, ".txt");
+    if (end)
+        *end = '\0';
+    return name;
+}
+
+static void print_json(const struct recorded *t, const struct options *o, double fraction,
+                       const struct outcome *ring, const struct outcome *perfect)
+{
+    double whole = o->bytes ? (double)t->bytes : t->keys;
+    json_t *line =
+        json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:f}", "trace", name_of(o->trace), "fraction",
+                  fraction, o->bytes ? "bytes" : "objects", (json_int_t)(fraction * whole + 0.5), "requests",
+                  (json_int_t)t->count, "misses", (json_int_t)ring->misses, "miss_ratio", ring->miss_ratio,
+                  "perfect_touch_miss_ratio", perfect->miss_ratio, "copies_per_insertion", ring->copies);
+    if (o->bytes)
+        json_object_set_new(line, "byte_miss_ratio", json_real(ring->byte_miss_ratio));
+    json_dumpf(line, stdout, JSON_REAL_PRECISION(6) | JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(line);
+}
+
+static void print_row(struct table *table, const struct recorded *t, const struct options *o, double fraction,
+                      const struct outcome *ring, const struct outcome *perfect)
+{
+    double whole = o->bytes ? (double)t->bytes : t->keys;
+    table_row(table);
+    table_cell(table, "%g %%", 100 * fraction);
+    table_cell(table, "%.0f", fraction * whole);
+    table_cell(table, "%.4f", ring->miss_ratio);
+    table_cell(table, "%.4f", perfect->miss_ratio);
+    table_cell(table, "%.4f", o->bytes ? ring->byte_miss_ratio : ring->miss_ratio);
+    table_cell(table, "%.2f", ring->copies);
+}
+
+/* ---- the verb ---------------------------------------------------------------------------------------------------- */
+
+static unsigned fractions_of(const char *text, double ret[FRACTIONS_MAX])
+{
+    unsigned count = 0;
+    char *end;
+    for (const char *at = text; count < FRACTIONS_MAX; at = end + 1) {
+        ret[count] = strtod(at, &end);
+        if (end == at || ret[count] <= 0 || ret[count] > 1)
+            return 0;
+        count++;
+        if (*end != ',')
+            return *end == '\0' ? count : 0;
+    }
+    return 0;
+}
+
+static void simulate(const struct recorded *t, const struct options *o, const double *fractions,
+                     unsigned count)
+{
+    static struct table table;
+    table_init(&table, "size|capacity|miss ratio|with perfect touches|byte miss ratio|copies an insertion");
+    for (unsigned i = 0; i < count; i++) {
+        struct outcome ring = run(t, o, fractions[i], (uint32_t)o->touch_delay),
+                       perfect = run(t, o, fractions[i], 0);
+        if (o->json)
+            print_json(t, o, fractions[i], &ring, &perfect);
+        else
+            print_row(&table, t, o, fractions[i], &ring, &perfect);
+    }
+    if (o->json)
+        return;
+    printf("%s: %llu requests for %u keys\n", o->trace, (unsigned long long)t->count, t->keys);
+    table_print(&table);
+}
+
+int verb_simulate(struct options *o)
+{
+    double fractions[FRACTIONS_MAX];
+    unsigned count = fractions_of(o->fractions, fractions);
+    struct trace *from = count && o->trace ? trace_open(o->trace) : NULL;
+    if (!from) {
+        fprintf(stderr, count
+                            ? "larder-bench: simulate needs --trace FILE that can be read\n"
+                            : "larder-bench: --fractions are numbers over 0 and up to 1, comma separated\n");
+        return 2;
+    }
+    struct recorded t = {0};
+    int result = record(&t, from);
+    if (result < 0)
+        fprintf(stderr, "larder-bench: %s: %s\n", o->trace, trace_why(from));
+    else
+        simulate(&t, o, fractions, count);
+    recorded_free(&t);
+    trace_close(from);
+    return result < 0;
+}
