@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import wire_client as wire
 from scenario import expect, play
 from tree import ROOT, product
 
@@ -26,6 +27,7 @@ CRM = [
     row("acme:analytics:2026-11", "analytics", 10 * MINUTE, jitter=0.2),
     row("acme:messages:9", "messages", 30, l1_ttl=5, warm=False, l1=True, l2=True),
     row("acme:conversations:9", "conversations", MINUTE, warm=False),
+    row("acme:dashboard:7", "dashboard", 5 * MINUTE, stale=MINUTE, tags=["dashboard:acme"]),
     row("acme:template:welcome", "templates", 2 * HOUR),
     row("template:welcome", "templates", 2 * HOUR),
     row("static:countries:de", "static", 3 * HOUR),
@@ -76,8 +78,50 @@ CONTENT = [
 ]
 
 
+# What is invalidated (a key, or an event with its arguments), what dies of it, what goes on.
+CASCADES = {
+    "crm.conf": [
+        ("acme:messages:9", {}, ["acme:messages:9", "acme:conversations:9", "acme:dashboard:1"], ["umbrella:conversations:9"]),
+        ("acme:user:42", {}, ["acme:user:42", "acme:dashboard:1"], ["acme:user:43", "acme:messages:9"]),
+        ("acme:campaign:5", {}, ["acme:campaign:5", "acme:analytics:2026"], ["acme:dashboard:1"]),
+        ("user.left", {"company": "acme", "id": "42"}, ["acme:user:42", "acme:user:42:profile"], ["acme:user:43"]),
+        ("campaign.sent", {"company": "acme"}, ["acme:campaign:5", "acme:dashboard:1", "acme:analytics:2026"], ["acme:user:42"]),
+    ],
+    "shop.conf": [
+        ("stock:s9", {}, ["stock:s9", "product:s9:availability"], ["product:s9"]),
+        ("product.changed", {"sku": "s9"}, ["product:s9", "price:s9", "stock:s9"], ["product:s8"]),
+        ("prices.changed", {}, ["price:s9", "price:s8"], ["product:s9"]),
+    ],
+    "learning.conf": [
+        ("progress:u1:7", {}, ["ranking:week"], ["course:7"]),
+        ("course.updated", {"id": "7"}, ["course:7", "course:7:stats", "course:8"], ["ranking:week"]),
+        ("user.deleted", {"id": "u1"}, [], ["course:7"]),
+    ],
+    "gateway.conf": [
+        ("logout", {"user": "u1", "hash": "abc"}, ["permission:u1:orders", "token:abc"], ["permission:u2:orders"]),
+        ("service.deployed", {"service": "quotes"}, ["GET:quotes:history"], ["GET:orders:1"]),
+    ],
+    "content.conf": [
+        ("fragment:news:menu", {}, ["fragment:news:menu", "page:news:start"], ["page:sport:start"]),
+        ("page.published", {"site": "news", "path": "start"}, ["page:news:start", "page:news:start:m", "feed:rss"], ["page:news:other"]),
+        ("picture.replaced", {"id": "9"}, ["image:9:640", "image:9:80"], ["image:8:640"]),
+    ],
+}
+
+
 def explained(larder, key):
     return json.loads(larder.says("--json", "explain", key))
+
+
+def dies_of(larder, what, arguments, dead, alive):
+    client = larder.client()
+    for key in dead + alive:
+        expect(client.set(key.encode(), b"v").status, wire.OK, key)
+    is_event = ":" not in what
+    result = client.event(what, **arguments) if is_event else client.invalidate(keys=[what.encode()])
+    expect(result.status, wire.OK, what)
+    for key in dead + alive:
+        expect(client.get(key.encode()).status, wire.MISS if key in dead else wire.HIT, f"{key} after {what}")
 
 
 def holds_all(larder, name, rows):
@@ -89,6 +133,8 @@ def holds_all(larder, name, rows):
         expect(told["policy"], policy, key)
         for option, value in wanted.items():
             expect(told["holds"].get(option), value, f"{key}: {option}")
+    for what, arguments, dead, alive in CASCADES[name]:
+        dies_of(larder, what, arguments, dead, alive)
     named = {line.split(" ", 1)[1].rstrip("]\n") for line in open(os.path.join(FOLDER, name), encoding="utf-8")
              if line.startswith("[policy ")}
     expect(named - {policy for _, policy, _ in rows}, set(), "policies no row speaks of")
