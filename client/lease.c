@@ -2,8 +2,9 @@
 
 #include "client/value.h"
 
-static const larder_load_options load_defaults = LARDER_LOAD_OPTIONS_INIT;
 enum { HARD_DEFAULT_MS = 30000, HARD_MAX_MS = 600000 };
+const larder_load_options load_defaults = {.struct_size = sizeof(larder_load_options),
+                                           .hard_ms = HARD_DEFAULT_MS};
 
 int load_options_take(larder_load_options *ret, const larder_load_options *given)
 {

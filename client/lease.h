@@ -13,6 +13,8 @@
 
 enum { LEASE_ROUND_MS = 500, LEASE_WAITERS = POOL_CHANNELS - 2, LEASE_LOOK_MS = 20 };
 
+/* What NULL means. */
+extern const larder_load_options load_defaults;
 /* 0, or INVALID. */
 int load_options_take(larder_load_options *ret, const larder_load_options *given);
 /* What these options ask of a daemon. */

@@ -410,28 +410,51 @@ static int load_begin(struct load *l)
     return board(l);
 }
 
+static bool near_is_enough(struct larder_client *c, struct slice key, const larder_load_options *how,
+                           const larder_value *value)
+{
+    bool fresh = !(value->flags & LARDER_STALE) && value->fresh_ms >= how->early_ms;
+    return __builtin_expect(fresh, 1) || load_is_quiet(c, shm_hash_key(c->secret, key));
+}
+
+/* Not inlined: a hit must not pay for the room it takes. */
+static __attribute__((noinline)) int load_far(struct larder_client *c, struct slice key,
+                                              const larder_load_options *how, larder_loader loader,
+                                              void *user, larder_value *value)
+{
+    struct load l = {.c = c, .key = key, .how = *how, .loader = loader, .user = user, .value = value};
+    l.hash = shm_hash_key(c->secret, key);
+    return load_begin(&l);
+}
+
+static int load_checked(struct larder_client *c, larder_slice key, const larder_load_options *how,
+                        larder_loader loader, void *user, larder_value *value)
+{
+    const larder_get_options near = {.no_stale = how->no_stale, .tiers = how->tiers};
+    uint64_t begin = log_begin(c);
+    int r = read_near(c, slice_in(key), &near, value);
+    if (r == READ_NOT_NEAR || !near_is_enough(c, slice_in(key), how, value))
+        r = load_far(c, slice_in(key), how, loader, user, value);
+    if (__builtin_expect(begin != 0, 0))
+        log_end(c, begin, "get_or_load", slice_in(key), r, value);
+    return r;
+}
+
 int larder_get_or_load(larder_client *client, larder_slice key, const larder_load_options *options,
                        larder_loader loader, void *user, larder_value *value)
 {
-    struct load l = {.c = client, .key = slice_in(key), .loader = loader, .user = user, .value = value};
+    larder_load_options given;
+    const larder_load_options *how = &load_defaults;
     client_enter(client);
-    if (load_options_take(&l.how, options) < 0 || !loader)
+    if (!loader || (options && load_options_take(&given, options) < 0))
         return value_fail(client, value, LARDER_E_INVALID);
     if (!key_fits(key))
         return value_fail(client, value, LARDER_E_KEY);
-    if (l.how.ret_load_error)
-        *l.how.ret_load_error = 0;
-    uint64_t begin = log_begin(client);
-    l.reading.get = (larder_get_options){.no_stale = l.how.no_stale, .tiers = l.how.tiers};
-    int r = read_near(client, l.key, &l.reading.get, value);
-    if (__builtin_expect(r == READ_NOT_NEAR || !is_fresh(&l, value), 0)) {
-        l.hash = shm_hash_key(client->secret, l.key);
-        if (r == READ_NOT_NEAR || !load_is_quiet(client, l.hash))
-            r = load_begin(&l);
-    }
-    if (__builtin_expect(begin != 0, 0))
-        log_end(client, begin, "get_or_load", l.key, r, value);
-    return r;
+    if (options)
+        how = &given;
+    if (how->ret_load_error)
+        *how->ret_load_error = 0;
+    return load_checked(client, key, how, loader, user, value);
 }
 
 /* ======= who changes keys ======= */
