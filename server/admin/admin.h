@@ -48,8 +48,8 @@ struct admin_host {
     void *user;
     /* Appends a text.  <0 (PACK_E_*): could not. */
     int (*document)(void *user, enum admin_document which, struct buffer *ret_text);
-    enum admin_health (*health)(void *user);
-    bool (*ready)(void *user); /* started, and not stopping */
+    enum admin_health (*health)(void *user); /* as of the last document of health */
+    bool (*ready)(void *user);               /* started, and not stopping */
     /* The namespace of that name, NULL: there is none.  An empty name is the default one. */
     struct cache *(*space)(void *user, struct slice name);
 };

@@ -67,6 +67,11 @@ static void stats(struct admin *a, struct http_exchange *x)
     reply_document(a, x, ADMIN_STATS, JSON_TYPE);
 }
 
+static void history(struct admin *a, struct http_exchange *x)
+{
+    reply_document(a, x, ADMIN_HISTORY, JSON_TYPE);
+}
+
 static void metrics(struct admin *a, struct http_exchange *x)
 {
     if (a->setup.options->metrics)
@@ -100,6 +105,7 @@ static const struct route {
     {"/api/cache/health", HTTP_GET, health},
     {"/healthz", HTTP_GET, health},
     {"/api/cache/stats", HTTP_GET, stats},
+    {"/api/cache/history", HTTP_GET, history},
     {"/metrics", HTTP_GET, metrics},
     {"/events", HTTP_GET, events},
     {"/api/cache/clear", HTTP_POST, admin_clear},

@@ -53,6 +53,7 @@ struct config {
     struct net_options net;
     struct l2_options redis;
     struct admin_options admin;
+    struct health_options health;
     unsigned socket_mode;
     struct config_namespace *namespaces; /* the first is the default one */
     unsigned namespaces_count;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "app/doctor.h"
+#include "app/judge.h"
 #include "app/policy_documents.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -291,17 +292,6 @@ static json_t *times(const struct documents *d)
     return all;
 }
 
-static uint64_t resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%*u %llu", &pages) != 1)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static json_t *process(void)
 {
     json_t *o = json_object();
@@ -370,79 +360,23 @@ static json_t *stats(const struct documents *d)
 
 /* ---- health -------------------------------------------------------------------------------------------- */
 
-struct findings {
-    json_t *issues, *recommendations;
-    int score;
-    bool degraded, failing;
-};
-
-/* From this weight on an issue is one of now and not of some time ago. */
-enum { DEGRADES = 10 };
-
-static void find(struct findings *f, int weight, const char *where, const char *issue,
-                 const char *recommendation)
+static void put_findings(json_t *o, const struct health *h)
 {
-    f->score = f->score > weight ? f->score - weight : 0;
-    f->degraded |= weight >= DEGRADES;
-    json_array_append_new(f->issues, where ? json_sprintf("%s: %s", where, issue) : json_string(issue));
-    if (recommendation)
-        json_array_append_new(f->recommendations, json_string(recommendation));
-}
-
-struct disappointed {
-    struct findings *findings;
-    const char *name;
-};
-
-static void find_disappointment(void *user, const char *issue)
-{
-    struct disappointed *d = user;
-    find(d->findings, 5, d->name, issue,
-         "see `larder stats` for its misses: entries that live too short, or are too many for L1");
-}
-
-/* A tier that is switched off is a wish; one that is missing is an issue. */
-static void look_at_space(struct findings *f, const struct space *s)
-{
-    struct counts c;
-    const char *name = s->config->name;
-    measure(s, &c);
-    const char *trouble = s->warm ? warm_trouble(s->warm) : s->warm_trouble;
-    if (s->config->warm.warm && trouble)
-        find(f, 30, name, trouble,
-             "look at the space and the permissions of the state directory; the log names it");
-    if (s->config->l1.l1 && !s->l1)
-        find(f, 40, name, s->l1_trouble, "give the daemon the memory l1_bytes asks for, or ask for less");
-    if (s->l1 && c.l1_tier.trouble)
-        find(f, 10, name, c.l1_tier.trouble, NULL);
-    if (s->config->warm.warm && s->page_trouble)
-        find(f, 10, name, s->page_trouble,
-             "set runtime to a directory on tmpfs with 9 MiB free for each namespace");
-    if (c.warm.warm_bad_records)
-        find(f, 5, name, "records of the warm tier were damaged and dropped",
-             "check the disk under the state directory");
-    each_disappointment(s, find_disappointment, &(struct disappointed){f, name});
-    f->failing |= s->config->l1.l1 && !s->l1 && !s->warm;
-}
-
-static void look_at_whole(struct findings *f, const struct documents *d)
-{
-    struct session_figures sessions = {0};
-    sessions_measure(d->sessions, &sessions);
-    struct l2_health redis;
-    bool linked;
-    look_at_redis(d, &redis, &linked);
-    if (config_names_redis(d->config) && !linked)
-        find(f, 30, NULL, redis.trouble ? redis.trouble : "Redis is not connected",
-             "entries are answered from this host until detached_max has passed; see that Redis can be "
-             "reached");
-    else if (linked && redis.trouble)
-        find(f, 10, NULL, redis.trouble, NULL);
-    if (sessions.connections_refused)
-        find(f, 5, NULL, "clients were refused for want of room",
-             "raise connections, client_memory or the limit on open files");
-    if (log_dropped())
-        find(f, 1, NULL, "log lines were dropped: nobody reads them fast enough", NULL);
+    json_t *issues = json_array(), *recommendations = json_array(), *conditions = json_array();
+    for (unsigned i = 0; i < h->count; i++) {
+        const struct health_finding *f = &h->findings[i];
+        json_array_append_new(issues, json_string(f->issue));
+        if (*f->recommendation)
+            json_array_append_new(recommendations, json_string(f->recommendation));
+        json_t *condition = json_object();
+        put_text(condition, "condition", health_condition_word(f->condition));
+        put_text(condition, "severity", health_severity_word(f->severity));
+        put_text(condition, "scope", f->scope);
+        json_array_append_new(conditions, condition);
+    }
+    json_object_set_new(o, "issues", issues);
+    json_object_set_new(o, "recommendations", recommendations);
+    json_object_set_new(o, "conditions", conditions);
 }
 
 static json_t *availability(const struct sums *all)
@@ -461,14 +395,12 @@ static json_t *availability(const struct sums *all)
 
 static json_t *health(const struct documents *d)
 {
-    struct findings f = {.issues = json_array(), .recommendations = json_array(), .score = 100};
+    struct health *h = must_alloc(sizeof(*h));
     struct sums all = sum_up(d);
     json_t *o = json_object();
-    for (unsigned i = 0; i < d->spaces_count; i++)
-        look_at_space(&f, &d->spaces[i]);
-    look_at_whole(&f, d);
-    put_text(o, "status", f.failing ? "failing" : f.degraded ? "degraded" : "ok");
-    put_number(o, "score", (uint64_t)f.score);
+    judge_now(d, h);
+    put_text(o, "status", h->failing ? "failing" : h->degraded ? "degraded" : "ok");
+    put_number(o, "score", (uint64_t)h->score);
     put_text(o, "state", state_text(d));
     put_head(o, d);
     json_object_set_new(o, "tiers", availability(&all));
@@ -477,8 +409,8 @@ static json_t *health(const struct documents *d)
     look_at_redis(d, &redis_health, &linked);
     json_object_set_new(o, "redis_latency_ms",
                         linked ? json_real((double)redis_health.lag_ns / NS_PER_MS) : json_null());
-    json_object_set_new(o, "issues", f.issues);
-    json_object_set_new(o, "recommendations", f.recommendations);
+    put_findings(o, h);
+    free(h);
     return o;
 }
 

@@ -10,13 +10,16 @@
 #include "app/space.h"
 #include "session/session.h"
 
+struct judge;
+
 struct documents {
     const struct config *config;
     struct loop *loop;
     struct space *spaces;
     unsigned spaces_count;
     struct sessions *sessions;
-    uint64_t started_ns; /* CLOCK_BOOTTIME */
+    uint64_t started_ns;       /* CLOCK_BOOTTIME */
+    const struct judge *judge; /* NULL: health knows no window but that since the start */
 };
 
 /* Appends the text. <0 (PACK_E_*): it does not fit. */

@@ -285,6 +285,7 @@ void flags_print_config(FILE *out)
     print_section(out, SECTION_SERVER, "[server]");
     print_section(out, SECTION_REDIS, "# One Redis for all namespaces.\n[redis]");
     print_section(out, SECTION_ADMIN, "[admin]");
+    print_section(out, SECTION_HEALTH, "[health]");
     fputs("\n\n# Names for durations; these five are there without being said.\n[durations]\n#short = "
           "60s\n#medium = 5m\n"
           "#long = 30m\n#very_long = 1h\n#day = 24h\n",

@@ -343,6 +343,33 @@ static void expose_process(struct exposition *e, const struct documents *d)
                (double)clock_wall_ns() / NS_PER_S - age);
 }
 
+static void expose_health(struct exposition *e, const struct health *h, const struct alarm_figures *alarm)
+{
+    unsigned issues[HEALTH_CONDITIONS_COUNT] = {0};
+    const char *status = h->failing ? "failing" : h->degraded ? "degraded" : "ok";
+    static const char *const all[] = {"ok", "degraded", "failing"};
+    for (unsigned i = 0; i < h->count; i++)
+        issues[h->findings[i].condition]++;
+    expose_one(e, "larder_health_score", "gauge", "100: all is well.", h->score);
+    exposition_family(e, "larder_health_status", "gauge", "1 for what health says.");
+    for (unsigned i = 0; i < COUNT_OF(all); i++)
+        exposition_sample(e, "larder_health_status", "", LABELS({"status", all[i]}),
+                          strcmp(all[i], status) == 0);
+    exposition_family(e, "larder_health_issues", "gauge", "Issues by condition, in all namespaces.");
+    for (unsigned i = 0; i < HEALTH_CONDITIONS_COUNT; i++)
+        exposition_sample(e, "larder_health_issues", "", LABELS({"condition", health_condition_word(i)}),
+                          issues[i]);
+    expose_one(e, "larder_alerts_active", "gauge", "Issues that were told and not taken back.",
+               (double)alarm->active);
+    exposition_family(e, "larder_alert_commands_total", "counter",
+                      "Runs of alert_command; dropped: too many waited.");
+    exposition_sample(e, "larder_alert_commands_total", "", LABELS({"result", "done"}), (double)alarm->told);
+    exposition_sample(e, "larder_alert_commands_total", "", LABELS({"result", "failed"}),
+                      (double)alarm->failed);
+    exposition_sample(e, "larder_alert_commands_total", "", LABELS({"result", "dropped"}),
+                      (double)alarm->dropped);
+}
+
 static void expose_daemon(struct exposition *e, const struct documents *d, const struct metrics_more *more)
 {
     exposition_family(e, "larder_build_info", "gauge", "1, with the version.");
@@ -351,6 +378,7 @@ static void expose_daemon(struct exposition *e, const struct documents *d, const
                (double)more->detached_ns / NS_PER_S);
     expose_one(e, "larder_log_lines_dropped_total", "counter", "Log lines nobody read fast enough.",
                (double)log_dropped());
+    expose_health(e, more->health, &more->alarm);
     expose_sessions(e, d);
     expose_times(e, d);
     expose_table(e, admin_rows, COUNT_OF(admin_rows), d, &more->admin, 0);

@@ -3,10 +3,14 @@
 #define LARDER_APP_METRICS_H
 
 #include "admin/admin.h"
+#include "admin/health.h"
+#include "app/alarm.h"
 #include "app/documents.h"
 
 struct metrics_more { /* what the documents do not know */
     struct admin_figures admin;
+    const struct health *health;
+    struct alarm_figures alarm;
     uint64_t detached_ns; /* that any namespace was away from Redis, since the start */
 };
 

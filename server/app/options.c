@@ -8,8 +8,8 @@
 const struct section_kind section_kinds[SECTIONS] = {
     [SECTION_SERVER] = {"server", false, false},      [SECTION_NAMESPACE] = {"namespace", true, false},
     [SECTION_DURATIONS] = {"durations", false, true}, [SECTION_REDIS] = {"redis", false, false},
-    [SECTION_ADMIN] = {"admin", false, false},        [SECTION_POLICY] = {"policy", true, false},
-    [SECTION_EVENT] = {"event", true, false},
+    [SECTION_ADMIN] = {"admin", false, false},        [SECTION_HEALTH] = {"health", false, false},
+    [SECTION_POLICY] = {"policy", true, false},       [SECTION_EVENT] = {"event", true, false},
 };
 
 #define KNOB_STRUCT struct server_options
@@ -20,6 +20,9 @@ static const struct knob net_knobs[] = {NET_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
 #define KNOB_STRUCT struct admin_options
 static const struct knob admin_knobs[] = {ADMIN_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct health_options
+static const struct knob health_knobs[] = {HEALTH_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
 #define KNOB_STRUCT struct cache_options
 static const struct knob cache_knobs[] = {CACHE_OPTIONS(KNOB_ROW)};
@@ -58,6 +61,7 @@ const struct option_table option_tables[] = {
     DAEMON_TABLE(SECTION_SERVER, "what clients may pin, and how long they may take", net_knobs, net),
     DAEMON_TABLE(SECTION_REDIS, "Redis, what all hosts share", redis_knobs, redis),
     DAEMON_TABLE(SECTION_ADMIN, "health, statistics and the dashboard by HTTP", admin_knobs, admin),
+    DAEMON_TABLE(SECTION_HEALTH, "what counts as an issue, and who is told", health_knobs, health),
     NAMESPACE_TABLE("what is kept, and for how long", cache_knobs, cache),
     NAMESPACE_TABLE("what its policies begin with", default_knobs, policy),
     NAMESPACE_TABLE("L1, shared memory", l1_knobs, l1),

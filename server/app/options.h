@@ -4,6 +4,7 @@
 #define LARDER_APP_OPTIONS_H
 
 #include "admin/admin.h"
+#include "admin/health.h"
 #include "base/knob.h"
 #include "cache/cache.h"
 #include "l1/l1.h"
@@ -56,6 +57,7 @@ enum section {
     SECTION_DURATIONS,
     SECTION_REDIS,
     SECTION_ADMIN,
+    SECTION_HEALTH,
     SECTION_POLICY,
     SECTION_EVENT,
     SECTIONS,

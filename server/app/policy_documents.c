@@ -161,7 +161,8 @@ json_t *explain_policy(const struct space *s, struct slice key)
 
 /* ---- health -------------------------------------------------------------------------------------------- */
 
-void each_disappointment(const struct space *s, void (*find)(void *user, const char *issue), void *user)
+void each_disappointment(const struct space *s,
+                         void (*find)(void *user, const char *scope, const char *issue), void *user)
 {
     const struct policies *all = cache_policies(s->cache);
     struct near_hits near = near_hits(s);
@@ -169,12 +170,13 @@ void each_disappointment(const struct space *s, void (*find)(void *user, const c
         const struct policy *p = policies_nth(all, i);
         struct told t = figures_of(s, p, &near);
         uint64_t asked = t.hits + t.figures.misses;
-        char issue[160];
+        char scope[80], issue[160];
         if (!p->expect_hit_ratio || !t.alone || asked < RATIO_NEEDS ||
             t.hits * 1000 >= asked * p->expect_hit_ratio)
             continue;
-        snprintf(issue, sizeof(issue), "policy %s: hit ratio %.1f %%, expected %.1f %%", p->name,
+        snprintf(scope, sizeof(scope), "%s/%s", s->config->name, p->name);
+        snprintf(issue, sizeof(issue), "hit ratio %.1f %%, expected %.1f %%",
                  100.0 * (double)t.hits / (double)asked, p->expect_hit_ratio / 10.0);
-        find(user, issue);
+        find(user, scope, issue);
     }
 }

@@ -12,7 +12,8 @@ void list_policies(json_t *array, const struct space *s);
 /* What holds for the key: every option that decides something. */
 json_t *explain_policy(const struct space *s, struct slice key);
 
-/* Calls `find` for each policy whose hit ratio is below what it expects. */
-void each_disappointment(const struct space *s, void (*find)(void *user, const char *issue), void *user);
+/* Calls `find` for each policy whose hit ratio is below what it expects; scope: NAMESPACE/POLICY. */
+void each_disappointment(const struct space *s,
+                         void (*find)(void *user, const char *scope, const char *issue), void *user);
 
 #endif

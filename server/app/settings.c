@@ -131,7 +131,7 @@ static void complain_section(struct reading *r, const char *text)
     else
         complain(r->wrong,
                  "%s: no section [%s]; there are [server] [namespace NAME] [policy NAME] [event NAME] "
-                 "[redis] [admin] [durations]",
+                 "[redis] [admin] [health] [durations]",
                  place(r, at), text);
 }
 

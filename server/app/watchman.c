@@ -1,35 +1,61 @@
 #include "app/watchman.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "app/metrics.h"
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 enum { TOKEN_ROOM = 512 };
 
 /* ---- what the admin asks ------------------------------------------------------------------------------- */
 
+static enum admin_health health_of(const struct health *h)
+{
+    return h->failing ? ADMIN_FAILING : h->degraded ? ADMIN_DEGRADED : ADMIN_OK;
+}
+
 static int answer_metrics(const struct watchman *w, struct buffer *ret_text)
 {
-    struct metrics_more more = {.detached_ns = w->detached_ns};
+    struct health *h = must_alloc(sizeof(*h));
+    struct metrics_more more = {.health = h, .detached_ns = w->detached_ns};
+    judge_now(w->documents, h);
     admin_measure(w->admin, &more.admin);
-    return metrics_answer(w->documents, &more, ret_text);
+    alarm_measure(w->bell, &more.alarm);
+    int r = metrics_answer(w->documents, &more, ret_text);
+    free(h);
+    return r;
+}
+
+/* The document judges as well; this is for the status of the reply, which has to be that of the same moment. */
+static void look_now(struct watchman *w)
+{
+    struct health *h = must_alloc(sizeof(*h));
+    judge_now(w->documents, h);
+    w->health = health_of(h);
+    free(h);
 }
 
 static int answer_document(void *user, enum admin_document which, struct buffer *ret_text)
 {
-    const struct watchman *w = user;
+    struct watchman *w = user;
     static const enum session_document kinds[] = {
         [ADMIN_STATS] = DOCUMENT_STATS, [ADMIN_HEALTH] = DOCUMENT_HEALTH};
     if (which == ADMIN_METRICS)
         return answer_metrics(w, ret_text);
+    if (which == ADMIN_HISTORY)
+        return history_append_json(w->judge.history, ret_text);
+    if (which == ADMIN_HEALTH)
+        look_now(w);
     struct session_question question = {.kind = kinds[which]};
     return documents_answer(w->documents, &question, ret_text);
 }
 
 static enum admin_health health(void *user)
 {
-    return ADMIN_OK;
+    return ((const struct watchman *)user)->health;
 }
 
 static bool ready(void *user)
@@ -79,11 +105,76 @@ static int open_admin(struct watchman *w)
     return error;
 }
 
+/* ---- rounds -------------------------------------------------------------------------------------------- */
+
+static bool any_detached(const struct documents *d)
+{
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        if (cache_mode(d->spaces[i].cache) == SHM_DETACHED)
+            return true;
+    return false;
+}
+
+static void on_second(struct timer *second)
+{
+    struct watchman *w = CONTAINER_OF(second, struct watchman, second);
+    struct health *h = must_alloc(sizeof(*h));
+    uint64_t now_ns = loop_now_ns(w->loop);
+    if (any_detached(w->documents))
+        w->detached_ns += now_ns - w->noticed_ns;
+    w->noticed_ns = now_ns;
+    judge_notice(&w->judge, w->documents, now_ns);
+    judge_now(w->documents, h);
+    w->health = health_of(h);
+    alarm_update(w->bell, h);
+    free(h);
+}
+
+static void on_sample(struct timer *sample)
+{
+    struct watchman *w = CONTAINER_OF(sample, struct watchman, sample);
+    judge_remember(&w->judge, w->documents);
+}
+
+/* Sixty samples a window: its end is then right to 2 %. */
+static uint64_t sample_every(const struct health_options *o)
+{
+    uint64_t every_ns = o->health_window / 60;
+    return every_ns > 100 * NS_PER_MS ? every_ns : 100 * NS_PER_MS;
+}
+
+static void start_rounds(struct watchman *w)
+{
+    uint64_t every_ns = sample_every(&w->config->health);
+    judge_open(&w->judge, w->documents);
+    w->documents->judge = &w->judge;
+    w->bell = alarm_create(w->loop, &w->config->health);
+    w->noticed_ns = loop_now_ns(w->loop);
+    timer_init(&w->second, w->loop, on_second);
+    timer_init(&w->sample, w->loop, on_sample);
+    timer_start(&w->second, NS_PER_S, NS_PER_S);
+    timer_start(&w->sample, every_ns, every_ns);
+    w->ticking = true;
+}
+
+static void stop_rounds(struct watchman *w)
+{
+    if (!w->ticking)
+        return;
+    w->ticking = false;
+    timer_finish(&w->second, NULL);
+    timer_finish(&w->sample, NULL);
+    w->bell = alarm_destroy(w->bell);
+    w->documents->judge = NULL;
+    judge_close(&w->judge);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
-int watchman_open(struct watchman *w, const struct documents *documents)
+int watchman_open(struct watchman *w, struct documents *documents)
 {
     *w = (struct watchman){.documents = documents, .config = documents->config, .loop = documents->loop};
+    start_rounds(w);
     return open_admin(w);
 }
 
@@ -96,4 +187,5 @@ void watchman_drain(struct watchman *w, void (*drained)(void *user), void *user)
 void watchman_close(struct watchman *w)
 {
     w->admin = admin_close(w->admin);
+    stop_rounds(w);
 }
