@@ -46,7 +46,8 @@ struct warm {
     uint64_t dead_below;  /* records of a lower sequence are dead */
     uint64_t unsafe;      /* newest change that kill -9 could undo before its commit */
     uint64_t safe;        /* changes up to here it cannot undo */
-    uint64_t kept;        /* newest of the outbox that is safe with its commit only */
+    uint64_t kept;        /* newest that is safe with its commit only: of the outbox, and see warm_kill */
+    uint64_t turned;      /* newest change of an epoch */
     uint64_t queue_bytes;
     bool failing;
     struct list barriers; /* by what they wait for */

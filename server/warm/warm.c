@@ -147,6 +147,16 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* The page holds a kill's position, and that of which epoch is for the database to say.  Until it does, a kill -9 would
+ * leave a kill that reaches nothing: the epoch before, its entries above any new position. */
+static int after_its_epoch(struct warm *w, int answer)
+{
+    if (w->turned <= w->last_news.committed)
+        return answer;
+    w->kept = w->sequence;
+    return TIER_UNSAFE;
+}
+
 static int warm_kill(struct tier *t, uint64_t hash, uint64_t v, bool soft)
 {
     struct warm *w = warm_of(t);
@@ -159,7 +169,7 @@ static int warm_kill(struct tier *t, uint64_t hash, uint64_t v, bool soft)
     op->need = COVER_HARD;
     op->hard_v = higher(soft ? 0 : v, add ? old->hard_v : 0);
     op->soft_v = higher(soft ? v : 0, add ? old->soft_v : 0);
-    return warm_submit(w, op);
+    return after_its_epoch(w, warm_submit(w, op));
 }
 
 void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count)
@@ -190,6 +200,7 @@ void warm_fleet_epoch(struct warm *w, unsigned partition, uint64_t epoch)
     CHECK(partition < w->partitions);
     w->epochs[partition] = epoch;
     submit_place(w, OP_EPOCH, partition, &(struct env_place){.epoch = epoch});
+    w->turned = w->sequence;
     warm_forget_swept(w);
 }
 

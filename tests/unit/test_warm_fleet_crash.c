@@ -45,6 +45,30 @@ static void what_was_kept_before_a_barrier_survives_kill_9(void **state)
     }
 }
 
+/* ======= kill -9 between an epoch and its commit ======= */
+
+static void kill_in_a_new_epoch(void)
+{
+    begin_epoch(0, E1);
+    store("a", E1, 100);
+    keep(1, "committed");
+    rig_barrier(&rig);
+    begin_epoch(0, E2);
+    kill_name(rig_tag(&rig, "red"), 1);
+    rig_barrier(&rig);
+}
+
+static void what_was_killed_in_a_new_epoch_is_dead_after_kill_9(void **state)
+{
+    hour_long_commits();
+    rig.with_page = true;
+    in_killed_child(kill_in_a_new_epoch);
+    rig_open(&rig);
+    assert_true(place_of(0, NULL).epoch == E2);
+    assert_true(found_v("a") == 0);
+    rig_close(&rig);
+}
+
 /* ======= kill -9, again and again ======= */
 
 /* Change V is always the same one, so that what must be there can be reckoned from the place alone. */
@@ -269,6 +293,7 @@ int main(void)
         TEST(nor_without_a_runtime_page),
         TEST(an_acknowledged_keep_is_there_after_kill_9),
         TEST(what_was_kept_before_a_barrier_survives_kill_9),
+        TEST(what_was_killed_in_a_new_epoch_is_dead_after_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
