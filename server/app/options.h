@@ -44,7 +44,6 @@ struct server_options {
     LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")     \
     LATER(namespace, key_shape, "")                                 \
     LATER(namespace, secret, "")                                    \
-    LATER(policy, compress_min, "")                                 \
     LATER(policy, encrypt, "")                                      \
     LATER(policy, dump, "")                                         \
     LATER(policy, warming, "")

@@ -150,6 +150,8 @@ json_t *explain_policy(const struct space *s, struct slice key)
     put_ms(o, "l2_ttl_ms", p->l2_ttl_ns);
     put_tags(o, all, p, key);
     put_number(o, "max_value", p->max_value);
+    if (p->compress_min)
+        put_number(o, "compress_min", p->compress_min);
     json_object_set_new(o, "store", json_boolean(p->store));
     json_object_set_new(o, "write_through", json_boolean(p->write_through));
     json_object_set_new(o, "serve_detached", json_boolean(p->serve_detached));

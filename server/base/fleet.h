@@ -77,6 +77,8 @@ struct fleet_change {
     enum fleet_condition condition;
     uint64_t expected_epoch, expected_v;
     uint32_t expected_id;
+    uint64_t
+        compress_min;     /* SET, FILL: values of that size and more are compressed there; 0: as configured */
     uint64_t since_v;     /* FILL: the source was read after this position, in the present epoch; or: */
     const uint8_t *proof; /* FILL: the lease under which it was read; NULL: none */
     /* INVALIDATE: keys, tags, prefixes; SET and FILL: tags */

@@ -207,6 +207,7 @@ static void take_options(struct known *k, const struct policy_rule *r)
         .l1_ttl_ns = or_endless(r->l1_ttl),
         .l2_ttl_ns = or_endless(r->l2_ttl),
         .max_value = r->max_value,
+        .compress_min = r->compress_min,
         .jitter = (uint32_t)r->jitter,
         .refresh_at = (uint32_t)r->refresh_at,
         .expect_hit_ratio = (uint32_t)r->expect_hit_ratio,

@@ -69,6 +69,8 @@
     OPTION(                                                                                                  \
         TEXT, cascade, "", 0, 0, LIVE, "",                                                                   \
         "invalidating one of its keys invalidates these too: key NAME, tag NAME, prefix NAME:, with commas") \
+    OPTION(SIZE, compress_min, "0", 0, 1ull << 30, LIVE, "",                                                 \
+           "values of that size and more are compressed in Redis; 0: as [redis] says; 1GiB: none")           \
     OPTION(SWITCH, store, "on", 0, 1, LIVE, "", "off: never cached, a set answers SKIPPED")
 
 #define POLICY_OF_NAMESPACE "default" /* what a namespace's own options are called */
@@ -102,8 +104,8 @@ struct policy {
     uint8_t tiers;                                          /* bits 1 << enum tier_name of those it may use */
     uint64_t ttl_ns, stale_ns, max_ttl_ns, negative_ttl_ns; /* negative_ttl: never 0, the ttl instead */
     uint64_t l1_ttl_ns, l2_ttl_ns;                          /* UINT64_MAX: as the entry */
-    uint64_t max_value;
-    uint32_t jitter, refresh_at, expect_hit_ratio; /* thousandths */
+    uint64_t max_value, compress_min;                       /* compress_min: 0, as [redis] says */
+    uint32_t jitter, refresh_at, expect_hit_ratio;          /* thousandths */
     uint64_t source_cost_ns;
     enum lease_scope lease_scope;
     bool serve_detached, store, write_through, has_tags;

@@ -457,6 +457,7 @@ static int commit(struct cache *c, struct cache_set *set)
                                         .expected_epoch = set->version.epoch,
                                         .expected_v = set->version.v,
                                         .expected_id = set->version.id,
+                                        .compress_min = policy->compress_min,
                                         .tags = tags,
                                         .tags_count = set->names_count,
                                         .done = commit_answered};

@@ -269,7 +269,7 @@ static void add_tail(struct l2 *l2, const struct fleet_change *c)
         if (!known)
             packed.tags[packed.tags_count++] = c->tags[i];
     }
-    uint64_t min = l2->setup.options->compress_min;
+    uint64_t min = c->compress_min ? c->compress_min : l2->setup.options->compress_min;
     size_t room = l2_tail_bytes_max(&packed);
     l2->tail.size = 0;
     l2->tail.limit = room > l2->tail.limit ? room : l2->tail.limit;

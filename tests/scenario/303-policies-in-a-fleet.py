@@ -13,6 +13,9 @@ pattern = {t}:user:{id}
 tags = user:{id}
 l2_ttl = 20s
 cascade = {t}:list:*, tag "of:{t}"
+[policy packed]
+pattern = packed:*
+compress_min = 1GiB
 [event user.left]
 invalidate = key "a:user:{id}"
 """
@@ -96,6 +99,20 @@ def an_event_reaches_all_hosts(fleet):
     b.until_missed(b"a:list:x")
 
 
+def bytes_in_redis(fleet, key):
+    client = fleet.servers[0].client()
+    names = [name for name in client.call("KEYS", "*") if name.endswith(key)]
+    expect(len(names), 1, "one entry")
+    return client.call("MEMORY", "USAGE", names[0])
+
+
+def what_is_packed_already_is_not_compressed_again(fleet):
+    a, = hosts(fleet, 1)
+    a.ask().set(b"packed:1", b"x" * 5000)
+    a.ask().set(b"plain:1", b"x" * 5000)
+    assert bytes_in_redis(fleet, b"packed:1") > 5000 > 1000 > bytes_in_redis(fleet, b"plain:1")
+
+
 def life_in_redis_has_its_own_bound(fleet):
     a, b = hosts(fleet)
     expect(a.ask().set(b"a:user:1", b"v", ttl_ms=600000).status, wire.OK)
@@ -106,4 +123,5 @@ def life_in_redis_has_its_own_bound(fleet):
 
 play(a_value_that_stays_on_its_host_never_gets_to_redis, it_does_not_leave_after_a_restart_either,
      an_invalidation_elsewhere_reaches_what_stays_here, tags_of_a_policy_are_known_to_all_hosts,
-     a_cascade_is_followed_once_for_the_whole_fleet, an_event_reaches_all_hosts, life_in_redis_has_its_own_bound)
+     a_cascade_is_followed_once_for_the_whole_fleet, an_event_reaches_all_hosts,
+     what_is_packed_already_is_not_compressed_again, life_in_redis_has_its_own_bound)
