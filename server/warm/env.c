@@ -28,12 +28,12 @@ int env_answer(int rc)
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
     case MDB_PAGE_FULL:
-    case MDB_CURSOR_FULL:
+    case MDB_CURSOR_FULL: return ENV_FULL;
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
     case EIO: /* LMDB's word for a short write, which is what a disk does while it becomes full */
-        return ENV_FULL;
+        return ENV_NO_DISK;
     case EACCES:
     case EPERM:
     case EROFS:

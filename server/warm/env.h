@@ -27,11 +27,16 @@ struct env;
 /* Answers of everything here that returns int, besides 0. */
 enum {
     ENV_NONE = 1,  /* not there */
-    ENV_FULL = -1, /* the map or the disk is full: the transaction is lost, evict and try again */
+    ENV_FULL = -1, /* the map is full: the transaction is lost, evict and try again */
     ENV_ACCESS = -2,
     ENV_BROKEN = -3, /* not an environment, or a corrupt one */
     ENV_SYSTEM = -4,
+    ENV_NO_DISK = -5, /* as ENV_FULL, and it is the disk */
 };
+static inline bool env_wants_room(int rc)
+{
+    return rc == ENV_FULL || rc == ENV_NO_DISK;
+}
 
 /* What one commit fixes about the whole. */
 struct env_state {

@@ -333,7 +333,7 @@ static bool evict_some(struct warm *w, uint32_t count)
 static int begin_run(struct warm *w)
 {
     int rc = try_begin_run(w);
-    for (unsigned n = 0; n < BEGIN_TRIES && rc == ENV_FULL; n++) {
+    for (unsigned n = 0; n < BEGIN_TRIES && env_wants_room(rc); n++) {
         if (!evict_some(w, BEGIN_EVICTIONS) && !evict_some(w, 1))
             break;
         rc = try_begin_run(w);
@@ -343,7 +343,7 @@ static int begin_run(struct warm *w)
 
 static int warm_error(int rc)
 {
-    return rc == ENV_FULL ? WARM_E_FULL : rc == ENV_ACCESS ? WARM_E_ACCESS : WARM_E_SYSTEM;
+    return env_wants_room(rc) ? WARM_E_FULL : rc == ENV_ACCESS ? WARM_E_ACCESS : WARM_E_SYSTEM;
 }
 
 /* Twice: what is there, and if that is of no use, a new one. */
@@ -358,7 +358,7 @@ static int open_environment(struct warm *w, const struct page_found *found)
             rc = begin_run(w);
         if (rc == 0)
             return 0;
-        if (rc == ENV_FULL) {
+        if (env_wants_room(rc)) {
             why = full;
             aside = false;
         }

@@ -20,13 +20,17 @@
 #include "warm/writer_inside.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
     STEP_RECORDS = 1024, /* a sweep step: about 100 µs of looking */
     STEP_KILLS = 4096,
     MANY_KILLS = KILLS_MAX / 10, /* steps come faster then, or the map overflows before a pass ends */
     EVICT_RECORDS = 256,         /* a transaction: small, since removing needs free pages too */
+    EVICT_SHARE = 16,            /* of the entries at most: a few large ones are not to go all at once */
+    DISK_ROOM_BYTES = 1 << 20,   /* so much free, and the disk is full no more */
     EVICT_STEPS = 64,            /* transactions a call; the next batch of changes must not wait longer */
     FULL_PERCENT = 85,           /* of the map: LMDB needs the rest to move pages and to find runs of them */
     MEMORY_SHARE = 4,            /* a file up to a quarter of the available memory counts as resident */
@@ -63,6 +67,26 @@ void tend_memory(struct writer *w, uint64_t now_ns)
 
 /* ======= room ======= */
 
+static bool has_room(const char *path)
+{
+    struct statvfs fs;
+    return statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize >= DISK_ROOM_BYTES;
+}
+
+/* Whoever filled the disk has made room again. */
+static void tend_disk(struct writer *w)
+{
+    if (!w->disk_full || !has_room(w->setup.data_path))
+        return;
+    w->disk_full = false;
+    log_info("warm tier: the disk has room again");
+    pthread_mutex_lock(&w->lock);
+    if (!w->news.failing && w->puts_failed == 0)
+        w->news.trouble = NULL;
+    pthread_mutex_unlock(&w->lock);
+    writer_tell(w);
+}
+
 static uint32_t evict_below(struct writer *w, uint32_t count, uint64_t below)
 {
     struct env_txn t;
@@ -80,11 +104,14 @@ static uint32_t evict_below(struct writer *w, uint32_t count, uint64_t below)
 uint32_t tend_evict(struct writer *w, uint32_t count)
 {
     uint32_t evicted = 0;
+    uint64_t share = w->figures.sizes.entries / EVICT_SHARE + 1;
+    count = count < share ? count : (uint32_t)share;
     for (; evicted == 0 && count > 0; count /= 4) /* removing 256 may itself need more room than there is */
         evicted = evict_below(w, count, UINT64_MAX);
     pthread_mutex_lock(&w->lock);
     w->figures.evictions += evicted;
     pthread_mutex_unlock(&w->lock);
+    tend_measure(w);
     return evicted;
 }
 
@@ -299,6 +326,7 @@ void tend_database(struct writer *w)
 {
     uint64_t now = clock_boot_ns();
     notice_epoch(w, now);
+    tend_disk(w);
     keep_room(w);
     tend_memory(w, now);
     if (now >= w->tend.next_ns) {

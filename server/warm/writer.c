@@ -32,6 +32,7 @@ enum {
 #define PAUSE_MAX_NS (5 * NS_PER_S)    /* the longest a mended disk is not noticed */
 
 static const char no_room[] = "no room on the disk: new entries are not kept, removals are";
+static const char full_disk[] = "the disk is full: older entries go for new ones";
 static const char failing_commits[] = "commits fail: changes are held in memory";
 static const char poisoned[] = "the floor could not be written: the file is removed, the next start is empty";
 
@@ -300,7 +301,7 @@ static void succeeded(struct writer *w, const struct tally *tally)
     if (tally->puts_dropped)
         w->news.trouble = no_room;
     else if (tally->puts || w->puts_failed == 0)
-        w->news.trouble = NULL;
+        w->news.trouble = w->disk_full ? full_disk : NULL;
     w->figures.commits++;
     w->figures.puts += tally->puts;
     w->figures.puts_dropped += tally->puts_dropped;
@@ -373,12 +374,21 @@ static void grow_batch(struct writer *w)
     w->batch_ops = w->batch_ops < w->batch_ops_max / 2 ? 2 * w->batch_ops : w->batch_ops_max;
 }
 
+static void note_disk(struct writer *w, int rc)
+{
+    if (rc != ENV_NO_DISK || w->disk_full)
+        return;
+    w->disk_full = true;
+    log_error("warm tier: the disk is full, older entries go for new ones");
+}
+
 /* Evicts and tries again as long as evicting does something. */
 static int try_with_room(struct writer *w, bool with_puts, struct tally *ret)
 {
     int rc = apply_batch(w, with_puts, ret);
-    for (unsigned n = 0; n < EVICTION_TRIES && rc == ENV_FULL; n++) {
+    for (unsigned n = 0; n < EVICTION_TRIES && env_wants_room(rc); n++) {
         count_failure(w);
+        note_disk(w, rc);
         if (tend_evict(w, EVICTIONS_A_TRY) == 0)
             break;
         halve_batch(w);

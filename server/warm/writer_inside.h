@@ -52,6 +52,7 @@ struct writer {
     uint32_t keyed_count, old_count;
     struct env_state state;                  /* as committed */
     struct env_place places[SHM_PARTITIONS]; /* as committed */
+    bool disk_full;                          /* a commit found no room on it, and there has been none since */
     unsigned puts_failed;                    /* batches in a row that lost their puts */
     struct tend tend;
     /* any thread */
