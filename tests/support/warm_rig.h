@@ -267,6 +267,15 @@ static inline void rig_get(struct rig *rig, const char *key, struct rig_read *r)
     rig_get_at(rig, key, loop_now_ns(rig->loop), r);
 }
 
+/* What must be there. */
+static inline struct entry rig_fetch(struct rig *rig, const char *key)
+{
+    struct rig_read r;
+    rig_get(rig, key, &r);
+    assert_int_equal(r.outcome, TIER_FOUND);
+    return r.read.entry;
+}
+
 static inline void rig_expect(struct rig *rig, const char *key, const char *value)
 {
     struct rig_read r;
