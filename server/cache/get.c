@@ -272,6 +272,14 @@ static struct tier *tier_at(const struct cache *c, unsigned step)
     return c->tiers[step - AT_WARM + 1];
 }
 
+/* The fleet went away while it was asked about what is here: now it is served as what is here then, flagged. */
+static int look_again(struct cache_get *get)
+{
+    get->held = false;
+    get->step = AT_L1;
+    return STEP_MORE;
+}
+
 /* A slow tier answered. */
 static int judge(struct cache *c, struct cache_get *get, const struct tier_read *read, int outcome,
                  bool insert)
@@ -284,6 +292,8 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
         return not_found(get, MISS_SUSPECT);
     if (outcome == TIER_SAME)
         return same(get, read);
+    if (outcome != TIER_FOUND && get->held && detached_is(c))
+        return look_again(get);
     if (outcome != TIER_FOUND)
         return not_found(get, read->reason);
     r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);

@@ -17,6 +17,32 @@ static void an_entry_nobody_vouches_for_is_compared_and_kept(void **state)
     assert_int_equal(figures(f).compared, 1);
 }
 
+static void an_entry_whose_comparison_the_absence_ends_is_served_flagged(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g = a_get("k"), suspect = a_get("gap");
+    set(f, "gap", "v");
+    table_fleet_kill(&f->fleet, 0, "other");
+    table_fleet_gap(&f->fleet);
+    set(f, "k", "v");
+    lease_ends(f);
+    f->fleet.slow_reads = true;
+    done = 0;
+    assert_int_equal(cache_get(f->cache, &g), CACHE_PENDING);
+    assert_int_equal(cache_get(f->cache, &suspect), CACHE_PENDING);
+    lose(f);
+    for (unsigned i = 0; i < 2; i++) {
+        f->fleet.reads[i].outcome = TIER_MISSED;
+        f->fleet.reads[i].read->reason = MISS_DETACHED;
+    }
+    f->fleet.slow_reads = false;
+    table_fleet_answer_reads(&f->fleet);
+    assert_int_equal(done, 2);
+    assert_value(&g, "v");
+    assert_true(g.detached);
+    assert_miss(&suspect, MISS_DETACHED);
+}
+
 static void what_is_below_a_gap_is_compared_and_what_changed_is_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_entry_nobody_vouches_for_is_compared_and_kept),
+        TEST(an_entry_whose_comparison_the_absence_ends_is_served_flagged),
         TEST(what_is_below_a_gap_is_compared_and_what_changed_is_replaced),
         TEST(what_was_compared_once_is_not_compared_again),
         TEST(what_is_below_a_gap_is_not_served_while_the_fleet_is_away),
