@@ -92,6 +92,13 @@ static uint64_t next_v(struct table_fleet *f, unsigned partition, struct slice k
     return row->v;
 }
 
+static void kill_all(struct table_fleet *f, unsigned partition)
+{
+    for (unsigned i = 0; i < FLEET_ROWS; i++)
+        if (f->rows[i].used && shm_partition(f->rows[i].entry.key, f->view.partitions) == partition)
+            f->rows[i].used = false;
+}
+
 static struct slice first_of(const struct slice *names, unsigned count)
 {
     return count ? names[0] : slice_of(NULL, 0);
@@ -112,7 +119,8 @@ static struct lease_row *lease_add(struct table_fleet *f, struct slice key)
     unsigned i = 0;
     while (f->leases[i].used)
         CHECK(++i < FLEET_WAITING);
-    f->leases[i] = (struct lease_row){.used = true, .left_ns = 10000000000};
+    f->leases[i] = (struct lease_row){
+        .used = true, .v = f->newest[shm_partition(key, f->view.partitions)], .left_ns = 10000000000};
     copy_name(f->leases[i].key, key);
     memset(f->leases[i].proof, (int)++f->leases_given, FLEET_PROOF_BYTES);
     return &f->leases[i];
@@ -226,12 +234,32 @@ static enum fleet_outcome condition_of(struct table_fleet *f, const struct fleet
     }
 }
 
+/* Did anything happen to the key or a name of the entry above v? */
+static bool changed_since(const struct table_fleet *f, const struct fleet_change *c, uint64_t v)
+{
+    for (unsigned i = 0; i < f->journal_count; i++) {
+        const struct journal_row *row = &f->journal[i];
+        uint64_t tag = shm_hash_name(f->hash_secret, SHM_NAME_TAG, slice_text(row->tag));
+        if (row->partition == c->partition && row->v > v &&
+            (row->all || slice_equal(slice_text(row->key), c->entry->key) || has_tag(c->entry, tag)))
+            return true;
+    }
+    return false;
+}
+
+static bool fill_is_late(struct table_fleet *f, const struct fleet_change *c)
+{
+    const struct lease_row *lease = lease_find(f, c->entry->key);
+    if (!c->proof)
+        return changed_since(f, c, c->since_v);
+    return !lease || memcmp(lease->proof, c->proof, FLEET_PROOF_BYTES) != 0 || changed_since(f, c, lease->v);
+}
+
 static void commit_store(struct table_fleet *f, struct fleet_change *c)
 {
     bool fill_of_absent = c->verb == FLEET_FILL && !row_find(f, c->entry->key);
-    const struct lease_row *lease = lease_find(f, c->entry->key);
-    bool proven = !c->proof || (lease && memcmp(lease->proof, c->proof, FLEET_PROOF_BYTES) == 0);
-    c->outcome = proven ? condition_of(f, c) : FLEET_REFUSED;
+    bool late = c->verb == FLEET_FILL && fill_is_late(f, c);
+    c->outcome = late ? FLEET_REFUSED : condition_of(f, c);
     c->v = f->newest[c->partition];
     if (c->outcome != FLEET_COMMITTED)
         return;
@@ -268,6 +296,9 @@ static void commit_invalidate(struct table_fleet *f, struct fleet_change *c)
     for (unsigned i = 0; i < c->tags_count; i++)
         kill_tag(f, c->partition, c->tags[i]);
     c->v = next_v(f, c->partition, first_of(c->keys, c->keys_count), first_of(c->tags, c->tags_count));
+    f->journal[f->journal_count - 1].all = c->all || c->prefixes_count;
+    if (c->all || c->prefixes_count)
+        kill_all(f, c->partition);
 }
 
 static void judge(struct table_fleet *f, struct fleet_change *c)
@@ -426,8 +457,12 @@ uint64_t table_fleet_kill(struct table_fleet *f, unsigned partition, const char 
 static void hear(struct table_fleet *f, const struct journal_row *row)
 {
     struct slice key = slice_text(row->key), tag = slice_text(row->tag);
-    struct fleet_record record = {
-        .v = row->v, .keys = &key, .keys_count = key.size > 0, .tags = &tag, .tags_count = tag.size > 0};
+    struct fleet_record record = {.v = row->v,
+                                  .keys = &key,
+                                  .keys_count = key.size > 0,
+                                  .tags = &tag,
+                                  .tags_count = tag.size > 0,
+                                  .all = row->all};
     struct fleet_partition *shown = &f->view.of[row->partition];
     shown->seen = row->v > shown->seen ? row->v : shown->seen;
     cache_fleet_record(f->cache, row->partition, &record);

@@ -18,12 +18,14 @@ struct fleet_row {
 struct journal_row {
     unsigned partition;
     uint64_t v;
-    char key[FLEET_NAME], tag[FLEET_NAME]; /* empty: none; only these two are told again */
+    char key[FLEET_NAME], tag[FLEET_NAME]; /* empty: none; only these two are told again, */
+    bool all;                              /* and everything, for which prefixes stand too */
 };
 
 struct lease_row {
     bool used, rests, waited_for;
     char key[FLEET_NAME];
+    uint64_t v;       /* of the grant */
     uint64_t left_ns; /* as told; nothing runs by itself */
     uint8_t proof[FLEET_PROOF_BYTES];
 };
