@@ -61,10 +61,10 @@ def meson_programs(group, build, folders, slower=1, prefix=(), env=None):
     return programs
 
 
-def python_programs(group, pattern, *arguments, seconds=120, alone=False, build="build"):
+def python_programs(group, pattern, *arguments, seconds=120, alone=False, build="build", env=None):
     paths = sorted(glob.glob(os.path.join(ROOT, pattern)))
     return [Program(f"{group}/{os.path.basename(path)[:-3]}", [sys.executable, path, *map(str, arguments)], seconds,
-                    {"LARDER_BUILD": os.path.join(ROOT, build)}, alone) for path in paths]
+                    {"LARDER_BUILD": os.path.join(ROOT, build), **(env or {})}, alone) for path in paths]
 
 
 FLEET_SCHEDULES = 2000  # of 100,000: a sanitizer looks for wrong memory, which shows in any of them
@@ -131,6 +131,8 @@ GROUPS = {
     "ubsan": lambda o: sanitized("ubsan", "build-ubsan", ASAN),
     "tsan": tsan,
     "scenario": lambda o: python_programs("scenario", "tests/scenario/[0-9]*.py", seconds=90),
+    "scenario-asan": lambda o: python_programs("scenario-asan", "tests/scenario/[0-9]*.py", seconds=400, build="build-asan",
+                                               env=ASAN),
     "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=90),
     "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
                         *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
