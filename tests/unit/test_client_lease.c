@@ -580,6 +580,7 @@ static larder_client *open_at(const struct daemon *d, size_t fallback_bytes)
     larder_client *c;
     larder_options o = LARDER_OPTIONS_INIT;
     o.socket = d->socket;
+    o.no_shared_memory = true; /* which is another test's matter, and would ask for itself */
     o.get_ms = o.change_ms = o.connect_ms = 5000;
     o.fallback_bytes = fallback_bytes;
     assert_int_equal(larder_open(&c, &o), LARDER_OK);
@@ -606,6 +607,36 @@ static void a_daemon_that_dies_under_a_load_costs_nobody_his_value(void **state)
     caller_expect(&b, "value");
     assert_in_range(g.runs, 1,
                     2); /* nobody can say whether something newer happened: who began later asks himself */
+    larder_close(c);
+    daemon_finish(&d);
+}
+
+/* Rule 2 of flight.h: the daemon may have accepted the fill, and somebody may have invalidated it since. */
+static void nobody_joins_a_load_whose_fill_is_on_its_way(void **state)
+{
+    struct daemon d;
+    struct caller a, b;
+    struct gate g;
+    daemon_prepare(&d, config);
+    daemon_start(&d);
+    larder_client *c = open_at(&d, 0);
+    gate_init(&g, "value", false);
+    assert_int_equal(larder_ping(c), LARDER_OK); /* the fill finds a connection */
+    caller_start(&a, c, "k", &g);
+    sem_take(&g.running);
+    daemon_freeze(&d);
+    uint64_t asked = counted(c).asked;
+    sem_post(&g.go);
+    while (counted(c).asked == asked)
+        sched_yield(); /* the fill leaves */
+    caller_start(&b, c, "k", &g);
+    while (counted(c).asked == asked + 1 && counted(c).joined == 0)
+        sched_yield();
+    assert_int_equal(counted(c).joined, 0);
+    daemon_thaw(&d);
+    caller_expect(&a, "value");
+    caller_expect(&b, "value");
+    assert_int_equal(g.runs, 1);
     larder_close(c);
     daemon_finish(&d);
 }
@@ -654,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_value_that_will_be_stale_soon_is_refreshed_early_when_asked_for),
         cmocka_unit_test(scope_process_loads_without_a_lease_and_its_fill_is_fenced_all_the_same),
         cmocka_unit_test(a_daemon_that_dies_under_a_load_costs_nobody_his_value),
+        cmocka_unit_test(nobody_joins_a_load_whose_fill_is_on_its_way),
         cmocka_unit_test(what_was_kept_without_a_daemon_is_gone_when_one_has_answered),
     };
     return cmocka_run_group_tests(tests, rig_start, rig_finish);
