@@ -41,13 +41,13 @@ def a_client_without_a_version_in_common_is_told_so_and_may_try_again(larder):
     larder.start()
     client = larder.client(hello=False)
     refused_hello(client, wire.BAD_VERSION, versions=(200, 255))
-    expect(client.hello().version, 2)
+    expect(client.hello().version, wire.VERSION)
 
 
 def a_client_of_many_versions_gets_one_both_speak(larder):
     larder.start()
     client = larder.client(hello=False)
-    expect(client.hello(versions=(1, 255)).version, 2)
+    expect(client.hello(versions=(1, 255)).version, wire.VERSION)
     expect(client.hello(versions=(1, 1)).version, 1)
 
 
@@ -70,7 +70,7 @@ def a_request_before_hello_is_refused_and_hello_may_follow(larder):
     client = larder.client(hello=False)
     client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"])
     expect(result_of(client)[1].status, wire.BAD_REQUEST)
-    expect(client.hello().version, 2)
+    expect(client.hello().version, wire.VERSION)
 
 
 def a_connection_that_never_says_hello_is_closed(larder):

@@ -9,6 +9,7 @@ import struct
 import time
 from collections import namedtuple
 
+VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
@@ -133,7 +134,7 @@ class Client:
     def __exit__(self, *error):
         self.close()
 
-    def hello(self, namespace="", tenant="", want=0, versions=(1, 3)):
+    def hello(self, namespace="", tenant="", want=0, versions=(1, VERSION)):
         clocks = [time.clock_gettime_ns(clock) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)]
         self.send(HELLO, *versions, namespace, tenant, "wire_client.py", want, *clocks)
         first, self.descriptors, _, _ = socket.recv_fds(self.socket, 1, 2)
