@@ -12,6 +12,8 @@
 
 enum { ACTIONS_MAX = 12, TURNS = 6, TURNS_OF_START = 14, WIDTH_MAX = 13, DEPTH_MAX = 4, ENTRY_MAX = 256 };
 
+#define PROOF "nonce---" PUPPET_EPOCH "12345678"
+
 static const char value[] = "the value that was stored";
 
 static struct world {
@@ -65,13 +67,14 @@ static const char *const numbers[] = {"0",
                                       "281474976710656",
                                       "9223372036854775807",
                                       "-9223372036854775808"};
-static const char *const words[] = {"OK",    "EXISTS", "NOT_FOUND",  "CONFLICT",   "REFUSED",
-                                    "HIT",   "MISS",   "0",          "1",          "2",
-                                    "101-0", "102-0",  "100-1",      "150-0",      "18446744073709551615-0",
-                                    "-",     "{ns}:j", "{ns}:x",     "s",          "k",
-                                    "K",     "t",      "T",          "p",          "a",
-                                    "w",     "W",      "name:",      PUPPET_EPOCH, "epoch-2!",
-                                    "100",   "",       "allkeys-lru"};
+static const char *const words[] = {"OK",    "EXISTS", "NOT_FOUND",   "CONFLICT",   "REFUSED",
+                                    "HIT",   "MISS",   "0",           "1",          "2",
+                                    "101-0", "102-0",  "100-1",       "150-0",      "18446744073709551615-0",
+                                    "-",     "{ns}:j", "{ns}:x",      "s",          "k",
+                                    "K",     "t",      "T",           "p",          "a",
+                                    "w",     "W",      "name:",       PUPPET_EPOCH, "epoch-2!",
+                                    "100",   "",       "allkeys-lru", "LEASE",      "BUSY",
+                                    "RESTS", PROOF};
 static const char *const errors[] = {"EPOCH",   "SESSION", "NOSCRIPT", "WRONGTYPE x", "OOM", "BUSY",
                                      "LOADING", "ERR",     ""};
 
@@ -179,6 +182,41 @@ static void ask_change(struct l2 *l2, struct asked_change *a, unsigned how)
         was_changed(&a->change);
 }
 
+struct asked_lease {
+    struct fleet_lease lease;
+    unsigned done;
+};
+
+static void was_leased(struct fleet_lease *lease)
+{
+    struct asked_lease *a = CONTAINER_OF(lease, struct asked_lease, lease);
+    CHECK(a->done++ == 0);
+    CHECK(lease->outcome <= FLEET_LEASE_AWAY);
+    CHECK(lease->outcome == FLEET_LEASE_AWAY || lease->v <= POSITION_MAX);
+}
+
+static void ask_lease(struct l2 *l2, struct asked_lease *a, unsigned how)
+{
+    struct fleet *fleet = l2_fleet(l2);
+    *a = (struct asked_lease){.lease = {.key = slice_text("k"), .life_ns = NS_PER_S, .done = was_leased}};
+    switch (how % 4) {
+    case 0: fleet->ops->lease_keep(fleet, 0, a->lease.key, (const uint8_t *)PROOF, NS_PER_S); break;
+    case 1:
+        fleet->ops->lease_drop(fleet, 0, a->lease.key, (const uint8_t *)PROOF, how / 4 * NS_PER_MS);
+        break;
+    default:
+        if (fleet->ops->lease(fleet, &a->lease) == FLEET_DONE)
+            was_leased(&a->lease);
+        return;
+    }
+    a->lease.done = NULL; /* nobody answers */
+}
+
+static void was_heard(void *user, unsigned partition, struct slice key)
+{
+    CHECK(partition == 0 && key.size > 0 && key.size <= WIRE_KEY_MAX);
+}
+
 static void tell_tail(void)
 {
     struct buffer reply;
@@ -270,7 +308,8 @@ static void turn(unsigned times)
         loop_run_once(world.puppet.loop);
 }
 
-static void act(struct l2 *l2, struct asked_read *read, struct asked_change *change)
+static void act(struct l2 *l2, struct asked_read *read, struct asked_change *change,
+                struct asked_lease *lease)
 {
     unsigned what = take();
     switch (what % 8) {
@@ -280,6 +319,7 @@ static void act(struct l2 *l2, struct asked_read *read, struct asked_change *cha
     case 3: tell_tail(); break;
     case 4: coherence_tick(l2->coherence, l2_now(l2)); break;
     case 5: read_give_up(l2); break;
+    case 6: ask_lease(l2, lease, what / 8); break;
     default: ask_change(l2, change, what / 8); break;
     }
     turn(what / 8 % 3 ? TURNS : 1);
@@ -289,6 +329,7 @@ static void run(void)
 {
     static struct asked_read reads[ACTIONS_MAX];
     static struct asked_change changes[ACTIONS_MAX];
+    static struct asked_lease leases[ACTIONS_MAX];
     struct l2_setup setup = {.options = &world.options,
                              .loop = world.puppet.loop,
                              .url = &world.url,
@@ -302,17 +343,20 @@ static void run(void)
     struct l2_health health;
     memset(reads, 0, sizeof(reads));
     memset(changes, 0, sizeof(changes));
+    memset(leases, 0, sizeof(leases));
+    l2_fleet(l2)->heard = was_heard;
     world.puppet.v = 100;
     coherence_tick(l2->coherence, l2_now(l2)); /* the ticks are ours: no input waits for a timer */
     turn(TURNS_OF_START);
     for (unsigned i = 0; i < ACTIONS_MAX && world.at < world.end; i++)
-        act(l2, &reads[i], &changes[i]);
+        act(l2, &reads[i], &changes[i], &leases[i]);
     coherence_lost(l2->coherence, "the input ends", l2_now(l2));
     while (!node_ended(l2))
         turn(1);
     for (unsigned i = 0; i < ACTIONS_MAX; i++) {
         CHECK(!reads[i].read.done || reads[i].done == 1);
         CHECK(!changes[i].change.done || changes[i].done == 1);
+        CHECK(!leases[i].lease.done || leases[i].done == 1);
     }
     l2_health(l2, &health);
     l2_destroy(l2);
