@@ -36,6 +36,12 @@ def all_verbs_work(fleet, a, b):
     token = b.ask().get(b"filled").token
     expect(b.ask().set(b"filled", b"v", token=token).status, wire.OK)
     a.has_read(b"filled", b"v")
+    lease = a.ask().lease(b"loaded", scope=wire.FLEET)
+    expect((lease.status, b.ask().lease(b"loaded", scope=wire.FLEET).status), (wire.LEASED, wire.WAIT))
+    expect(a.ask().set(b"loaded", b"v", token=lease.token).status, wire.OK)
+    b.has_read(b"loaded", b"v")
+    lease = b.ask().lease(b"not to be had", scope=wire.FLEET)
+    expect(b.ask().fail(b"not to be had", lease.token, backoff_ms=60000).status, wire.OK)
     for change, key in [({"tags": [b"t"]}, b"k"), ({"prefixes": [b"user:"]}, b"user:1"), ({"keys": [b"filled"]}, b"filled")]:
         expect(a.ask().invalidate(wait_all=True, **change).status, wire.OK)
         expect(b.ask().get(key).status, wire.MISS)
