@@ -58,9 +58,20 @@ static bool over(uint64_t part, uint64_t whole, uint64_t thousandths)
     return whole > 0 && (double)part * 1000 > (double)whole * (double)thousandths;
 }
 
-static double minutes(uint64_t ns)
+/* "5 minutes", "42 seconds"; a struct, so that its text lives until the call it is an argument of has returned. */
+struct span {
+    char text[32];
+};
+
+static struct span span_of(uint64_t ns)
 {
-    return (double)ns / (60.0 * NS_PER_S);
+    struct span span;
+    uint64_t seconds = ns / NS_PER_S;
+    bool whole_minutes = seconds >= 120;
+    snprintf(span.text, sizeof(span.text), "%llu %s",
+             (unsigned long long)(whole_minutes ? seconds / 60 : seconds),
+             whole_minutes ? "minutes" : "seconds");
+    return span;
 }
 
 static double mib(uint64_t bytes)
@@ -116,10 +127,10 @@ static void judge_hits(struct health *h, const struct health_space *s, const str
     if (asked < o->hit_ratio_needs || s->hits * 1000 >= asked * o->min_hit_ratio)
         return;
     health_add(h, HEALTH_HIT_RATIO, critical ? 20 : 8, s->name, better_hits(s, never),
-               "hit ratio %.1f %% over the last %.0f minutes (%s below %.0f %%): of %llu misses %.0f %% "
+               "hit ratio %.1f %% over the last %s (%s below %.0f %%): of %llu misses %.0f %% "
                "expired, %.0f %% "
                "invalidated, %.0f %% not there",
-               percent(s->hits, asked), minutes(facts->window_ns), critical ? "critical" : "an issue",
+               percent(s->hits, asked), span_of(facts->window_ns).text, critical ? "critical" : "an issue",
                (double)(critical ? o->critical_hit_ratio : o->min_hit_ratio) / 10,
                (unsigned long long)s->misses, percent(s->expired, s->misses),
                percent(s->invalidated, s->misses), percent(never, s->misses));
@@ -134,21 +145,21 @@ static void judge_room(struct health *h, const struct health_space *s, const str
                  "if the hit ratio matters, raise l1_bytes of [namespace %s] over %.0f MiB", s->name,
                  mib(s->l1_bytes));
         health_add(h, HEALTH_TURNOVER, 3, s->name, advice,
-                   "L1 evicted %llu entries in %.0f minutes, %.0f %% of the %llu it holds",
-                   (unsigned long long)s->evicted, minutes(facts->window_ns),
+                   "L1 evicted %llu entries in %s, %.0f %% of the %llu it holds",
+                   (unsigned long long)s->evicted, span_of(facts->window_ns).text,
                    percent(s->evicted, s->l1_entries), (unsigned long long)s->l1_entries);
     }
     if (s->warm_evicted) {
         snprintf(advice, sizeof(advice), "raise warm_bytes of [namespace %s] over %.0f MiB", s->name,
                  mib(s->warm_bytes_max));
         health_add(h, HEALTH_WARM_FULL, 3, s->name, advice,
-                   "the warm tier is full and evicted %llu entries in %.0f minutes",
-                   (unsigned long long)s->warm_evicted, minutes(facts->window_ns));
+                   "the warm tier is full and evicted %llu entries in %s",
+                   (unsigned long long)s->warm_evicted, span_of(facts->window_ns).text);
     }
     if (s->puts_dropped)
         health_add(h, HEALTH_WARM_QUEUE, 5, s->name, "a faster disk, or a larger warm_queue_bytes for bursts",
-                   "%llu entries did not reach the warm tier in %.0f minutes: its disk does not keep up",
-                   (unsigned long long)s->puts_dropped, minutes(facts->window_ns));
+                   "%llu entries did not reach the warm tier in %s: its disk does not keep up",
+                   (unsigned long long)s->puts_dropped, span_of(facts->window_ns).text);
 }
 
 /* ---- the daemon ---------------------------------------------------------------------------------------- */
@@ -184,8 +195,9 @@ static void judge_load(struct health *h, const struct health_facts *f, const str
     if (mean_ns > o->max_latency)
         health_add(h, HEALTH_LATENCY, 15, NULL,
                    "see times and redis in larder stats: a slow Redis or disk is what gets wait for",
-                   "a get takes %.1f ms on average over the last %.0f minutes, over %.1f ms",
-                   (double)mean_ns / NS_PER_MS, minutes(f->window_ns), (double)o->max_latency / NS_PER_MS);
+                   "a get takes %.1f ms on average over the last %s, over %.1f ms",
+                   (double)mean_ns / NS_PER_MS, span_of(f->window_ns).text,
+                   (double)o->max_latency / NS_PER_MS);
     if (over(f->memory_used, f->memory_max, o->max_memory))
         health_add(h, HEALTH_MEMORY, 15, NULL,
                    "lower l1_bytes or client_memory, or give the daemon more memory",
@@ -198,8 +210,8 @@ static void judge_load(struct health *h, const struct health_facts *f, const str
                    mib(f->client_bytes_max), (double)o->max_memory / 10);
     if (f->refused)
         health_add(h, HEALTH_REFUSED, 5, NULL, "raise connections, client_memory or the limit on open files",
-                   "%llu clients were refused for want of room in %.0f minutes",
-                   (unsigned long long)f->refused, minutes(f->window_ns));
+                   "%llu clients were refused for want of room in %s", (unsigned long long)f->refused,
+                   span_of(f->window_ns).text);
     if (f->log_dropped)
         health_add(h, HEALTH_LOG, 1, NULL, NULL, "%llu log lines were dropped: nobody reads them fast enough",
                    (unsigned long long)f->log_dropped);

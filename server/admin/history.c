@@ -68,7 +68,7 @@ static const struct series {
     const char *name;
     size_t offset;
 } series[] = {{"t", offsetof(struct history_sample, wall_s)},
-#define SAMPLE(name) {#name, offsetof(struct history_sample, name)},
+#define SAMPLE(name, sentence) {#name, offsetof(struct history_sample, name)},
               HISTORY_COUNTERS(SAMPLE) HISTORY_GAUGES(SAMPLE)
 #undef SAMPLE
 };

@@ -13,19 +13,33 @@ enum {
     HISTORY_POINTS = 240,  /* told to the dashboard at most: more is narrower than a line */
 };
 
-/* SAMPLE(name): COUNTERs since the start, GAUGEs as of now. */
-#define HISTORY_COUNTERS(SAMPLE)                                                                \
-    SAMPLE(near)                                                                                \
-    SAMPLE(l1)                                                                                  \
-    SAMPLE(warm) SAMPLE(l2) SAMPLE(misses) SAMPLE(sets) SAMPLE(invalidations) SAMPLE(evictions) \
-        SAMPLE(errors) SAMPLE(gets_measured) SAMPLE(gets_ns) SAMPLE(refused) SAMPLE(log_dropped)
-#define HISTORY_GAUGES(SAMPLE) \
-    SAMPLE(l1_bytes)           \
-    SAMPLE(warm_bytes) SAMPLE(redis_bytes) SAMPLE(resident_bytes) SAMPLE(clients) SAMPLE(lag_us) SAMPLE(state)
+/* SAMPLE(name, sentence): counters since the start, gauges as of now; sums over all namespaces, or the worst of them. */
+#define HISTORY_COUNTERS(SAMPLE)                          \
+    SAMPLE(near, "hits that clients found by themselves") \
+    SAMPLE(l1, "hits of the daemon in L1")                \
+    SAMPLE(warm, "hits of the warm tier")                 \
+    SAMPLE(l2, "hits in Redis")                           \
+    SAMPLE(misses, "keys not found")                      \
+    SAMPLE(sets, "entries stored")                        \
+    SAMPLE(invalidations, "invalidate calls")             \
+    SAMPLE(evictions, "entries evicted from L1")          \
+    SAMPLE(errors, "requests that were not served")       \
+    SAMPLE(gets_measured, "gets whose time was measured") \
+    SAMPLE(gets_ns, "and what they took together")        \
+    SAMPLE(refused, "clients refused for want of room")   \
+    SAMPLE(log_dropped, "log lines nobody read")
+#define HISTORY_GAUGES(SAMPLE)                          \
+    SAMPLE(l1_bytes, "bytes of live items in L1")       \
+    SAMPLE(warm_bytes, "bytes of the warm tier in use") \
+    SAMPLE(redis_bytes, "bytes Redis says it uses")     \
+    SAMPLE(resident_bytes, "memory of the daemon")      \
+    SAMPLE(clients, "clients connected")                \
+    SAMPLE(lag_us, "how late the journal is")           \
+    SAMPLE(state, "enum wire_mode, the worst")
 
 struct history_sample {
     uint64_t at_ns, wall_s;
-#define SAMPLE(name) uint64_t name;
+#define SAMPLE(name, sentence) uint64_t name;
     HISTORY_COUNTERS(SAMPLE)
     HISTORY_GAUGES(SAMPLE)
 #undef SAMPLE

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "admin/page/page.h"
 #include "admin/trust.h"
 
 #define JSON_TYPE       "application/json"
@@ -120,11 +121,27 @@ static const struct route *find_route(const char *path)
     return NULL;
 }
 
-static void refuse_method(struct http_exchange *x, const struct route *route)
+static const struct page_file *find_file(const char *path)
+{
+    for (unsigned i = 0; i < page_files_count; i++)
+        if (strcmp(page_files[i].path, path) == 0)
+            return &page_files[i];
+    return NULL;
+}
+
+static void reply_file(struct http_exchange *x, const struct page_file *file)
+{
+    http_reply(x, &(struct http_reply){.status = 200,
+                                       .type = file->type,
+                                       .body = slice_of(file->bytes, file->size),
+                                       .lasting = true});
+}
+
+static void refuse_method(struct http_exchange *x, enum http_method wanted)
 {
     static const char get[] = "{\"error\":\"this is asked for with GET\"}";
     static const char post[] = "{\"error\":\"this changes something, so it wants POST\"}";
-    bool wants_post = route->method == HTTP_POST;
+    bool wants_post = wanted == HTTP_POST;
     http_reply(x, &(struct http_reply){.status = 405,
                                        .type = JSON_TYPE,
                                        .body = slice_text(wants_post ? post : get),
@@ -154,15 +171,18 @@ static bool may_change(struct admin *a, struct http_exchange *x)
 void admin_route(void *admin, struct http_exchange *x)
 {
     struct admin *a = admin;
+    const struct page_file *file = find_file(http_path(x));
     const struct route *route = find_route(http_path(x));
     const char *distrusted = distrust(a, x);
     if (distrusted) {
         a->changes_denied += http_method(x) == HTTP_POST;
         admin_refuse(x, 403, distrusted);
-    } else if (!route) {
+    } else if (!route && !file) {
         admin_refuse(x, 404, "there is nothing here");
-    } else if (http_method(x) != route->method) {
-        refuse_method(x, route);
+    } else if (http_method(x) != (route ? route->method : HTTP_GET)) {
+        refuse_method(x, route ? route->method : HTTP_GET);
+    } else if (file) {
+        reply_file(x, file);
     } else if (route->method != HTTP_POST || may_change(a, x)) {
         route->answer(a, x);
     }

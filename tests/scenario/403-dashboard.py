@@ -1,0 +1,137 @@
+"""The dashboard in a real browser: shows what is, asks nobody else, fits a phone, clears after a question.
+
+LARDER_PICTURES=DIRECTORY keeps what it looked like."""
+
+import os
+
+from admin import Admin
+from browser import Browser
+from scenario import expect, play, until
+from wire_client import HIT
+
+SETTINGS = """[health]
+health_window = 5s
+hit_ratio_needs = 50
+[namespace sessions]
+[policy users]
+pattern = user:*
+expect_hit_ratio = 90%
+"""
+
+
+def browsing(case):
+    def with_browser(larder):
+        browser = Browser()
+        try:
+            case(larder, browser)
+        finally:
+            browser.finish()
+    with_browser.__name__ = case.__name__
+    return with_browser
+
+
+def keep_picture(browser, name):
+    if folder := os.environ.get("LARDER_PICTURES"):
+        browser.picture(os.path.join(folder, name))
+
+
+def work(client):
+    for n in range(200):
+        client.set(b"user:%d" % n, b"x" * 500)
+    for n in range(900):
+        client.get(b"user:%d" % (n % 300))
+
+
+@browsing
+def it_shows_what_is_and_asks_nobody_else(larder, browser):
+    admin = Admin(larder, more=SETTINGS)
+    larder.start()
+    work(larder.client())
+    browser.open(f"http://127.0.0.1:{admin.port()}/")
+    browser.until_text("#status", lambda t: t in ("ok", "degraded"), "health")
+    work(larder.client())
+    browser.until_text("#ratio", lambda t: t.endswith("%"), "a hit ratio")
+    browser.until_text("#issues", lambda t: "hit ratio 66.7 %" in t, "the low hit ratio, among the issues")
+    for css, part in [("#policies", "users"), ("#tiers", "warm"), ("#namespaces", "sessions"), ("#redis", "none"),
+                      ("#state", "STANDALONE"), ("#score", "of 100")]:
+        assert part in browser.text(css), (css, browser.text(css))
+    until(lambda: browser.run("return CHARTS.every((c) => c.drawn.data.datasets[0].data.length > 0)"), "six curves have points")
+    expect(browser.run("return performance.getEntriesByType('resource').filter((r) => !r.name.startsWith(location.origin)).length"), 0)
+    expect(browser.complaints(), [])
+    browser.resize(1280, 1700)
+    keep_picture(browser, "desktop.png")
+
+
+@browsing
+def it_fits_a_phone_and_the_dark(larder, browser):
+    admin = Admin(larder, more=SETTINGS)
+    larder.start()
+    browser.resize(390, 844)
+    browser.prefer("dark")
+    browser.open(f"http://127.0.0.1:{admin.port()}/")
+    work(larder.client())
+    browser.until_text("#ratio", lambda t: t.endswith("%"), "a hit ratio")
+    wide = "return document.documentElement.scrollWidth - innerWidth"
+    expect(browser.run(wide), 0, "nothing is wider than the screen")
+    background = browser.run("return getComputedStyle(document.body).backgroundColor")
+    assert all(int(part) < 64 for part in background[4:-1].split(",")), background
+    expect(browser.complaints(), [])
+    browser.resize(390, 2400)
+    keep_picture(browser, "phone.png")
+
+
+def fill_clear_form(browser, kind, names, token):
+    browser.run("""const [kind, names, token] = arguments;
+        document.querySelector('#clear-kind').value = kind;
+        document.querySelector('#clear-names').value = names;
+        document.querySelector('#clear-token').value = token;
+        document.querySelector('#clear').requestSubmit();""", kind, names, token)
+
+
+def confirm(browser):
+    assert browser.run("return document.querySelector('#confirm').open"), "it asks first"
+    browser.run("document.querySelector('#confirm-yes').click()")
+
+
+@browsing
+def it_clears_after_a_question_and_with_the_token(larder, browser):
+    admin = Admin(larder, "token = sesame-open-now", more=SETTINGS)
+    larder.start()
+    client = larder.client()
+    for key in [b"a", b"b", b"c"]:
+        client.set(key, b"1")
+    browser.open(f"http://127.0.0.1:{admin.port()}/")
+    until(lambda: browser.run("return document.querySelectorAll('#clear-namespace option').length") == 2, "both namespaces")
+    fill_clear_form(browser, "keys", "", "sesame-open-now")
+    assert "say which" in browser.text("#clear-said")
+    fill_clear_form(browser, "keys", "a\nb", "wrong")
+    confirm(browser)
+    browser.until_text("#clear-said", lambda t: "token" in t, "a refusal")
+    expect(client.get(b"a").status, HIT)
+    fill_clear_form(browser, "keys", "a\nb", "sesame-open-now")
+    expect(client.get(b"a").status, HIT, "before the answer to the question")
+    confirm(browser)
+    browser.until_text("#clear-said", lambda t: t.startswith("OK"), "it is done")
+    expect([client.get(key).status == HIT for key in [b"a", b"b", b"c"]], [False, False, True])
+    fill_clear_form(browser, "all", "", "sesame-open-now")
+    confirm(browser)
+    until(lambda: client.get(b"c").status != HIT, "everything")
+
+
+@browsing
+def a_daemon_that_stops_and_comes_back_is_noticed(larder, browser):
+    admin = Admin(larder)
+    larder.configure(f"[admin]\nlisten = unix:{admin.path} 127.0.0.1:0\n")
+    larder.start()
+    port = admin.port()
+    larder.configure(f"[admin]\nlisten = unix:{admin.path} 127.0.0.1:{port}\n")
+    browser.open(f"http://127.0.0.1:{port}/")
+    browser.until_text("#status", lambda t: t == "ok", "health")
+    larder.stop()
+    browser.until_text("#status", lambda t: t == "not reached", "that it is gone")
+    larder.start()
+    browser.until_text("#status", lambda t: t == "ok", "that it is back")
+
+
+play(it_shows_what_is_and_asks_nobody_else, it_fits_a_phone_and_the_dark, it_clears_after_a_question_and_with_the_token,
+     a_daemon_that_stops_and_comes_back_is_noticed)
