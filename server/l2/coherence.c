@@ -290,6 +290,10 @@ static bool all_greeted(const struct coherence *c)
     return true;
 }
 
+/* In one epoch they never do.  What is known stays known, and the next hello brings it: Redis then begins another epoch,
+ * since entries from above its counter would outlive every change to come. */
+static const char went_back[] = "the positions in Redis went back";
+
 void coherence_greeted(struct coherence *c, unsigned p, const struct coherence_hello *hello, uint64_t now_ns)
 {
     struct partition *part = &c->of[p];
@@ -300,6 +304,10 @@ void coherence_greeted(struct coherence *c, unsigned p, const struct coherence_h
         return;
     }
     enum tail_news news = tail_greeted(&c->view.of[p], hello->epoch, hello->v, hello->first);
+    if (news == TAIL_BACK) {
+        coherence_lost(c, went_back, now_ns);
+        return;
+    }
     tell(c, p, news);
     if (news == TAIL_EPOCH || !part->greeted_before)
         part->kills_from =
@@ -457,20 +465,13 @@ static void enter_live(struct coherence *c, uint64_t now_ns)
     send_fence(c, p, now_ns);
 }
 
-/* In one epoch positions never go back, so this is none of ours; the next HELLO says what it is. */
-static void went_back(struct coherence *c, unsigned p, uint64_t v, uint64_t now_ns)
-{
-    tell(c, p, tail_restarted(&c->view.of[p], v));
-    coherence_lost(c, "the positions in Redis went back", now_ns);
-}
-
 void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_ns)
 {
     if (c->state != COHERENCE_LIVE)
         return;
     switch (fences_answered(&c->of[p].fences, v)) {
     case FENCE_UNASKED: coherence_lost(c, "Redis answered a fence that nobody sent", now_ns); return;
-    case FENCE_WENT_BACK: went_back(c, p, v, now_ns); return;
+    case FENCE_WENT_BACK: coherence_lost(c, went_back, now_ns); return;
     case FENCE_GOOD: break;
     }
     tail_saw(&c->view.of[p], v);

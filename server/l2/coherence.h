@@ -55,7 +55,8 @@ struct coherence_io {
     void (*connect)(void *io);
     /* Ends what connect began, at once and for good (SO_LINGER 0): nothing of it is reported any more. */
     void (*close)(void *io);
-    /* The first question of a session, each with a new nonce.  coherence_greeted. */
+    /* The first question of a session, each with a new nonce, and with epoch and `seen` of the partition: Redis begins
+     * another epoch if it shows less in that one.  coherence_greeted. */
     void (*hello)(void *io, unsigned partition);
     /* coherence_fenced. */
     void (*fence)(void *io, unsigned partition);

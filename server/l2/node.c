@@ -334,6 +334,8 @@ static void node_hello(void *io, unsigned partition)
     call_begin(l2, SCRIPT_HELLO, partition, 0, 0, membership_keys, NULL);
     l2->args.argv[l2->args.count - SCRIPT_COMMON_ARGUMENTS] = slice_of(fresh, sizeof(fresh));
     args_number(&l2->args, l2->setup.options->partitions);
+    args_add(&l2->args, slice_of(l2->epoch, sizeof(l2->epoch)));
+    args_number(&l2->args, coherence_view(l2->coherence)->of[partition].seen);
     struct asked *a = ask(l2, partition, hello_answered);
     a->command.deadline_ns = l2_join_deadline(l2);
     issue_asked(a);

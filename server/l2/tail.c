@@ -9,11 +9,6 @@ static enum tail_news begin_epoch(struct fleet_partition *p, uint64_t epoch, uin
     return TAIL_EPOCH;
 }
 
-enum tail_news tail_restarted(struct fleet_partition *p, uint64_t v)
-{
-    return begin_epoch(p, p->epoch, v);
-}
-
 /* Everything up to `lost` that was not applied never will be. */
 static enum tail_news raise_floor(struct fleet_partition *p, uint64_t lost)
 {
@@ -28,7 +23,7 @@ enum tail_news tail_greeted(struct fleet_partition *p, uint64_t epoch, uint64_t 
     if (!RULE(I10_hello, epoch == p->epoch))
         return begin_epoch(p, epoch, v);
     if (!RULE(I2_back, v >= p->seen))
-        return tail_restarted(p, v);
+        return TAIL_BACK;
     p->seen = v > p->seen ? v : p->seen;
     if (!RULE(I2_hello, p->applied + 1 >= first))
         return raise_floor(p, first - 1);

@@ -16,6 +16,7 @@ enum tail_news {
     TAIL_RECORD, /* the record is the next one */
     TAIL_GAP,    /* records up to the floor are lost; a record, if one came, is the next one now */
     TAIL_EPOCH,
+    TAIL_BACK, /* in this epoch it was further already; nothing is set */
 };
 
 /* HELLO answered: the partition is at v of this epoch, its oldest record is first (v + 1: none is left). */
@@ -25,8 +26,6 @@ enum tail_news tail_record(struct fleet_partition *p, uint64_t v);
 void tail_applied(struct fleet_partition *p, uint64_t v);
 /* A reply of this session showed v. */
 void tail_saw(struct fleet_partition *p, uint64_t v);
-/* The position went back in an epoch, which cannot be: whatever it is, it is another one. */
-enum tail_news tail_restarted(struct fleet_partition *p, uint64_t v);
 /* Records are known to exist and do not come: the stream is gone, or its connection is. */
 enum tail_news tail_lost(struct fleet_partition *p);
 

@@ -41,6 +41,11 @@ def the_counter_went_back(fleet):
     begins_anew(fleet, "SET", "{default}:ver", "0")
 
 
+def the_counter_went_back_and_the_journal_is_gone(fleet):
+    script = "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[2], 0)"
+    begins_anew(fleet, "EVAL", script, 2, "{default}:j", "{default}:ver")
+
+
 def the_journal_alone_is_gone_and_nothing_is_missed(fleet):
     a, b = fleet.start(2)
     fleet.share(b"k", b"old", a, b)
@@ -52,4 +57,4 @@ def the_journal_alone_is_gone_and_nothing_is_missed(fleet):
 
 
 play(everything_is_flushed, the_counter_is_gone, who_is_who_is_gone, the_counter_went_back,
-     the_journal_alone_is_gone_and_nothing_is_missed)
+     the_counter_went_back_and_the_journal_is_gone, the_journal_alone_is_gone_and_nothing_is_missed)

@@ -77,6 +77,19 @@ def a_counter_that_went_back_with_a_restore_is_no_matter(fleet):
     expect((b.hello().v, b.get("k")), (1, None))
 
 
+def a_counter_behind_what_it_showed_in_its_epoch_begins_another(fleet):
+    a = fleet.host("a")
+    a.set("k", "v1")
+    a.seen = a.set("k", "v2").v
+    expect(a.hello().renewed, 0)
+    fleet.ask("DEL", fleet.key("j"))
+    fleet.ask("SET", fleet.key("ver"), a.seen - 1)
+    old = a.epoch
+    expect((a.hello().renewed, a.epoch == old, a.get("k")), (1, False, None))
+    a.seen -= 1
+    expect(a.hello().renewed, 0)
+
+
 def scripts_of_another_epoch_do_nothing(fleet):
     a, b = fleet.host("a"), fleet.host("b")
     a.set("k", "v")
@@ -166,7 +179,8 @@ def hello_tells_what_must_be_known_of_the_server(fleet):
 
 play(an_epoch_lasts_as_long_as_the_server_and_its_data, a_restart_with_all_data_brings_no_killed_entry_back,
      a_new_epoch_starts_with_no_names_no_journal_and_goes_on_counting, a_token_of_before_a_restore_is_refused,
-     a_counter_that_went_back_with_a_restore_is_no_matter, scripts_of_another_epoch_do_nothing,
+     a_counter_that_went_back_with_a_restore_is_no_matter, a_counter_behind_what_it_showed_in_its_epoch_begins_another,
+     scripts_of_another_epoch_do_nothing,
      after_flushall_nobody_counts_from_one_under_the_old_epoch, a_lost_counter_ends_the_epoch,
      a_counter_behind_the_journal_ends_the_epoch, a_lost_journal_is_a_gap_and_no_new_epoch,
      whoever_divides_the_namespace_otherwise_is_refused, a_replica_is_no_place_to_say_hello, hello_tells_what_must_be_known_of_the_server)

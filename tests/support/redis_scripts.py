@@ -89,10 +89,11 @@ class Host:
     def __init__(self, fleet, name):
         self.fleet, self.name, self.client = fleet, name, fleet.redis.client()
         self.epoch, self.session, self.maxlen, self.names_max, self.parts = b"\0" * 8, b"\0" * 8, 100000, 1000000, 1
+        self.seen = 0
 
     def hello(self):
         old, self.session = self.session, os.urandom(8)
-        answer = Answer(self.run("hello", ["hosts", "marks"], [self.parts], epoch=os.urandom(8)), "epoch", "v", "first", "ms", "killed", "floor",
+        answer = Answer(self.run("hello", ["hosts", "marks"], [self.parts, self.epoch, self.seen], epoch=os.urandom(8)), "epoch", "v", "first", "ms", "killed", "floor",
                         "renewed", "version", "policy", "used_bytes", "max_bytes")
         if isinstance(answer.reply, RedisError):
             self.session = old

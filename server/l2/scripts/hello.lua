@@ -1,6 +1,8 @@
 --! use time
 -- A new session, and a new epoch when this is not the Redis, or not the data, that the epoch was made for (F5).
 -- It is the only script that need not know the epoch: ARGV[1] is a fresh one, for the case that one is needed.
+-- ARGV[5] and ARGV[6] are the epoch and the newest position the host knows: a Redis that shows less in that epoch has lost
+-- what it told, and what the host has from there is newer than anything that is to come.
 -- ARGV[4] is the number of partitions: whoever has another one would look for keys where nobody puts them.
 local HOSTS_FORGOTTEN, HOST_DEAD_MS = 100, 86400000
 local now = time_ms()
@@ -26,7 +28,8 @@ local function position(entry)
 end
 
 local renewed = 0
-if inc[1] ~= run or not inc[2] or not inc[6] or not v or (newest[1] and position(newest[1]) > v) then
+local lost = v and inc[2] == ARGV[5] and v < tonumber(ARGV[6])
+if lost or inc[1] ~= run or not inc[2] or not inc[6] or not v or (newest[1] and position(newest[1]) > v) then
   renewed, v = 1, v or 0
   redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'floor', 0, 'hard', 0, 'soft', 0, 'pruned', 0,
     'parts', ARGV[4])
