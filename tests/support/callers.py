@@ -15,6 +15,7 @@ import os
 import selectors
 import subprocess
 import sys
+import time
 
 import wire_client as wire
 
@@ -51,6 +52,9 @@ class Callers:
     def report(self):
         return self.tell("report")
 
+    def times(self):
+        return self.tell("times")
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -63,7 +67,7 @@ class Group:
         self.path, self.clients = path, []
         self.eyes = selectors.DefaultSelector()
         self.keys, self.leases = {}, {}  # by client and id: those in flight, those held
-        self.loads = 0
+        self.loads = self.last_ns = self.filled_ns = 0
         self.statuses, self.values, self.loaded = collections.Counter(), collections.Counter(), 0
 
     def want(self, key, count, options):
@@ -87,6 +91,7 @@ class Group:
         code, id, fields = message
         assert code == wire.VALUES, (code, fields)
         entry, key = wire.Entry(*fields[0][0][:13]), self.keys.pop((client, id))
+        self.last_ns = time.monotonic_ns()
         self.statuses[NAMES.get(entry.status, str(entry.status))] += 1
         if entry.status == wire.HIT:
             self.values[entry.value.decode()] += 1
@@ -102,6 +107,7 @@ class Group:
         return message[2]
 
     def fill(self, value, options):
+        self.filled_ns = time.monotonic_ns()
         options["tags"] = [tag.encode() for tag in options.get("tags", ())]
         outcomes = []
         for (client, _), (key, token) in self.leases.items():
@@ -119,6 +125,10 @@ class Group:
     def report(self):
         return {"waiting": len(self.keys), "leases": len(self.leases), "loads": self.loads, "loaded": self.loaded,
                 "statuses": dict(self.statuses), "values": dict(self.values)}
+
+    def times(self):
+        """When the last answer came, and when the last fill was sent; one clock for all groups."""
+        return [self.last_ns, self.filled_ns]
 
     def obey(self, words):
         return getattr(self, words[0])(*words[1:])
