@@ -413,6 +413,52 @@ LARDER_API int larder_lease_fill(larder_client *client, larder_slice key, const 
  * UINT32_MAX: the next one may at once).  OK, REFUSED or an error. */
 LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const larder_token *lease, uint32_t backoff_ms);
 
+/* ---- warm (since 0.2) ------------------------------------------------------------------------------------ */
+
+enum { LARDER_WARM_SOURCES_MAX = 64 };
+enum larder_warm_state {
+    LARDER_WARM_NONE = 0,
+    LARDER_WARM_RUNS = 1,
+    LARDER_WARM_DONE = 2,
+    LARDER_WARM_CANCELLED = 3,
+    LARDER_WARM_FAILED = 4, /* `why` tells; what was warmed before stays warm */
+};
+
+typedef struct larder_warm_progress {
+    int state;           /* enum larder_warm_state */
+    bool total_known;    /* false: more keys may still be found */
+    uint64_t total;      /* keys so far */
+    uint64_t done;       /* of those: the next three together */
+    uint64_t loaded;     /* were pulled up from a slower tier */
+    uint64_t here;       /* were in shared memory already */
+    uint64_t missing;    /* are nowhere, or cannot be proven to be current */
+    uint64_t elapsed_ms;
+    char why[128];       /* of FAILED: a sentence */
+} larder_warm_progress;
+
+typedef struct larder_warm_options {
+    size_t struct_size;
+    const larder_slice *keys; /* any number, hottest first: they are pulled in this order */
+    size_t keys_count;
+    const larder_slice *prefixes; /* all keys that begin so; with `tags` and `all` at most LARDER_WARM_SOURCES_MAX */
+    size_t prefixes_count;
+    const larder_slice *tags; /* all entries with that tag; every entry of the namespace is looked at for it */
+    size_t tags_count;
+    bool all;             /* everything the fleet's store has, or without one what the warm tier has */
+    uint64_t timeout_ms;  /* of the whole, then it is cancelled; 0: no end */
+    /* When not NULL, called every 100 ms or so by the calling thread; false cancels.  Must not use the client. */
+    bool (*progress)(void *user, const larder_warm_progress *progress);
+    void *user;
+} larder_warm_options;
+#define LARDER_WARM_OPTIONS_INIT {.struct_size = sizeof(larder_warm_options)}
+
+/* Pulls entries from slower tiers into the faster ones before anybody asks for them, patiently: reads of others go first,
+ * shared memory makes no room for what is warmed, and nothing that was invalidated comes back.  Returns when it is over,
+ * however it ended (ret_progress->state), or with an error: BUSY when four warmings of the namespace are under way,
+ * UNSUPPORTED by a daemon before 0.2.  ret_progress may be NULL. */
+LARDER_API int larder_warm(larder_client *client, const larder_warm_options *options,
+                           larder_warm_progress *ret_progress);
+
 /* ---- invalidate ---------------------------------------------------------------------------------------- */
 
 typedef struct larder_invalidate_options {

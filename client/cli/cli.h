@@ -43,7 +43,7 @@ struct cli {
     larder_entry_version if_version;
     larder_token since;
     larder_position after;
-    const char *file, *event;
+    const char *file, *event, *keys_from;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
     bool all, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
@@ -72,6 +72,7 @@ int verb_explain(struct cli *cli);
 int verb_config(struct cli *cli);
 int verb_dump(struct cli *cli);
 int verb_warm(struct cli *cli);
+int warm_by_name(struct cli *cli); /* not from a dump */
 int verb_doctor(struct cli *cli);
 int verb_audit(struct cli *cli);
 

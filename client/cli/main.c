@@ -49,7 +49,8 @@
     OPTION(LIMIT, 0, "limit", "N", "at most N lines")                                                        \
     OPTION(WATCH, 0, "watch", NULL, "again every second, until interrupted")                                 \
     OPTION(SHOW_ORIGIN, 0, "show-origin", NULL, "with the place each value comes from")                      \
-    OPTION(FILE, 'f', "file", "FILE", "a dump; - is standard input")
+    OPTION(FILE, 'f', "file", "FILE", "a dump; - is standard input")                                         \
+    OPTION(KEYS_FROM, 0, "keys-from", "FILE", "keys, one a line; - is standard input")
 
 enum option_id {
 #define OPTION(ID, letter, name, argument, help) OPT_##ID,
@@ -157,8 +158,16 @@ static const struct verb verbs[] = {
      "Keys, values, flags, schema and remaining life, compressed and with checksums; - is standard\n"
      "output.  FILE appears when it is complete, never before.  Not in it: tags, since a get does\n"
      "not return them.  Entries that change meanwhile are there with one of their states."},
-    {"warm", "--file FILE", "load a dump", 0, 0, BIT(FILE), verb_warm,
-     "Stores an entry only where there is none, so nothing newer is overwritten, and with the life\n"
+    {"warm", "[KEY...]", "pull entries into the fast tiers, or load a dump", 0, MANY,
+     BIT(FILE) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL), verb_warm,
+     "From Redis into the warm tier and shared memory, before anybody asks: keys in the order given,\n"
+     "everything with a prefix or a tag, or --all.  Others' reads go first, shared memory makes no\n"
+     "room for it, and nothing that was invalidated comes back.  Interrupting it cancels the rest.\n"
+     "\n"
+     "  larder warm --prefix user: --tag dashboard\n"
+     "  larder warm --keys-from hottest.txt\n"
+     "\n"
+     "--file loads a dump: stores an entry only where there is none, so nothing newer is overwritten, and with the life\n"
      "it has left: what passed since the dump is gone.  The whole file is checked first; one that\n"
      "is cut short, damaged, foreign or from a newer larder changes nothing."},
 };
@@ -368,6 +377,7 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_WATCH: cli->watch = true; break;
     case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
     case OPT_FILE: cli->file = optarg; break;
+    case OPT_KEYS_FROM: cli->keys_from = optarg; break;
     case OPT_HELP:
     case OPT_VERSION:
     case OPT_COUNT: break;

@@ -199,8 +199,9 @@ int verb_warm(struct cli *cli)
 {
     static struct warming w; /* too large for the stack */
     if (!cli->file)
-        return cli_fail(cli, EXIT_USAGE,
-                        "name a dump with --file; other sources are not yet supported by this daemon");
+        return warm_by_name(cli);
+    if (cli->args_count || cli->keys_from || cli->prefixes.count || cli->tags.count || cli->all)
+        return cli_fail(cli, EXIT_USAGE, "--file goes alone");
     bool from_stdin = strcmp(cli->file, "-") == 0;
     w = (struct warming){.cli = cli, .name = from_stdin ? "standard input" : cli->file};
     FILE *file = from_stdin ? spool_stdin() : fopen(cli->file, "re");

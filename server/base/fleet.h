@@ -133,6 +133,20 @@ struct fleet_lease {
  *   read->at_v    the newest position known to be in the answer (the token of a miss)
  * An answer of an older session, below the floor, or of another epoch is TIER_MISSED with MISS_SUSPECT. */
 
+/* ---- listing ------------------------------------------------------------------------------------------- */
+
+/* One page of the keys that have an entry in a partition: in no order, some perhaps twice or dead.  A key that is there
+ * from the first page to the last is on one of them.  The caller owns it, and `prefix`, until `done`. */
+struct fleet_list {
+    unsigned partition;
+    struct slice prefix; /* only keys that begin so; empty: all */
+    uint32_t count;      /* about so many are looked at for the page, which may have none */
+    uint64_t cursor;     /* 0: the first page, and again after the last */
+    void (*each)(struct fleet_list *list, struct slice key);
+    void (*done)(struct fleet_list *list); /* after the page */
+    const char *why;                       /* static sentence: there was no page; else NULL */
+};
+
 /* ---- the journal, as cache/ applies it ------------------------------------------------------------------ */
 
 struct fleet_record {
@@ -220,6 +234,9 @@ struct fleet_ops {
     /* A lease ends, if it is still there; with rest_ns nobody has one of that key for so long. */
     void (*lease_drop)(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
                        uint64_t rest_ns);
+    /* FLEET_PENDING, or FLEET_DONE: the fleet is away, nothing was asked and `done` will not be called.  NULL: it cannot
+     * list. */
+    int (*list)(struct fleet *f, struct fleet_list *list);
     /* An INVALIDATE for later: sent before anything else when the fleet is back.  Answers as outbox_ops.keep. */
     int (*queue)(struct fleet *f, const struct fleet_change *change);
     /* Kills up to v are forgotten here: entries older than that are judged by the fleet from now on. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cache/failures.h"
 #include "cache/lease.h"
+#include "cache/warming.h"
 
 enum { POSITION_START_SHIFT = 40 }; /* V = start_no << 40 | n: a trillion changes between two starts */
 
@@ -82,6 +83,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     list_init(&c->gated_invalidations);
     list_init(&c->waiting_for_all);
     list_init(&c->probes);
+    list_init(&c->warmings);
     return c;
 }
 
@@ -107,7 +109,8 @@ struct cache *cache_destroy(struct cache *c)
 bool cache_idle(const struct cache *c)
 {
     return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
-           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && c->committing == 0;
+           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) &&
+           c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)
@@ -224,6 +227,7 @@ void cache_tick(struct cache *c)
         open_gate(c);
     answer_waiting(c);
     probes_tick(c);
+    warmings_tick(c);
     alarms_turn(c->leases->alarms, cache_now(c));
 }
 

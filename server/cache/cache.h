@@ -150,6 +150,8 @@ struct cache_get {
     uint8_t tiers;    /* bits 1 << enum tier_name; 0: all */
     bool no_stale;    /* stale counts as a miss */
     bool no_promote;  /* only looking: listings, explain, dump */
+    bool warming;     /* nobody waits for it: it is promoted where nothing has to make room, and is not counted */
+    uint64_t only_tag; /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
     bool beyond_host; /* what this host has will not do: ask the fleet, if there is one */
     bool if_version;  /* answer NOT_MODIFIED when the entry has this version */
     struct version version;

@@ -33,6 +33,7 @@ struct cache {
     uint64_t id_state;
     struct list gated_sets, gated_invalidations;
     struct list waiting_for_all; /* struct waiting, oldest first */
+    struct list warmings;        /* struct warming */
     struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;
@@ -87,6 +88,9 @@ static inline uint64_t cache_above_all(const struct cache *c, unsigned partition
 {
     return c->fleet->view->of[partition].seen + 1;
 }
+
+/* L1 would have to evict for one more, or had to already: what comes unasked stays out. */
+bool cache_l1_full(struct cache *c);
 
 /* STANDALONE: the position of the next change. */
 uint64_t cache_next_position(struct cache *c);

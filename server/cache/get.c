@@ -46,7 +46,7 @@ static const struct policy *policy_of(const struct cache *c, const struct cache_
 /* Gets that callers asked for.  Whoever only looks (explain, a condition) is none of them. */
 static void count_miss(struct cache *c, const struct cache_get *get)
 {
-    if (get->no_promote)
+    if (get->no_promote || get->warming)
         return;
     c->by_policy[get->policy].gets++;
     c->by_policy[get->policy].misses++;
@@ -59,7 +59,7 @@ static void count_miss(struct cache *c, const struct cache_get *get)
 static void count_hit(struct cache *c, const struct cache_get *get)
 {
     struct policy_figures *own = &c->by_policy[get->policy];
-    if (get->no_promote)
+    if (get->no_promote || get->warming)
         return;
     own->gets++;
     own->hits_l1 += get->tier == TIER_L1;
@@ -231,7 +231,7 @@ static void promote(struct cache *c, struct cache_get *get, const struct entry *
         return;
     if (from == TIER_L2 && ahead_position(c->ahead, get->key_hash) > e->v)
         return; /* our own change, committed after this was read */
-    if (l1 && policy_allows(policy, TIER_L1)) {
+    if (l1 && policy_allows(policy, TIER_L1) && !(get->warming && cache_l1_full(c))) {
         struct entry shaped = policy_shape(policy, TIER_L1, e, get->now_ns);
         int r = l1->ops->put(l1, &shaped);
         c->figures.promotions += r == TIER_DONE;
@@ -280,6 +280,15 @@ static int look_again(struct cache_get *get)
     return STEP_MORE;
 }
 
+/* A warming get that asks for a tag reads what it does not want, too. */
+static bool is_wanted(const struct cache_get *get, const struct entry *e)
+{
+    bool wanted = get->only_tag == 0;
+    for (unsigned i = 0; i < e->tags_count && !wanted; i++)
+        wanted = e->tags[i] == get->only_tag;
+    return wanted;
+}
+
 /* A slow tier answered. */
 static int judge(struct cache *c, struct cache_get *get, const struct tier_read *read, int outcome,
                  bool insert)
@@ -297,7 +306,7 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     if (outcome != TIER_FOUND)
         return not_found(get, read->reason);
     r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);
-    if (r == CACHE_DONE && insert)
+    if (r == CACHE_DONE && insert && is_wanted(get, &e))
         promote(c, get, &e, tier);
     return r;
 }
@@ -327,7 +336,7 @@ static void land(struct flight *flight, struct tier_read *read, int outcome)
         if (flight_detached(flight))
             give_way(get, read, outcome);
         int r = judge(c, get, read, outcome, insert);
-        insert = insert && r != CACHE_DONE;
+        insert = insert && (r != CACHE_DONE || get->warming);
         if (r == STEP_MORE)
             r = run(c, get);
         if (r == CACHE_DONE)

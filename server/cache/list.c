@@ -61,22 +61,21 @@ void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
     *cursor = i == CACHE_TIERS ? 0 : (uint64_t)i << CURSOR_TIER_SHIFT | inner;
 }
 
-/* ======= the restart ======= */
+/* ======= what comes unasked ======= */
 
-/* L1 is full when it would have to evict for one more: what was restored first was hotter. */
-static bool l1_full(struct tier *l1)
+bool cache_l1_full(struct cache *c)
 {
     struct tier_figures figures = {0};
-    l1->ops->measure(l1, &figures);
-    return figures.evictions > 0;
+    c->tiers[0]->ops->measure(c->tiers[0], &figures);
+    return figures.full;
 }
 
 bool cache_take_restored(void *user, const struct entry *e)
 {
     struct cache *c = user;
     struct tier *l1 = c->tiers[0];
-    if (!l1 || l1_full(l1))
-        return false;
+    if (!l1 || cache_l1_full(c))
+        return false;                                      /* what was restored first was hotter */
     const struct policy *policy = cache_policy(c, e->key); /* of today: the entry is of another daemon */
     struct tier_read read = {.key = e->key, .key_hash = e->key_hash, .now_ns = cache_now(c)};
     if (!policy_allows(policy, TIER_L1) || l1->ops->get(l1, &read) == TIER_FOUND)

@@ -275,6 +275,7 @@ static void tier_measure(struct tier *t, struct tier_figures *ret)
         .evictions = f.l1_evictions,
         .expirations = f.l1_expired,
         .available = l1->open,
+        .full = l1->free.count <= L1_SEGMENTS_LOW || (l1->entries_max && l1->entries >= l1->entries_max),
     };
 }
 

@@ -54,10 +54,16 @@ static void drop(struct fleet *f, unsigned partition, struct slice key, const ui
     lease_drop(l2_of(f), partition, key, proof, rest_ns);
 }
 
+static int list(struct fleet *f, struct fleet_list *page)
+{
+    return l2_list(l2_of(f), page);
+}
+
 static const struct fleet_ops ops = {.commit = commit,
                                      .lease = lease,
                                      .lease_keep = keep,
                                      .lease_drop = drop,
+                                     .list = list,
                                      .queue = queue,
                                      .forgot = forgot,
                                      .measure = measure};

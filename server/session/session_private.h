@@ -10,6 +10,7 @@
 #ifndef LARDER_SESSION_PRIVATE_H
 #define LARDER_SESSION_PRIVATE_H
 
+#include "cache/warming.h"
 #include "net/stream.h"
 #include "net/turns.h"
 #include "proto/wire.h"
@@ -63,6 +64,7 @@ struct session {
     unsigned requests_count, ops_count;
     bool half_closed;
     struct load_peer loader; /* its leases */
+    struct warming *warming; /* that it began, or NULL */
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
@@ -195,6 +197,7 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
 void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void event_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void warm_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void health_run(struct request *r, struct reader *fields, const struct wire_head *head);

@@ -1,0 +1,394 @@
+#include "cache/warming.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "cache/cache_private.h"
+
+enum {
+    WINDOW_FIRST = 16,
+    WINDOW_LEAST = 4,
+    WINDOW_MOST = 128,    /* their answers make a turn of half a millisecond */
+    STARTS_A_TURN = 1024, /* gets that are answered at once, before others have their turn */
+    PAGE = 512,           /* keys looked at for a page of a source */
+    PAGE_WHEN_BELOW = 1024,
+};
+#define SLOW_NS (1 * NS_PER_MS) /* later than four times the best, and this */
+
+/* A key in the queue. */
+struct queued {
+    struct list node;
+    uint64_t only_tag;
+    size_t size;
+    char key[];
+};
+
+struct source {
+    struct list node;
+    uint64_t only_tag;
+    unsigned partition; /* that is being listed */
+    bool asked;         /* a page is under way */
+    uint64_t cursor;    /* of what this host holds */
+    struct warming *warming;
+    struct fleet_list page;
+    size_t prefix_bytes;
+    char prefix[];
+};
+
+/* A get under way. */
+struct pull {
+    struct cache_get get;
+    struct warming *warming;
+    uint64_t began_ns;
+    struct queued *queued;
+};
+
+struct warming {
+    struct cache *cache;
+    struct list node; /* of the cache */
+    struct list queue, sources;
+    size_t queue_bytes;
+    unsigned queue_count, sources_count;
+    unsigned pulls, pages; /* under way: while there are any it stays in memory */
+    double window;
+    uint64_t best_ns;  /* the quickest answer lately */
+    unsigned answered; /* since the window was last halved */
+    uint64_t began_ns;
+    bool closed, let_go, pumping;
+    struct warming_figures figures;
+};
+
+static void pump(struct warming *w);
+
+/* ======= the window ======= */
+
+static void window_learns(struct warming *w, uint64_t took_ns)
+{
+    if (w->best_ns == 0 || took_ns < w->best_ns)
+        w->best_ns = took_ns;
+    else
+        w->best_ns += (took_ns - w->best_ns) / 1024; /* what was quick once need not be for ever */
+    bool slow = took_ns > 4 * w->best_ns && took_ns > SLOW_NS;
+    w->answered++;
+    if (!slow) {
+        w->window = w->window + 1 / w->window < WINDOW_MOST ? w->window + 1 / w->window : WINDOW_MOST;
+    } else if (w->answered > w->window) { /* once for all that were sent under the same impression */
+        w->window = w->window / 2 > WINDOW_LEAST ? w->window / 2 : WINDOW_LEAST;
+        w->answered = 0;
+    }
+}
+
+/* ======= the end ======= */
+
+static bool is_running(const struct warming *w)
+{
+    return w->figures.state == WARMING_RUNS;
+}
+
+static void forget_queue(struct warming *w)
+{
+    LIST_FOR_SAFE(node, &w->queue)
+    {
+        list_remove(node);
+        free(CONTAINER_OF(node, struct queued, node));
+    }
+    w->queue_count = 0;
+    w->queue_bytes = 0;
+}
+
+static void forget_source(struct source *s)
+{
+    list_remove(&s->node);
+    s->warming->sources_count--;
+    free(s);
+}
+
+/* Sources whose page is under way go when it comes. */
+static void forget_sources(struct warming *w)
+{
+    LIST_FOR_SAFE(node, &w->sources)
+    {
+        struct source *s = CONTAINER_OF(node, struct source, node);
+        if (!s->asked)
+            forget_source(s);
+    }
+}
+
+static void free_when_over(struct warming *w)
+{
+    if (!w->let_go || w->pulls || w->pages || w->pumping)
+        return;
+    list_remove(&w->node);
+    free(w);
+}
+
+static void over(struct warming *w, enum warming_state state, const char *why)
+{
+    if (!is_running(w))
+        return;
+    w->figures.state = state;
+    w->figures.why = why;
+    w->figures.elapsed_ns = cache_now(w->cache) - w->began_ns;
+    forget_queue(w);
+    forget_sources(w);
+}
+
+static bool nothing_left(const struct warming *w)
+{
+    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && w->pulls == 0 && w->pages == 0;
+}
+
+/* ======= the queue ======= */
+
+static bool has_room(const struct warming *w, size_t bytes)
+{
+    return w->queue_count < WARMING_KEYS_MAX && w->queue_bytes + bytes <= WARMING_BYTES_MAX;
+}
+
+static void enqueue(struct warming *w, struct slice key, uint64_t only_tag)
+{
+    struct queued *q = must_alloc(sizeof(*q) + key.size);
+    q->only_tag = only_tag;
+    q->size = key.size;
+    memcpy(q->key, key.data, key.size);
+    list_append(&w->queue, &q->node);
+    w->queue_count++;
+    w->queue_bytes += key.size;
+    w->figures.total++;
+}
+
+static struct queued *dequeue(struct warming *w)
+{
+    struct queued *q = CONTAINER_OF(list_first(&w->queue), struct queued, node);
+    list_remove(&q->node);
+    w->queue_count--;
+    w->queue_bytes -= q->size;
+    return q;
+}
+
+uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count)
+{
+    uint32_t taken = 0;
+    while (taken < count && is_running(w) && has_room(w, keys[taken].size)) {
+        if (cache_key_valid(keys[taken]))
+            enqueue(w, keys[taken], 0);
+        taken++;
+    }
+    return taken;
+}
+
+/* ======= gets ======= */
+
+static void count(struct warming *w, const struct cache_get *get)
+{
+    bool found = get->status == STATUS_HIT || get->status == STATUS_ABSENT;
+    w->figures.done++;
+    w->figures.missing += !found;
+    w->figures.here += found && get->tier == TIER_L1;
+    w->figures.loaded += found && get->tier != TIER_L1;
+}
+
+static void pulled(struct cache_get *get)
+{
+    struct pull *p = CONTAINER_OF(get, struct pull, get);
+    struct warming *w = p->warming;
+    window_learns(w, cache_now(w->cache) - p->began_ns);
+    count(w, get);
+    w->pulls--;
+    free(p->queued);
+    free(p);
+    pump(w);
+}
+
+/* False: it was answered at once. */
+static bool pull_next(struct warming *w)
+{
+    struct pull *p = must_alloc(sizeof(*p));
+    p->queued = dequeue(w);
+    p->warming = w;
+    p->began_ns = cache_now(w->cache);
+    p->get = (struct cache_get){.key = slice_of(p->queued->key, p->queued->size),
+                                .warming = true,
+                                .only_tag = p->queued->only_tag,
+                                .done = pulled};
+    if (cache_get(w->cache, &p->get) == CACHE_PENDING) {
+        w->pulls++;
+        return true;
+    }
+    count(w, &p->get);
+    free(p->queued);
+    free(p);
+    return false;
+}
+
+/* ======= sources ======= */
+
+static bool begins_with(struct slice key, const struct source *s)
+{
+    return key.size >= s->prefix_bytes && memcmp(key.data, s->prefix, s->prefix_bytes) == 0;
+}
+
+static void page_key(struct fleet_list *page, struct slice key)
+{
+    struct source *s = CONTAINER_OF(page, struct source, page);
+    if (is_running(s->warming) && cache_key_valid(key))
+        enqueue(s->warming, key, s->only_tag);
+}
+
+static void page_done(struct fleet_list *page)
+{
+    struct source *s = CONTAINER_OF(page, struct source, page);
+    struct warming *w = s->warming;
+    bool last_of_partition = page->cursor == 0;
+    s->asked = false;
+    w->pages--;
+    if (!is_running(w)) {
+        forget_source(s);
+    } else if (page->why) {
+        over(w, WARMING_FAILED, page->why);
+    } else if (last_of_partition && ++s->partition == cache_partitions(w->cache)) {
+        forget_source(s);
+    }
+    pump(w);
+}
+
+static void ask_fleet(struct warming *w, struct source *s)
+{
+    struct fleet *fleet = w->cache->fleet;
+    s->page.partition = s->partition;
+    s->page.prefix = slice_of(s->prefix, s->prefix_bytes);
+    s->page.count = PAGE;
+    s->page.each = page_key;
+    s->page.done = page_done;
+    if (!fleet->ops->list || fleet->ops->list(fleet, &s->page) == FLEET_DONE) {
+        over(w, WARMING_FAILED, "the fleet's store cannot be asked for its keys now");
+        return;
+    }
+    s->asked = true;
+    w->pages++;
+}
+
+static bool local_key(void *user, const struct cache_listed *listed)
+{
+    struct source *s = user;
+    if (begins_with(listed->key, s))
+        enqueue(s->warming, listed->key, s->only_tag);
+    return true;
+}
+
+static void list_here(struct warming *w, struct source *s)
+{
+    cache_list(w->cache, &s->cursor, PAGE, local_key, s);
+    if (s->cursor == 0)
+        forget_source(s);
+}
+
+/* The next page of the first source, before the queue runs dry. */
+static void ask_source(struct warming *w)
+{
+    struct list *first = list_first(&w->sources);
+    if (!first || w->queue_count >= PAGE_WHEN_BELOW || !has_room(w, PAGE * WIRE_KEY_MAX))
+        return;
+    struct source *s = CONTAINER_OF(first, struct source, node);
+    if (s->asked)
+        return;
+    if (w->cache->fleet)
+        ask_fleet(w, s);
+    else
+        list_here(w, s);
+}
+
+bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
+{
+    if (w->sources_count == WARMING_SOURCES_MAX || !is_running(w))
+        return false;
+    struct source *s = must_alloc(sizeof(*s) + prefix.size);
+    s->warming = w;
+    s->only_tag = tag.size ? shm_hash_name(w->cache->setup.hash_secret, SHM_NAME_TAG, tag) : 0;
+    s->prefix_bytes = prefix.size;
+    if (prefix.size)
+        memcpy(s->prefix, prefix.data, prefix.size);
+    list_append(&w->sources, &s->node);
+    w->sources_count++;
+    return true;
+}
+
+/* ======= life ======= */
+
+static void pump(struct warming *w)
+{
+    if (w->pumping)
+        return; /* a get that was answered meanwhile */
+    w->pumping = true;
+    for (unsigned n = 0; n < STARTS_A_TURN && is_running(w); n++) {
+        ask_source(w);
+        if (list_empty(&w->queue) || w->pulls >= (unsigned)w->window)
+            break;
+        pull_next(w);
+    }
+    if (nothing_left(w))
+        over(w, WARMING_DONE, NULL);
+    w->pumping = false;
+    free_when_over(w);
+}
+
+void warmings_tick(struct cache *c)
+{
+    LIST_FOR_SAFE(node, &c->warmings)
+    {
+        pump(CONTAINER_OF(node, struct warming, node));
+    }
+}
+
+static unsigned under_way(const struct cache *c)
+{
+    unsigned n = 0;
+    LIST_FOR(node, &c->warmings)
+    {
+        n++;
+    }
+    return n;
+}
+
+struct warming *warming_begin(struct cache *c)
+{
+    if (under_way(c) == WARMINGS_MAX)
+        return NULL;
+    struct warming *w = must_alloc(sizeof(*w));
+    w->cache = c;
+    w->window = WINDOW_FIRST;
+    w->began_ns = cache_now(c);
+    w->figures.state = WARMING_RUNS;
+    list_init(&w->queue);
+    list_init(&w->sources);
+    list_append(&c->warmings, &w->node);
+    return w;
+}
+
+void warming_close(struct warming *w)
+{
+    w->closed = true;
+}
+
+void warming_cancel(struct warming *w)
+{
+    over(w, WARMING_CANCELLED, NULL);
+}
+
+void warming_measure(const struct warming *w, struct warming_figures *ret)
+{
+    *ret = w->figures;
+    ret->total_known = w->closed && list_empty(&w->sources) && w->pages == 0;
+    if (is_running(w))
+        ret->elapsed_ns = cache_now(w->cache) - w->began_ns;
+}
+
+struct warming *warming_end(struct warming *w)
+{
+    if (!w)
+        return NULL;
+    w->let_go = true;
+    over(w, WARMING_CANCELLED, NULL);
+    free_when_over(w);
+    return NULL;
+}

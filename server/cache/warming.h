@@ -1,0 +1,58 @@
+/* Warming: entries are pulled from slower tiers into the faster ones before anybody asks for them.
+ *
+ * A warming is a queue of keys, and gets of them that nobody waits for.  Keys come from the caller, or from sources: all
+ * keys with a prefix, or with a tag, page by page from the fleet's store, or where there is none from what this host
+ * holds.  What a get finds is promoted as ever (a fill: nothing that was invalidated meanwhile comes back, cache/get.c),
+ * except that L1 makes no room for it.
+ *
+ * What must stay true: warmings are patient.  The gets of one under way are bounded by a window that grows by one for
+ * each that was answered as soon as the others, and is halved when they take longer than they might: then somebody else
+ * is waiting too.  (Additive increase, multiplicative decrease: Chiu and Jain, 1989; by delay as in TCP Vegas, Brakmo and
+ * Peterson, 1995.)
+ *
+ * Thread rule: loop thread only. */
+#ifndef LARDER_CACHE_WARMING_H
+#define LARDER_CACHE_WARMING_H
+
+#include "cache/cache.h"
+
+enum {
+    WARMINGS_MAX = 4,              /* of a namespace at a time */
+    WARMING_KEYS_MAX = 65536,      /* in the queue of one */
+    WARMING_BYTES_MAX = 8 << 20,   /* of those keys together */
+    WARMING_SOURCES_MAX = 64,
+};
+
+enum warming_state { WARMING_RUNS = 1, WARMING_DONE, WARMING_CANCELLED, WARMING_FAILED };
+
+struct warming_figures {
+    enum warming_state state;
+    uint64_t total;   /* keys known so far */
+    bool total_known; /* there will be no more */
+    uint64_t done;    /* of those: loaded + here + missing */
+    uint64_t loaded;  /* came from a slower tier */
+    uint64_t here;    /* were in the fastest that may have them */
+    uint64_t missing; /* are nowhere, or not provably current */
+    uint64_t elapsed_ns;
+    const char *why; /* of FAILED: static sentence */
+};
+
+struct warming;
+
+/* NULL: as many as may be are under way. */
+struct warming *warming_begin(struct cache *c);
+/* Copied.  Returns how many were taken: fewer when the queue is full. */
+uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count);
+/* Every key with that prefix (empty: all), and with that tag where tag is not empty.  False: too many sources. */
+bool warming_source(struct warming *w, struct slice prefix, struct slice tag);
+/* Nothing more is added: it is done when its queue and its sources are. */
+void warming_close(struct warming *w);
+void warming_cancel(struct warming *w);
+void warming_measure(const struct warming *w, struct warming_figures *ret);
+/* The caller lets go of it; one that runs is cancelled.  NULL ok, returns NULL. */
+struct warming *warming_end(struct warming *w);
+
+/* cache/'s own: every 10 to 50 ms. */
+void warmings_tick(struct cache *c);
+
+#endif
