@@ -10,14 +10,15 @@
 #include <string.h>
 #include "support/daemon.h"
 
-enum { CLIENTS = 8, THREADS = 125, PATIENT_MS = 60000 };
+enum { CLIENTS = 8, THREADS = 125, PATIENT_MS = 600000 };
 
 /* ======= a loader that waits at a gate ======= */
 
 struct gate {
     const char *text;
     int result;
-    bool no_store, open;
+    bool no_store;
+    _Atomic bool open;
     const char *tag;
     _Atomic int runs;
     sem_t running, go;

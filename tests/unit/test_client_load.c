@@ -130,6 +130,7 @@ static void caller_start(struct caller *a, struct gate *g, const char *key)
     pthread_attr_t small;
     *a = (struct caller){.gate = g, .key = key, .how = LARDER_LOAD_OPTIONS_INIT};
     a->how.ret_load_error = &a->load_error;
+    a->how.timeout_ms = 600000; /* a loaded machine is no failure here */
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 256 * 1024);
     assert_int_equal(pthread_create(&a->thread, &small, call, a), 0);
