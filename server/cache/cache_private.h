@@ -26,8 +26,8 @@ struct cache {
     struct leases *leases;
     struct failures *failures;
     struct failures *refreshed; /* keys not to be refreshed ahead yet, though their policy would */
-    uint64_t kills_seen; /* kills by name done here, gaps and new epochs too */
-    struct ahead *ahead; /* NULL without a fleet */
+    uint64_t kills_seen;        /* kills by name done here, gaps and new epochs too */
+    struct ahead *ahead;        /* NULL without a fleet */
     struct detached *detached;
     uint64_t position; /* STANDALONE: newest V given out */
     uint64_t id_state;
