@@ -6,9 +6,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "app/config_document.h"
 #include "app/doctor.h"
+#include "app/explain.h"
 #include "app/judge.h"
 #include "app/policy_documents.h"
+#include "app/put.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,22 +35,6 @@ static const struct figure session_rows[] = {SESSION_FIGURES(FIGURE_ROW)};
 #undef FIGURE_STRUCT
 
 /* ---- small things -------------------------------------------------------------------------------------- */
-
-/* json_int_t is signed; no counter of ours gets there. */
-static void put_number(json_t *object, const char *name, uint64_t number)
-{
-    json_object_set_new(object, name, json_integer((json_int_t)(number <= INT64_MAX ? number : INT64_MAX)));
-}
-
-static void put_text(json_t *object, const char *name, const char *text)
-{
-    json_object_set_new(object, name, text ? json_string(text) : json_null());
-}
-
-static void put_switch(json_t *object, const char *name, bool on)
-{
-    json_object_set_new(object, name, json_boolean(on));
-}
 
 static double ratio(uint64_t part, uint64_t whole)
 {
@@ -80,21 +67,6 @@ static void put_head(json_t *document, const struct documents *d)
     put_text(document, "version", LARDER_RELEASE);
     put_text(document, "timestamp", text);
     put_number(document, "uptime_s", (loop_now_ns(d->loop) - d->started_ns) / NS_PER_S);
-}
-
-/* Keys are bytes: those that are no text are told in hexadecimal. */
-static void put_key(json_t *object, struct slice key)
-{
-    json_t *text = json_stringn(key.data, key.size);
-    if (text) {
-        json_object_set_new(object, "key", text);
-        return;
-    }
-    char *hex = must_alloc(2 * key.size + 1);
-    for (size_t i = 0; i < key.size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *)key.data)[i]);
-    put_text(object, "key_hex", hex);
-    free(hex);
 }
 
 /* ---- what was counted ---------------------------------------------------------------------------------- */
@@ -414,147 +386,6 @@ static json_t *health(const struct documents *d)
     return o;
 }
 
-/* ---- explain ------------------------------------------------------------------------------------------- */
-
-static uint64_t left_ms(uint64_t until_ns, uint64_t now_ns)
-{
-    return until_ns > now_ns ? (until_ns - now_ns) / NS_PER_MS : 0;
-}
-
-/* 64-bit numbers as text: a reader in JavaScript would round them. */
-static json_t *version_of(const struct entry *e)
-{
-    return json_sprintf("%llx.%llx.%x", (unsigned long long)e->epoch, (unsigned long long)e->v,
-                        (unsigned)e->id);
-}
-
-static void explain_entry(json_t *o, const struct cache_get *get)
-{
-    const struct entry *e = &get->entry;
-    put_text(o, "tier", tier_name_text(get->tier));
-    put_number(o, "value_bytes", e->value.size);
-    put_number(o, "ttl_ms", left_ms(e->hard_ns, get->now_ns));
-    put_number(o, "fresh_ms", e->stale ? 0 : left_ms(e->soft_ns, get->now_ns));
-    put_switch(o, "stale", e->stale || e->soft_ns <= get->now_ns);
-    put_switch(o, "too_big_for_l1", get->too_big_for_l1);
-    json_object_set_new(o, "version", version_of(e));
-    put_number(o, "tags", e->tags_count);
-    put_number(o, "user_flags", e->user_flags);
-    put_number(o, "schema_number", e->schema);
-}
-
-static json_t *explain_l1(const struct space *s, struct slice key)
-{
-    struct l1_explain x = {0};
-    json_t *o = json_object();
-    l1_explain(s->l1, key, shm_hash_key(s->memory.hash_secret, key), &x);
-    put_switch(o, "present", x.present);
-    if (!x.present)
-        return o;
-    put_number(o, "slot", x.slot_number);
-    put_number(o, "segment", x.segment);
-    put_number(o, "frequency", x.frequency);
-    put_number(o, "pool", x.pool);
-    put_number(o, "ttl_class", x.ttl_class);
-    put_number(o, "born", x.born);
-    put_number(o, "seq", x.seq);
-    return o;
-}
-
-/* Who loads it: null when nobody does. */
-static json_t *explain_lease(const struct load_look *look)
-{
-    if (!look->there)
-        return json_null();
-    json_t *o = json_object();
-    put_text(o, "state", look->state);
-    put_text(o, "scope", look->in_fleet ? "fleet" : "host");
-    put_switch(o, "to_refresh", look->to_refresh);
-    put_number(o, "holder_pid", look->holder_pid);
-    put_number(o, "left_ms", look->left_ns / NS_PER_MS);
-    put_number(o, "waiting", look->waiting);
-    return o;
-}
-
-static json_t *explain(const struct documents *d, const struct session_question *q)
-{
-    const struct space *s = CONTAINER_OF(q->space, struct space, session);
-    bool found = q->get->status == STATUS_HIT || q->get->status == STATUS_ABSENT;
-    json_t *o = json_object();
-    put_key(o, q->key);
-    put_text(o, "namespace", s->config->name);
-    put_text(o, "result", status_name(q->get->status));
-    if (found)
-        explain_entry(o, q->get);
-    else
-        put_text(o, "reason", miss_reason_sentence(q->get->reason));
-    put_text(o, "policy", policies_match(cache_policies(s->cache), q->key)->name);
-    json_object_set_new(o, "holds", explain_policy(s, q->key));
-    if (s->l1)
-        json_object_set_new(o, "l1", explain_l1(s, q->key));
-    struct load_look look;
-    cache_load_look(s->cache, q->key, &look);
-    json_object_set_new(o, "lease", explain_lease(&look));
-    put_number(o, "load_rests_ms", look.rest_ns / NS_PER_MS);
-    return o;
-}
-
-/* ---- config -------------------------------------------------------------------------------------------- */
-
-struct config_list {
-    json_t *array;
-    bool origin;
-};
-
-static void list_option(const struct config_list *l, enum section section, const char *name, const char *key,
-                        const char *value, const char *origin, bool used)
-{
-    char shown[1024], where[128];
-    json_t *o = json_object();
-    config_mask(key, value, shown, sizeof(shown));
-    snprintf(where, sizeof(where), name ? "%s %s" : "%s", section_kinds[section].name, name);
-    put_text(o, "section", where);
-    put_text(o, "option", key);
-    put_text(o, "value", shown);
-    if (l->origin)
-        put_text(o, "origin", origin);
-    if (!used)
-        put_switch(o, "unused", true);
-    json_array_append_new(l->array, o);
-}
-
-static void list_unused(void *user, const struct setting *s)
-{
-    list_option(user, s->section, s->name, s->key, s->value, s->origin, false);
-}
-
-static void list_value(const struct config_list *l, const struct config_value *v)
-{
-    char room[UNIT_TEXT];
-    list_option(l, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin, true);
-}
-
-static void list_rules(const struct config_list *l, const struct config *c)
-{
-    for (unsigned p = 0; p < c->policies_count; p++)
-        for (unsigned i = 0; i < c->policies[p].values_count; i++)
-            list_value(l, &c->policies[p].values[i]);
-    for (unsigned e = 0; e < c->events_count; e++)
-        list_value(l, &c->events[e].value);
-}
-
-static json_t *configuration(const struct documents *d, bool origin)
-{
-    struct config_list list = {json_array(), origin};
-    json_t *o = json_object();
-    for (unsigned i = 0; i < d->config->values_count; i++)
-        list_value(&list, &d->config->values[i]);
-    list_rules(&list, d->config);
-    config_each_unused(d->config, list_unused, &list);
-    json_object_set_new(o, "options", list.array);
-    return o;
-}
-
 /* ---- out ----------------------------------------------------------------------------------------------- */
 
 int documents_answer(const struct documents *d, const struct session_question *question,
@@ -564,8 +395,8 @@ int documents_answer(const struct documents *d, const struct session_question *q
     switch (question->kind) {
     case DOCUMENT_STATS: o = stats(d); break;
     case DOCUMENT_HEALTH: o = health(d); break;
-    case DOCUMENT_EXPLAIN: o = explain(d, question); break;
-    case DOCUMENT_CONFIG: o = configuration(d, question->origin); break;
+    case DOCUMENT_EXPLAIN: o = explain_key(question); break;
+    case DOCUMENT_CONFIG: o = config_document(d->config, question->origin); break;
     case DOCUMENT_DOCTOR:
         o = doctor_document(CONTAINER_OF(question->space, struct space, session), question->probe);
         break;

@@ -1,6 +1,7 @@
 #include "app/policy_documents.h"
 
 #include <stdio.h>
+#include "app/put.h"
 #include "base/clock.h"
 #include "l1/l1.h"
 
@@ -11,11 +12,6 @@ enum {
 #define FIGURE_STRUCT struct policy_figures
 static const struct figure rows[] = {POLICY_FIGURES(FIGURE_ROW)};
 #undef FIGURE_STRUCT
-
-static void put_number(json_t *o, const char *name, uint64_t number)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)(number <= INT64_MAX ? number : INT64_MAX)));
-}
 
 static void put_ratio(json_t *o, const char *name, uint64_t part, uint64_t whole)
 {
