@@ -52,7 +52,7 @@ struct warming {
     unsigned pulls, pages; /* under way: while there are any it stays in memory */
     double window;
     uint64_t best_ns;  /* the quickest answer lately */
-    unsigned answered; /* since the window was last halved */
+    unsigned old_news; /* answers still to come of those that were under way when the window was halved */
     uint64_t began_ns;
     bool closed, let_go, pumping;
     struct warming_figures figures;
@@ -64,17 +64,18 @@ static void pump(struct warming *w);
 
 static void window_learns(struct warming *w, uint64_t took_ns)
 {
+    bool slow = w->best_ns && took_ns > 4 * w->best_ns && took_ns > SLOW_NS;
     if (w->best_ns == 0 || took_ns < w->best_ns)
-        w->best_ns = took_ns;
+        w->best_ns = took_ns ? took_ns : 1;
     else
         w->best_ns += (took_ns - w->best_ns) / 1024; /* what was quick once need not be for ever */
-    bool slow = took_ns > 4 * w->best_ns && took_ns > SLOW_NS;
-    w->answered++;
+    bool old_news = w->old_news > 0;
+    w->old_news -= old_news;
     if (!slow) {
         w->window = w->window + 1 / w->window < WINDOW_MOST ? w->window + 1 / w->window : WINDOW_MOST;
-    } else if (w->answered > w->window) { /* once for all that were sent under the same impression */
+    } else if (!old_news) {
         w->window = w->window / 2 > WINDOW_LEAST ? w->window / 2 : WINDOW_LEAST;
-        w->answered = 0;
+        w->old_news = w->pulls - 1;
     }
 }
 

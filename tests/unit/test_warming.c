@@ -1,0 +1,206 @@
+/* Warming, with the clock and the tiers in hand: what it pulls, how much at a time, and how it ends. */
+#include "cache/warming.h"
+
+#include <stdio.h>
+#include "support/cache_rig.h"
+
+enum { SOME = 10, WINDOW = 16 };
+
+static const char *name_of(unsigned n)
+{
+    static char names[TABLE_ROWS][8];
+    snprintf(names[n], sizeof(names[n]), "k:%u", n);
+    return names[n];
+}
+
+/* Entries that only the warm tier has. */
+static void store_below(struct fixture *f, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        assert_int_equal(set(f, name_of(n), "v"), STATUS_OK);
+        table_tier_find(&f->l1, slice_text(name_of(n)))->used = false;
+    }
+}
+
+static struct warming *warming_of(struct fixture *f, unsigned count)
+{
+    struct warming *w = warming_begin(f->cache);
+    for (unsigned n = 0; n < count; n++)
+        assert_int_equal(warming_keys(w, &(struct slice){name_of(n), strlen(name_of(n))}, 1), 1);
+    warming_close(w);
+    return w;
+}
+
+static struct warming_figures figures(const struct warming *w)
+{
+    struct warming_figures figures;
+    warming_measure(w, &figures);
+    return figures;
+}
+
+static void keys_are_pulled_up_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, SOME);
+    struct warming *w = warming_of(f, SOME + 1); /* one more than there are */
+    cache_tick(f->cache);
+    assert_int_equal(figures(w).state, WARMING_DONE);
+    assert_int_equal(figures(w).loaded, SOME);
+    assert_int_equal(figures(w).missing, 1);
+    for (unsigned n = 0; n < SOME; n++)
+        assert_non_null(table_tier_find(&f->l1, slice_text(name_of(n))));
+    warming_end(w);
+}
+
+static void callers_do_not_see_it_in_the_figures_of_gets(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_figures before, after;
+    store_below(f, SOME);
+    cache_measure(f->cache, &before);
+    struct warming *w = warming_of(f, SOME + 1);
+    cache_tick(f->cache);
+    cache_measure(f->cache, &after);
+    assert_int_equal(after.gets, before.gets);
+    assert_int_equal(after.hits_warm, before.hits_warm);
+    assert_int_equal(after.misses, before.misses);
+    warming_end(w);
+}
+
+static void no_more_gets_are_under_way_than_the_window_has_room_for(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, 40);
+    f->warm.slow = true;
+    struct warming *w = warming_of(f, 40);
+    cache_tick(f->cache);
+    cache_tick(f->cache);
+    assert_int_equal(f->warm.waiting_count, WINDOW);
+    while (f->warm.waiting_count > 0) {
+        f->now_ns += NS_PER_MS;
+        table_tier_land(&f->warm);
+        cache_tick(f->cache);
+    }
+    assert_int_equal(figures(w).state, WARMING_DONE);
+    assert_int_equal(figures(w).done, 40);
+    warming_end(w);
+}
+
+static void answers_that_come_late_halve_the_window_once(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, 60);
+    f->warm.slow = true;
+    struct warming *w = warming_of(f, 60);
+    cache_tick(f->cache);
+    f->now_ns += NS_PER_MS;
+    table_tier_land(&f->warm); /* as quick as ever */
+    cache_tick(f->cache);
+    assert_in_range(f->warm.waiting_count, WINDOW, WINDOW + 1);
+    f->now_ns += 100 * NS_PER_MS;
+    table_tier_land(&f->warm);
+    cache_tick(f->cache);
+    assert_in_range(f->warm.waiting_count, WINDOW / 2, WINDOW / 2 + 1);
+    f->warm.slow = false;
+    table_tier_land(&f->warm);
+    warming_end(w);
+}
+
+static void what_was_named_but_not_asked_for_yet_is_forgotten_when_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, SOME);
+    struct warming *w = warming_of(f, SOME);
+    warming_cancel(w);
+    cache_tick(f->cache);
+    assert_int_equal(figures(w).state, WARMING_CANCELLED);
+    assert_int_equal(figures(w).done, 0);
+    assert_null(table_tier_find(&f->l1, slice_text(name_of(0))));
+    warming_end(w);
+}
+
+static void one_that_was_let_go_stays_until_its_gets_have_landed(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, SOME);
+    f->warm.slow = true;
+    struct warming *w = warming_of(f, SOME);
+    cache_tick(f->cache);
+    assert_null(warming_end(w));
+    assert_false(cache_idle(f->cache));
+    table_tier_land(&f->warm);
+    assert_true(cache_idle(f->cache));
+}
+
+static void an_invalidation_while_it_is_read_keeps_it_out(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, 1);
+    f->warm.slow = true;
+    struct warming *w = warming_of(f, 1);
+    cache_tick(f->cache);
+    invalidate(f, name_of(0));
+    table_tier_land(&f->warm);
+    assert_null(table_tier_find(&f->l1, slice_text(name_of(0))));
+    warming_end(w);
+}
+
+static void a_full_queue_takes_no_more(void **state)
+{
+    struct fixture *f = *state;
+    static struct slice keys[WARMING_KEYS_MAX + 1];
+    struct warming *w = warming_begin(f->cache);
+    for (unsigned n = 0; n <= WARMING_KEYS_MAX; n++)
+        keys[n] = slice_text("k");
+    assert_int_equal(warming_keys(w, keys, WARMING_KEYS_MAX + 1), WARMING_KEYS_MAX);
+    assert_int_equal(warming_keys(w, keys, 1), 0);
+    assert_null(warming_end(w));
+}
+
+static void a_fifth_is_too_many_and_one_that_ends_makes_room(void **state)
+{
+    struct fixture *f = *state;
+    struct warming *all[WARMINGS_MAX];
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        assert_non_null(all[n] = warming_begin(f->cache));
+    assert_null(warming_begin(f->cache));
+    all[0] = warming_end(all[0]);
+    assert_non_null(all[0] = warming_begin(f->cache));
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        warming_end(all[n]);
+}
+
+static void without_a_fleet_a_prefix_means_what_is_held_here(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, SOME);
+    struct warming *w = warming_begin(f->cache);
+    assert_true(warming_source(w, slice_text("k:"), slice_of(NULL, 0)));
+    assert_true(warming_source(w, slice_text("nobody:"), slice_of(NULL, 0)));
+    warming_close(w);
+    for (unsigned n = 0; n < 8; n++)
+        cache_tick(f->cache);
+    assert_int_equal(figures(w).state, WARMING_DONE);
+    assert_int_equal(figures(w).loaded, SOME);
+    assert_true(figures(w).total_known);
+    warming_end(w);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(keys_are_pulled_up_and_counted),
+        TEST(callers_do_not_see_it_in_the_figures_of_gets),
+        TEST(no_more_gets_are_under_way_than_the_window_has_room_for),
+        TEST(answers_that_come_late_halve_the_window_once),
+        TEST(what_was_named_but_not_asked_for_yet_is_forgotten_when_it_is_cancelled),
+        TEST(one_that_was_let_go_stays_until_its_gets_have_landed),
+        TEST(an_invalidation_while_it_is_read_keeps_it_out),
+        TEST(a_full_queue_takes_no_more),
+        TEST(a_fifth_is_too_many_and_one_that_ends_makes_room),
+        TEST(without_a_fleet_a_prefix_means_what_is_held_here),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
