@@ -1,10 +1,5 @@
-#include "l2/coherence.h"
-
 #include <stdlib.h>
-#include "base/check.h"
-#include "base/list.h"
-#include "l2/backoff.h"
-#include "l2/fence.h"
+#include "l2/coherence_private.h"
 #include "l2/rules.h"
 #include "l2/tail.h"
 
@@ -13,38 +8,6 @@
 #define SILENCE_STEP_NS (5 * COHERENCE_TICK_NS)
 /* How old the last fence in the warm tier's memory may be: less precise, but not a commit per fence. */
 #define MEMORY_EVERY_NS (1 * NS_PER_S)
-
-struct partition {
-    struct fences fences;
-    uint64_t last_fence_ns; /* the newest that vouched; over restarts too, within one boot */
-    uint64_t target;        /* CATCHING_UP ends here */
-    uint64_t believe_from;  /* what was read before our own backlog was through is not believed */
-    uint64_t kills_from;    /* see coherence_knows_kills */
-    uint64_t silent_ns;     /* for so long nothing came although something is due */
-    bool greeted, sending;  /* of this session; a batch of the backlog is on its way */
-    bool greeted_before;    /* of this process: kills_from holds */
-    bool applied_news;      /* for listener.applied */
-    uint64_t told_fence_ns; /* of the last listener.applied */
-    struct fleet_change batch;
-};
-
-struct coherence {
-    struct coherence_setup setup;
-    struct fleet_view view;
-    enum coherence_state state;
-    uint64_t since_ns; /* of the state, or of the last progress in it */
-    uint64_t tick_ns;  /* of the last tick */
-    uint64_t retry_ns; /* DOWN until then */
-    uint64_t begun_ns; /* the newest attempt to join */
-    uint64_t last_read_ns;
-    struct backoff pause;
-    struct backlog *backlog;
-    struct list in_flight; /* changes sent, in order; linked through fleet_private */
-    bool shown_news;
-    bool tried; /* an attempt to join has ended, badly: Redis is known to be away */
-    struct fleet_figures figures;
-    struct partition of[FLEET_PARTITIONS_MAX];
-};
 
 /* ======= states ======= */
 
@@ -77,8 +40,6 @@ const char *coherence_state_text(enum coherence_state state)
 {
     return (unsigned)state < COUNT_OF(states) ? states[state].text : "unknown";
 }
-
-#define FOR_PARTITIONS(c, p) for (unsigned p = 0; p < (c)->view.partitions; p++)
 
 /* ======= what is shown ======= */
 
@@ -436,12 +397,6 @@ static void watch_tail(struct coherence *c, unsigned p, uint64_t passed_ns)
     vouch(c, p);
 }
 
-void coherence_saw(struct coherence *c, unsigned p, uint64_t v)
-{
-    if (coherence_linked(c))
-        tail_saw(&c->view.of[p], v);
-}
-
 /* ======= fences ======= */
 
 static void send_fence(struct coherence *c, unsigned p, uint64_t now_ns)
@@ -479,11 +434,6 @@ void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_
     c->figures.trouble = NULL;
     vouch(c, p);
     tell_shown(c);
-}
-
-void coherence_read_noticed(struct coherence *c, uint64_t now_ns)
-{
-    c->last_read_ns = now_ns;
 }
 
 /* ======= time ======= */
@@ -556,30 +506,6 @@ void coherence_answered(struct coherence *c, struct fleet_change *change, uint64
     change->done(change);
 }
 
-/* ======= believing ======= */
-
-bool coherence_may_believe(const struct coherence *c, uint64_t session, unsigned p, uint64_t epoch,
-                           uint64_t v_now)
-{
-    const struct fleet_partition *shown = &c->view.of[p];
-    return coherence_linked(c) && RULE(I9_session, session == c->view.session) &&
-           RULE(I10_read, epoch == shown->epoch) && RULE(I3_floor, v_now >= shown->floor) &&
-           RULE(C8_believe, v_now >= c->of[p].believe_from && backlog_empty(c->backlog, p));
-}
-
-bool coherence_knows_kills(const struct coherence *c, unsigned p, uint64_t entry_v, uint64_t v_now,
-                           uint64_t now_ns)
-{
-    const struct fleet_partition *shown = &c->view.of[p];
-    return RULE(C2_map, entry_v >= c->of[p].kills_from) &&
-           RULE(C2_names, v_now <= shown->applied || now_ns < shown->fresh_until_ns);
-}
-
-void coherence_forgot(struct coherence *c, unsigned p, uint64_t v)
-{
-    c->of[p].kills_from = v > c->of[p].kills_from ? v : c->of[p].kills_from;
-}
-
 /* ======= the whole ======= */
 
 /* Entries may have been kept at positions the journal had not brought yet: they were seen (coherence_saw). */
@@ -619,20 +545,4 @@ struct coherence *coherence_destroy(struct coherence *c)
     backlog_destroy(c->backlog);
     free(c);
     return NULL;
-}
-
-void coherence_measure(const struct coherence *c, struct fleet_figures *ret)
-{
-    *ret = c->figures;
-    ret->outbox = backlog_count(c->backlog);
-}
-
-const struct fleet_view *coherence_view(const struct coherence *c)
-{
-    return &c->view;
-}
-
-enum coherence_state coherence_state(const struct coherence *c)
-{
-    return c->state;
 }
