@@ -3,7 +3,7 @@
  *   async_link.c   the connection: dialing, greeting, bytes out and in, back-off
  *   async.c        requests: a place in the queue, a deadline, an answer; the loop
  *   async_read.c async_change.c   get, mget; set, invalidate
- *   async_load.c   get_or_load: flights whose passengers are callbacks
+ *   async_load.h   get_or_load: flights whose passengers are callbacks; async_lease.c what they ask of the daemon
  *
  * What must stay true
  *   - A request is in `waiting` from the moment its call returned OK until just before its callback, and nowhere else.

@@ -9,7 +9,7 @@
  *                          └──fail──▶ landed
  *
  * A load in one of the states in brackets belongs to exactly one: its request under way, or the app that holds it. */
-#include "client/async.h"
+#include "client/async_load.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,45 +17,9 @@
 #include "client/load.h"
 #include "client/value.h"
 
-enum {
-    LATE_MS = 60000
-}; /* a lease that is answered after we gave up is given back, if it comes within that */
-
-struct asking {
-    larder_load_options how;
-    larder_async_loader loader;
-    void *loader_user;
-    uint64_t began_ns;
-    struct slice key; /* in the request's names */
-};
-
-struct larder_load {
-    struct larder_async *a; /* NULL: closed meanwhile */
-    struct larder_load *next;
-    struct loading loading;
-    larder_value value;
-    struct request *aboard, **last;
-    bool is_shut, is_out,
-        has_retried; /* nobody boards; the app holds it; asked again over a new connection */
-    uint64_t hash, asked_ns, turn;
-    enum judge judge;
-    larder_token token;
-    struct reading reading;
-    larder_async_loader loader;
-    void *loader_user;
-    size_t key_bytes;
-    unsigned char key[];
-};
-
 static void board(struct larder_async *a, struct request *r);
-static void lease_answered(struct larder_load *load, int result, const larder_value *value);
 
 /* ======= a load ======= */
-
-static struct slice key_of(const struct larder_load *load)
-{
-    return slice_of(load->key, load->key_bytes);
-}
 
 static struct larder_load *load_create(struct larder_async *a, const struct asking *by)
 {
@@ -169,49 +133,21 @@ static void land(struct larder_load *load, int result, const larder_value *value
     }
 }
 
-static void land_and_free(struct larder_load *load, int result, const larder_value *value, bool vouched)
+void async_land(struct larder_load *load, int result, const larder_value *value, bool vouched)
 {
     land(load, result, value, vouched);
     load_free(load);
 }
 
-/* ======= giving back ======= */
-
-static bool fail_answer(struct larder_async *a, struct request *r, struct reply *reply)
-{
-    return true; /* whatever it says: the lease is gone */
-}
-
-static void no_end(struct larder_async *a, struct request *r)
-{
-}
-
-static void send_fail(struct larder_async *a, struct slice key, const larder_token *lease,
-                      uint32_t backoff_ms)
-{
-    struct wire_fail fail = {
-        .key = key, .token = slice_of(lease->bytes, lease->size), .backoff_ms = backoff_ms};
-    struct request *r = request_create(a, a->client->change_ns, false);
-    if (!r)
-        return; /* it ends by itself, later */
-    r->version = 3;
-    r->answer = fail_answer;
-    r->end = no_end;
-    if (link_send(a, r, WIRE_FAIL, &fail) < 0)
-        request_free(a, r);
-    else
-        request_begin(a, r);
-}
+/* ======= load ======= */
 
 static void give_back(struct larder_load *load, uint32_t backoff_ms)
 {
     if (load->judge == JUDGE_LEASE)
-        send_fail(load->a, key_of(load), &load->token, backoff_ms);
+        lease_give_back(load->a, async_load_key(load), &load->token, backoff_ms);
     else
         load_note_failure(load->a->client, load->hash, backoff_ms);
 }
-
-/* ======= load ======= */
 
 /* Nothing of `load` may be touched behind the call: the app may end it in there. */
 static void start(struct larder_load *load, enum judge judge, const larder_token *token, bool is_refresh)
@@ -226,13 +162,13 @@ static void start(struct larder_load *load, enum judge judge, const larder_token
     load->turn = fallback_turn(&load->a->client->fallback);
     load->asked_ns = now_ns();
     load->is_out = true;
-    load->loader(load->loader_user, slice_out(key_of(load)), load);
+    load->loader(load->loader_user, slice_out(async_load_key(load)), load);
 }
 
 static void start_unless_set_back(struct larder_load *load, enum judge judge, const larder_token *token)
 {
     if (load_set_back_ns(load->a->client, load->hash))
-        land_and_free(load, LARDER_E_LOAD, NULL, true);
+        async_land(load, LARDER_E_LOAD, NULL, true);
     else
         start(load, judge, token, false);
 }
@@ -248,12 +184,12 @@ static void filled(struct larder_load *load, bool vouched)
     const larder_loaded *loaded = &load->loading.loaded;
     if (load->judge == JUDGE_AWAY) {
         load->value.flags |= LARDER_IS_LOCAL;
-        fallback_put(&c->fallback, key_of(load), load->hash, now_ns(), loaded->no_store ? 0 : loaded->ttl_ms,
-                     load->turn, &load->value);
+        fallback_put(&c->fallback, async_load_key(load), load->hash, now_ns(),
+                     loaded->no_store ? 0 : loaded->ttl_ms, load->turn, &load->value);
     }
     if (load->judge != JUDGE_LEASE)
         load_note_success(c, load->hash);
-    land_and_free(load, load->value.result, &load->value, vouched);
+    async_land(load, load->value.result, &load->value, vouched);
 }
 
 static void fill_end(struct larder_async *a, struct request *r)
@@ -284,7 +220,7 @@ static void fill(struct larder_load *load)
     r->how.set.since = &load->token;
     r->how.set.tiers = load->reading.get.tiers;
     r->how.set.ret_version = &load->value.version;
-    int error = async_set(a, r, slice_out(key_of(load)), loading_value(&load->loading));
+    int error = async_set(a, r, slice_out(async_load_key(load)), loading_value(&load->loading));
     if (error < 0)
         request_end(a, r, error);
     request_begin(a, r);
@@ -302,7 +238,7 @@ void larder_async_fill(larder_load *load)
     load->is_shut = true; /* before the fill is sent: rule 2 */
     if (r < 0) {
         give_back(load, NO_BACKOFF_MS);
-        land_and_free(load, r, NULL, true);
+        async_land(load, r, NULL, true);
     } else if (load->token.size && load->judge != JUDGE_OFF)
         fill(load);
     else
@@ -318,91 +254,10 @@ void larder_async_fail(larder_load *load, int error)
     load->is_out = false;
     atomic_fetch_add_explicit(&load->a->client->load_failures, 1, memory_order_relaxed);
     give_back(load, load->loading.loaded.backoff_ms);
-    land_and_free(load, LARDER_E_LOAD, NULL, true);
+    async_land(load, LARDER_E_LOAD, NULL, true);
 }
 
 /* ======= the lease ======= */
-
-static bool lease_answer(struct larder_async *a, struct request *r, struct reply *reply)
-{
-    struct wire_values values;
-    struct wire_entry entry;
-    r->result = answer_read(reply, WIRE_VALUES, &values);
-    struct reader entries = reader_of(r->result == 0 ? values.entries.raw : slice_of(NULL, 0));
-    if (r->result == 0)
-        r->result =
-            wire_next_entry(&entries, &entry) ? value_from_entry(&r->value, &entry) : LARDER_E_PROTOCOL;
-    return true;
-}
-
-static void late_end(struct larder_async *a, struct request *r)
-{
-    bool leased = r->result == LARDER_LEASE || r->result == LARDER_HIT || r->result == LARDER_ABSENT;
-    struct slice key = slice_of((unsigned char *)r->names + sizeof(size_t), *(size_t *)r->names);
-    if (leased && r->value.token.size)
-        send_fail(a, key, &r->value.token, NO_BACKOFF_MS);
-}
-
-/* We gave up waiting for the answer, but it may still bring a lease, which nobody else would get while we live. */
-static void await_late(struct larder_async *a, const struct larder_load *load, uint64_t id)
-{
-    struct request *r = request_create(a, LATE_MS * NS_PER_MS, false);
-    if (!r || !(r->names = malloc(sizeof(size_t) + load->key_bytes))) {
-        if (r)
-            request_free(a, r);
-        return;
-    }
-    *(size_t *)r->names = load->key_bytes;
-    memcpy((unsigned char *)r->names + sizeof(size_t), load->key, load->key_bytes);
-    r->is_read = r->sent = true;
-    r->answer = lease_answer;
-    r->end = late_end;
-    request_renumber(a, r, id);
-    request_begin(a, r);
-}
-
-static void lease_end(struct larder_async *a, struct request *r)
-{
-    struct larder_load *load = r->load;
-    if (!load)
-        return;
-    if (r->result == LARDER_E_TIMEOUT && r->sent && load->reading.lease)
-        await_late(a, load, r->last_id);
-    lease_answered(load, r->result, &r->value);
-}
-
-static int lease_send(struct larder_load *load, struct request *r, uint32_t wait_ms)
-{
-    struct larder_async *a = load->a;
-    struct slice key = key_of(load);
-    load->reading.wait_ms = wait_ms;
-    r->version = reading_version(&load->reading);
-    if (load->reading.lease) {
-        struct wire_lease lease = lease_message(&load->reading, &key, 1);
-        return link_send(a, r, WIRE_LEASE, &lease);
-    }
-    struct wire_get get = get_message(&load->reading, (uint32_t)(a->client->get_ns / NS_PER_MS), &key, 1);
-    return link_send(a, r, WIRE_GET, &get);
-}
-
-static void lease_ask(struct larder_load *load, uint32_t wait_ms)
-{
-    struct larder_async *a = load->a;
-    struct request *r = request_create(a, wait_ms * NS_PER_MS + a->client->get_ns, false);
-    if (!r) {
-        land_and_free(load, LARDER_E_MEMORY, NULL, true);
-        return;
-    }
-    r->is_read = true;
-    r->answer = lease_answer;
-    r->end = lease_end;
-    r->load = load;
-    load->asked_ns = now_ns();
-    int error = lease_send(load, r, wait_ms);
-    if (error < 0)
-        request_end(a, r, error);
-    request_begin(a, r);
-}
 
 static void found(struct larder_load *load, int result, const larder_value *value)
 {
@@ -414,16 +269,16 @@ static void found(struct larder_load *load, int result, const larder_value *valu
     }
     if (value->flags & LARDER_STALE || value->fresh_ms < load->reading.early_ms)
         load_be_quiet(load->a->client, load->hash);
-    land_and_free(load, result, value, false);
+    async_land(load, result, value, false);
 }
 
 static void no_daemon(struct larder_load *load)
 {
     static const larder_token none;
     struct larder_client *c = load->a->client;
-    int r = fallback_get(&c->fallback, key_of(load), load->hash, now_ns(), &load->value);
+    int r = fallback_get(&c->fallback, async_load_key(load), load->hash, now_ns(), &load->value);
     if (r == LARDER_HIT || r == LARDER_ABSENT)
-        land_and_free(load, r, &load->value, true);
+        async_land(load, r, &load->value, true);
     else
         start_unless_set_back(load, JUDGE_AWAY, &none);
 }
@@ -449,7 +304,7 @@ static void ask_failed(struct larder_load *load, int error)
         start_unless_set_back(load, JUDGE_OFF, &none);
 }
 
-static void lease_answered(struct larder_load *load, int result, const larder_value *value)
+void lease_answered(struct larder_load *load, int result, const larder_value *value)
 {
     if (result >= 0 || result == LARDER_E_LOAD)
         fallback_over(&load->a->client->fallback);
@@ -458,7 +313,7 @@ static void lease_answered(struct larder_load *load, int result, const larder_va
     case LARDER_ABSENT: found(load, result, value); break;
     case LARDER_LEASE: start(load, JUDGE_LEASE, &value->token, false); break;
     case LARDER_MISS: missed(load, value); break;
-    case LARDER_E_LOAD: land_and_free(load, result, NULL, true); break;
+    case LARDER_E_LOAD: async_land(load, result, NULL, true); break;
     case LARDER_WAIT:
         if (load->aboard)
             lease_ask(load, LEASE_ROUND_MS);
@@ -475,7 +330,7 @@ static void board(struct larder_async *a, struct request *r)
 {
     const struct asking *by = r->asking;
     struct larder_load *load = a->loads;
-    while (load && (load->is_shut || !slice_equal(key_of(load), by->key)))
+    while (load && (load->is_shut || !slice_equal(async_load_key(load), by->key)))
         load = load->next;
     if (load) {
         pthread_mutex_lock(&a->client->flights.lock);
@@ -538,7 +393,7 @@ int larder_async_get_or_load(larder_async *a, larder_slice key, const larder_loa
 static void shut_where(struct larder_async *a, struct slice name, bool is_prefix)
 {
     for (struct larder_load *load = a->loads; load; load = load->next) {
-        struct slice key = key_of(load);
+        struct slice key = async_load_key(load);
         bool fits = is_prefix ? key.size >= name.size : key.size == name.size;
         if (fits && (name.size == 0 || memcmp(key.data, name.data, name.size) == 0))
             load->is_shut = true;

@@ -12,6 +12,7 @@
  *   flight.h   one loader a key in this process
  *   loaded.h refresh.h fallback.h setback.h   what a load brings, puts off, leaves without a daemon, and when it fails
  *   load.c     get_or_load, made of these
+ *   async.h    all of it for event loops
  *   read.c write.c look.c larder.c   the other public verbs
  *
  * FORK.  `mark` lies on a page that the kernel wipes in a child.  Every public call looks at it first

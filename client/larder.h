@@ -384,8 +384,8 @@ typedef struct larder_load_options {
 /* HIT or ABSENT; or LOAD (the loader failed just now, here or elsewhere), TIMEOUT, KEY, INVALID (a loader that asks for its
  * own key, too), MEMORY.  A daemon that is away is no error, strict or not: then there is one loader in this process.
  *
- * Who gets what: a value never comes from a source that was asked before an invalidation (or a set) which had returned, on
- * this host, when this call began.  A stale value is given at once to all but the one who refreshes it, and to him when
+ * Who gets what: with a daemon, a value never comes from a source that was asked before an invalidation (or a set) which had
+ * returned, on this host, when this call began; without one, before a change by this process.  A stale value is given at once to all but the one who refreshes it, and to him when
  * his loader fails.  After a failure nobody's loader is called for a while: all get LOAD, at once.
  *
  * `options` may be NULL.  `value` is overwritten in every case.  Algorithm: leases with fenced fills after memcache at

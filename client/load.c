@@ -464,6 +464,7 @@ void load_key_changes(struct larder_client *c, struct slice key)
     uint64_t hash = shm_hash_key(c->secret, key);
     flights_shut_key(&c->flights, key, hash);
     fallback_drop_key(&c->fallback, key, hash);
+    load_note_success(c, hash); /* what failed before the change may succeed after it */
 }
 
 static void prefix_changes(struct larder_client *c, struct slice prefix)

@@ -243,6 +243,19 @@ static void after_a_failure_nobody_tries_for_a_while(void **state)
     larder_close(c);
 }
 
+static void a_change_of_a_key_ends_its_rest(void **state)
+{
+    larder_client *c = open_alone(0);
+    larder_value v = LARDER_VALUE_INIT;
+    struct plain p = {.text = "mended", .result = -1};
+    assert_int_equal(ask(c, "k", &p, &v), LARDER_E_LOAD);
+    p.result = 0;
+    larder_invalidate(c, larder_text("k"));
+    assert_int_equal(ask(c, "k", &p, &v), LARDER_HIT);
+    larder_value_free(&v);
+    larder_close(c);
+}
+
 /* ======= deadlines ======= */
 
 static void a_caller_whose_time_is_up_leaves_alone(void **state)
@@ -639,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_loader_may_find_that_there_is_nothing),
         cmocka_unit_test(a_loader_that_fails_is_told_to_all_who_wait_with_its_own_code),
         cmocka_unit_test(after_a_failure_nobody_tries_for_a_while),
+        cmocka_unit_test(a_change_of_a_key_ends_its_rest),
         cmocka_unit_test(a_caller_whose_time_is_up_leaves_alone),
         cmocka_unit_test(arguments_that_make_no_sense_are_refused),
         cmocka_unit_test(a_call_that_begins_after_this_process_changed_the_key_never_joins_an_older_load),
