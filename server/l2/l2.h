@@ -41,7 +41,7 @@
     OPTION(COUNT, journal_length, "1000000", 1000, 1ull << 32, START, "",                                   \
            "changes that a host may miss and still catch up with; about 100 bytes each, in Redis")          \
     OPTION(SIZE, compress_min, "1KiB", 0, 1ull << 30, START, "CACHE_COMPRESSION_THRESHOLD:B",               \
-           "values of that size and more are compressed in Redis; 0: none")
+           "values of that size and more, up to 1 MiB, are compressed in Redis; 0: none")
 
 struct l2_options {
     KNOB_FIELDS(L2_OPTIONS)

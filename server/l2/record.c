@@ -97,7 +97,7 @@ static size_t put_value(uint8_t *at, struct slice value, uint32_t compress_min, 
     *ret_packed = false;
     if (value.size == 0)
         return 0;
-    if (value.size >= compress_min) {
+    if (value.size >= compress_min && value.size <= L2_RECORD_PACK_MAX) {
         size_t packed = ZSTD_compress(at, ZSTD_compressBound(value.size), value.data, value.size, ZSTD_LEVEL);
         *ret_packed = !ZSTD_isError(packed) && packed < value.size;
         if (*ret_packed)

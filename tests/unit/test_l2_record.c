@@ -137,6 +137,19 @@ static void a_large_value_is_packed_where_that_helps(void **state)
     assert_true(l2_record_decode(pack(&e, 1024), e.key, VALUE_MAX, &r) && !r.packed);
 }
 
+static void a_value_that_would_take_a_turn_to_pack_is_left_as_it_is(void **state)
+{
+    for (size_t size = L2_RECORD_PACK_MAX; size <= L2_RECORD_PACK_MAX + 1; size++) {
+        uint8_t *value = calloc(1, size);
+        struct l2_entry e = {.key = slice_text("k"), .value = slice_of(value, size)};
+        uint8_t *tail = malloc(l2_tail_bytes_max(&e));
+        bool packed = l2_tail_encode(tail, &e, 1024) < size;
+        assert_true(packed == (size == L2_RECORD_PACK_MAX));
+        free(tail);
+        free(value);
+    }
+}
+
 static void a_value_beyond_the_limit_is_refused_before_it_is_unpacked(void **state)
 {
     static char same[200000];
@@ -205,6 +218,7 @@ int main(void)
         cmocka_unit_test(every_shorter_record_is_noticed),
         cmocka_unit_test(foreign_bytes_are_not_an_entry),
         cmocka_unit_test(a_large_value_is_packed_where_that_helps),
+        cmocka_unit_test(a_value_that_would_take_a_turn_to_pack_is_left_as_it_is),
         cmocka_unit_test(a_value_beyond_the_limit_is_refused_before_it_is_unpacked),
         cmocka_unit_test(the_longest_list_of_tags_fits),
         cmocka_unit_test(a_life_is_what_redis_clock_has_left_of_it),
