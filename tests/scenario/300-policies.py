@@ -144,9 +144,9 @@ def a_disappointing_hit_ratio_is_an_issue(larder):
     client.mget([b"p:%d" % n for n in range(1000)])
     client.mget([b"q:1"] * 1000)
     health = client.health()
-    issues = [i for i in health["issues"] if "hit ratio" in i]
+    issues = [i for i in health["issues"] if "expected 50.0 %" in i]
     expect(len(issues), 1)
-    assert "policy p: hit ratio 0.0 %, expected 50.0 %" in issues[0], issues
+    assert "default/p" in issues[0] and "hit ratio 0.0 %" in issues[0], issues
     assert health["score"] < 100, health
 
 
