@@ -517,6 +517,7 @@ typedef struct larder_listed {
     int tier;
     uint64_t ttl_ms;
     uint64_t value_bytes;
+    bool no_dump; /* the daemon's configuration keeps it out of dumps; since 0.2 */
 } larder_listed;
 LARDER_API int larder_keys(larder_client *client, larder_slice prefix, uint32_t limit, larder_token *cursor,
                            bool (*each)(void *user, const larder_listed *listed), void *user);

@@ -126,7 +126,7 @@ static int page_hand_out(const struct wire_page *page, bool (*each)(void *user, 
     struct wire_held held;
     int count = 0;
     while (wire_next_held(&list, &held)) {
-        larder_listed listed = {slice_out(held.key), held.tier, held.ttl_ms, held.bytes};
+        larder_listed listed = {slice_out(held.key), held.tier, held.ttl_ms, held.bytes, held.no_dump};
         count++;
         if (!each(user, &listed))
             break;

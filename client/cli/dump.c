@@ -37,6 +37,8 @@ static uint64_t wall_ms(void)
 static bool page_add(void *user, const larder_listed *listed)
 {
     struct dumping *d = user;
+    if (listed->no_dump)
+        return true;
     if (d->count == PAGE_KEYS || listed->key.size == 0 || listed->key.size > WIRE_KEY_MAX)
         return d->count < PAGE_KEYS;
     char *text = d->texts + d->count * WIRE_KEY_MAX;

@@ -45,7 +45,6 @@ struct server_options {
     LATER(namespace, key_shape, "")                                 \
     LATER(namespace, secret, "")                                    \
     LATER(policy, encrypt, "")                                      \
-    LATER(policy, dump, "")                                         \
     LATER(policy, warming, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */

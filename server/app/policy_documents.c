@@ -149,6 +149,7 @@ json_t *explain_policy(const struct space *s, struct slice key)
     if (p->compress_min)
         put_number(o, "compress_min", p->compress_min);
     json_object_set_new(o, "store", json_boolean(p->store));
+    json_object_set_new(o, "dump", json_boolean(p->dump));
     json_object_set_new(o, "write_through", json_boolean(p->write_through));
     json_object_set_new(o, "serve_detached", json_boolean(p->serve_detached));
     put_ratio(o, "refresh_at", p->refresh_at, 1000);

@@ -44,6 +44,7 @@ struct policy_rule cache_default_rule(const struct cache_options *o)
                                .l2 = true,
                                .write_through = true,
                                .store = true,
+                               .dump = true,
                                .lease_scope = "host",
                                .pattern = "",
                                .namespace = "",

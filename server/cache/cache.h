@@ -392,6 +392,7 @@ struct cache_listed {
     struct slice key;
     enum tier_name tier;
     uint64_t ttl_ms, value_bytes;
+    bool no_dump; /* its policy keeps it out of dumps */
 };
 void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
                 bool (*each)(void *user, const struct cache_listed *listed), void *user);

@@ -31,7 +31,8 @@ static bool list_one(void *user, const struct tier_listed *t)
     struct cache_listed listed = {.key = t->key,
                                   .tier = l->tier,
                                   .ttl_ms = policy_left_ms(t->hard_ns, l->now_ns),
-                                  .value_bytes = t->value_bytes};
+                                  .value_bytes = t->value_bytes,
+                                  .no_dump = !cache_policy(l->cache, t->key)->dump};
     return l->each(l->user, &listed);
 }
 

@@ -215,6 +215,7 @@ static void take_options(struct known *k, const struct policy_rule *r)
         .lease_scope = strcmp(r->lease_scope, "fleet") == 0 ? LEASE_SCOPE_FLEET : LEASE_SCOPE_HOST,
         .serve_detached = r->serve_detached,
         .store = r->store,
+        .dump = r->dump,
         .write_through = r->write_through,
     };
 }

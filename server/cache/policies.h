@@ -71,6 +71,7 @@
         "invalidating one of its keys invalidates these too: key NAME, tag NAME, prefix NAME:, with commas") \
     OPTION(SIZE, compress_min, "0", 0, 1ull << 30, LIVE, "",                                                 \
            "values of that size and more are compressed in Redis; 0: as [redis] says; 1GiB: none")           \
+    OPTION(SWITCH, dump, "on", 0, 1, LIVE, "", "off: left out of dumps")                                     \
     OPTION(SWITCH, store, "on", 0, 1, LIVE, "", "off: never cached, a set answers SKIPPED")
 
 #define POLICY_OF_NAMESPACE "default" /* what a namespace's own options are called */
@@ -108,7 +109,7 @@ struct policy {
     uint32_t jitter, refresh_at, expect_hit_ratio;          /* thousandths */
     uint64_t source_cost_ns;
     enum lease_scope lease_scope;
-    bool serve_detached, store, write_through, has_tags;
+    bool serve_detached, store, write_through, dump, has_tags;
 };
 
 enum {

@@ -36,7 +36,8 @@ static bool list_one(void *user, const struct cache_listed *listed)
     struct wire_held held = {.key = listed->key,
                              .tier = (uint8_t)listed->tier,
                              .ttl_ms = listed->ttl_ms,
-                             .bytes = listed->value_bytes};
+                             .bytes = listed->value_bytes,
+                             .no_dump = listed->no_dump};
     CHECK(wire_append_held(&r->reply, &held) == 0);
     r->count++;
     return true;

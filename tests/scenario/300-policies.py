@@ -150,6 +150,20 @@ def a_disappointing_hit_ratio_is_an_issue(larder):
     assert health["score"] < 100, health
 
 
+def what_a_policy_keeps_out_of_dumps_is_not_in_them(larder):
+    larder.configure("[policy private]\npattern = private:*\ndump = off\n")
+    larder.start()
+    client = larder.client()
+    client.set(b"private:1", b"secret")
+    client.set(b"public:1", b"v")
+    path = os.path.join(larder.home, "dump")
+    larder.says("dump", path)
+    client.invalidate(all=True)
+    larder.says("warm", "--file", path)
+    expect((client.get(b"public:1").value, client.get(b"private:1").status), (b"v", wire.MISS))
+    expect([held.key for held in client.keys()], [b"public:1"])
+
+
 def dump_tells_where_policies_come_from(larder):
     larder.configure("[policy p]\npattern = p:*\n\nttl = 5m\n")
     larder.start()
@@ -162,4 +176,4 @@ play(the_first_policy_that_matches_holds, tags_of_a_policy_are_those_of_its_keys
      a_restart_brings_back_what_todays_policy_allows, reload_exchanges_all_policies_at_once,
      a_wrong_policy_keeps_all_of_the_old_ones, namespaces_have_their_own,
      figures_are_told_by_policy_near_hits_included, near_hits_past_the_62nd_policy_are_one_sum,
-     a_disappointing_hit_ratio_is_an_issue, dump_tells_where_policies_come_from)
+     a_disappointing_hit_ratio_is_an_issue, what_a_policy_keeps_out_of_dumps_is_not_in_them, dump_tells_where_policies_come_from)
