@@ -237,6 +237,46 @@ static void what_is_no_rule_is_refused_with_a_reason(void **state)
     }
 }
 
+/* ======= events ======= */
+
+static void take_event(struct fixture *f, const char *name, const char *invalidate)
+{
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    struct policies *p = policies_create(&own, NULL, 0, cache_policies(f->cache), &fault);
+    assert_true(policies_add_event(p, name, &(struct event_rule){invalidate}, &fault));
+    cache_take_policies(f->cache, p);
+}
+
+static void an_event_names_what_its_rule_says(void **state)
+{
+    struct fixture *f = *state;
+    _Alignas(max_align_t) char room[CACHE_EVENT_ROOM(4)];
+    const struct slice words[] = {slice_text("other"), slice_text("x"), slice_text("id"), slice_text("7")};
+    struct cache_event e = {.name = slice_text("e"), .arguments = words, .arguments_count = 4};
+    take_event(f, "e", "a:{id}, tag t, {id}:*, key \"b\"");
+    assert_int_equal(cache_event_names(f->cache, slice_text("e")), 4);
+    assert_int_equal(cache_event_names(f->cache, slice_text("none")), 0);
+    assert_int_equal(cache_event_fill(f->cache, &e, room), STATUS_OK);
+    assert_int_equal(e.keys_count, 2);
+    assert_true(slice_equal(e.keys[0], slice_text("a:7")) && slice_equal(e.keys[1], slice_text("b")));
+    assert_true(e.tags_count == 1 && slice_equal(e.tags[0], slice_text("t")));
+    assert_true(e.prefixes_count == 1 && slice_equal(e.prefixes[0], slice_text("7:")));
+}
+
+static void an_event_whose_names_grow_too_long_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    _Alignas(max_align_t) char room[CACHE_EVENT_ROOM(1)], value[255];
+    memset(value, 'v', sizeof(value));
+    const struct slice words[] = {slice_text("id"), slice_of(value, sizeof(value))};
+    struct cache_event e = {.name = slice_text("e"), .arguments = words, .arguments_count = 2};
+    take_event(f, "e", "tag x{id}");
+    assert_int_equal(cache_event_fill(f->cache, &e, room), STATUS_LIMIT);
+    take_event(f, "e", "tag {id}");
+    assert_int_equal(cache_event_fill(f->cache, &e, room), STATUS_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +292,8 @@ int main(void)
         TEST(rules_that_lead_back_to_themselves_are_refused),
         TEST(rules_that_meet_without_a_circle_are_fine),
         TEST(what_is_no_rule_is_refused_with_a_reason),
+        TEST(an_event_names_what_its_rule_says),
+        TEST(an_event_whose_names_grow_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
