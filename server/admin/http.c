@@ -14,8 +14,6 @@
 #include "base/list.h"
 #include "net/loop_uv.h"
 
-#define LOOK_EVERY NS_PER_S /* for those that are late */
-
 enum { STREAM_BLOCK_BYTES = 16 * 1024 };
 
 struct http {
@@ -120,6 +118,13 @@ static void on_look(struct timer *look)
     }
 }
 
+/* Whoever is late is so by a quarter of the time-out at most. */
+static uint64_t look_every(const struct http *h)
+{
+    uint64_t every_ns = *h->setup.timeout_ns / 4;
+    return every_ns < NS_PER_S ? every_ns : NS_PER_S;
+}
+
 static void visit_began(struct http *h, struct MHD_Connection *c, void **ret_context)
 {
     struct visit *v = must_alloc(sizeof(*v));
@@ -128,7 +133,7 @@ static void visit_began(struct http *h, struct MHD_Connection *c, void **ret_con
     v->trusted_path = h->taking_trusted;
     visit_from_now(v);
     if (list_empty(&h->visits))
-        timer_start(&h->look, LOOK_EVERY, LOOK_EVERY);
+        timer_start(&h->look, look_every(h), look_every(h));
     list_append(&h->visits, &v->node);
     h->figures.connections++;
     *ret_context = v;

@@ -136,6 +136,7 @@ GROUPS = {
     "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=90),
     "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
                         *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
+                        *python_programs("fault", "tests/fault/hostile_http.py", seconds=240),
                         *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True),
                         *python_programs("fault", "tests/fault/history.py", seconds=60),
                         *python_programs("fault", "tests/fault/outages.py", seconds=300, alone=True),
