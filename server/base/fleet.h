@@ -107,7 +107,7 @@ enum { FLEET_PROOF_BYTES = 24 };
 
 enum fleet_lease_outcome {
     FLEET_LEASE_GIVEN, /* proof, v */
-    FLEET_LEASE_THERE, /* a fresh value is in the store */
+    FLEET_LEASE_THERE, /* a value is in the store, and not to be refreshed */
     FLEET_LEASE_BUSY,  /* another host has the lease; `heard` tells when it ends */
     FLEET_LEASE_RESTS, /* a load failed a short while ago: nobody may try for left_ns */
     FLEET_LEASE_AWAY,  /* nobody answers */
@@ -117,7 +117,8 @@ enum fleet_lease_outcome {
 struct fleet_lease {
     unsigned partition;
     struct slice key;
-    uint64_t life_ns; /* of a lease given, unless it is kept alive */
+    uint64_t life_ns;  /* of a lease given, unless it is kept alive */
+    uint64_t ahead_ns; /* a value with less fresh life than this is to be refreshed like a stale one */
     void (*done)(struct fleet_lease *lease);
     enum fleet_lease_outcome outcome;
     uint64_t v;       /* the source is read after this position, in the present epoch */
@@ -226,7 +227,7 @@ struct fleet {
 
 struct fleet_ops {
     int (*commit)(struct fleet *f, struct fleet_change *change);
-    /* Get, or a lease.  GIVEN too when there is a value that is stale. */
+    /* Get, or a lease.  GIVEN too when there is a value that is to be refreshed. */
     int (*lease)(struct fleet *f, struct fleet_lease *lease);
     /* A lease lives so long from now, if it is still there.  Nothing is answered: its fill will show. */
     void (*lease_keep)(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,

@@ -222,6 +222,13 @@ static bool is_wanted_in_fleet(const struct cache *c, const struct cache_load *l
     return c->fleet && l->scope == LOAD_IN_FLEET && !detached_is(c);
 }
 
+/* The fresh life below which it is to be refreshed. */
+static uint64_t ahead_ns(const struct cache_load *l)
+{
+    uint64_t late_ns = l->get.entry.absent ? l->late_absent_ns : l->late_ns;
+    return l->refresh_ns > late_ns ? l->refresh_ns : late_ns;
+}
+
 static void asked(struct fleet_lease *ask);
 
 static int ask_fleet(struct cache *c, struct cache_load *l, struct lease *s)
@@ -232,6 +239,7 @@ static int ask_fleet(struct cache *c, struct cache_load *l, struct lease *s)
     s->ask = (struct fleet_lease){.partition = l->get.partition,
                                   .key = lease_key(s),
                                   .life_ns = l->hold_ns < FLEET_LIFE_NS ? l->hold_ns : FLEET_LIFE_NS,
+                                  .ahead_ns = s->refresh ? ahead_ns(l) : 0,
                                   .done = asked};
     c->committing++;
     if (c->fleet->ops->lease(c->fleet, &s->ask) == FLEET_PENDING)
@@ -240,12 +248,13 @@ static int ask_fleet(struct cache *c, struct cache_load *l, struct lease *s)
     return take_answer(c, s, l);
 }
 
-/* Those who waited here for a value that is in the store now read it; so does the one who asked. */
+/* Those who waited here for a value that is in the store now read it; so does the one who asked, and if that was to
+ * refresh, what it finds will do. */
 static int read_there(struct cache *c, struct lease *s, struct cache_load *l)
 {
-    l->get.beyond_host = s->refresh;
+    bool refresh = l->get.beyond_host = s->refresh;
     end_for_all(c, s);
-    return look(c, l, FIRST);
+    return look(c, l, refresh ? LAST : FIRST);
 }
 
 static int wait_for_fleet(struct cache *c, struct lease *s, struct cache_load *l)

@@ -77,7 +77,8 @@ static bool read_left(const struct l2_reply *r, struct fleet_lease *lease)
     return true;
 }
 
-/* HIT, V, ms, stale, record, token: what is stale comes with a lease, or with nothing because somebody else has it. */
+/* HIT, V, ms, stale, record, token: what is to be refreshed comes with a lease, or with nothing because somebody else has
+ * it. */
 static bool read_hit(const struct l2_reply *reply, struct fleet_lease *lease)
 {
     const struct l2_reply *stale = l2_reply_at(reply, 3), *token = l2_reply_at(reply, 5);
@@ -166,6 +167,7 @@ int lease_ask(struct l2 *l2, struct fleet_lease *lease)
     call_begin(l2, SCRIPT_GETL, lease->partition, 0, lease->key.size, both_keys, &lease->key);
     add_nonce(l2);
     args_number(&l2->args, ms_of(lease->life_ns));
+    args_number(&l2->args, ms_of(lease->ahead_ns));
     if (call_issue(l2, LINK_DATA, &a->command))
         return FLEET_PENDING;
     free(a);

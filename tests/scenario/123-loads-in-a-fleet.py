@@ -175,6 +175,20 @@ def whoever_looks_in_redis_first_loads_nothing(fleet):
     expect(b.figure("loads"), 0)
 
 
+def the_policy_says_how_far_one_loader_goes_and_when_it_refreshes(fleet):
+    a, b = fleet.start(2, namespace={"lease_scope": "fleet", "ttl": "4s", "refresh_at": "25%"})
+    first = a.client().lease(b"k")
+    expect((first.status, b.ask().lease(b"k").status), (wire.LEASED, wire.WAIT), "one loader in the fleet")
+    expect(a.ask().set(b"k", b"1", token=first.token, ttl_ms=wire.TTL_DEFAULT).status, wire.OK)
+    b.has_read(b"k", b"1")
+    due = until(lambda: next((e for e in [a.ask().lease(b"k")] if e.token), None), "a quarter of its life is over")
+    expect((due.value, due.flags & wire.STALE), (b"1", 0), "and it is still fresh")
+    expect(b.ask().lease(b"k").token, b"", "one refreshes")
+    expect(a.ask().set(b"k", b"2", token=due.token, ttl_ms=wire.TTL_DEFAULT).status, wire.OK)
+    until(lambda: b.ask().lease(b"k").value == b"2", "b has the new one")
+    expect(a.figure("loads") + b.figure("loads"), 2)
+
+
 play(a_thousand_callers_on_two_hosts_make_one_load, a_holder_that_is_killed_costs_one_load_more,
      a_failed_load_is_told_to_all_on_both_hosts_and_the_key_rests,
      the_stale_value_is_served_on_both_hosts_while_one_refreshes_it,
@@ -183,4 +197,5 @@ play(a_thousand_callers_on_two_hosts_make_one_load, a_holder_that_is_killed_cost
      a_load_that_overlaps_an_invalidation_of_the_namespace_is_refused,
      a_host_scope_load_that_overlaps_a_change_of_another_host_is_refused,
      while_redis_is_away_a_lease_is_the_hosts_and_worth_nothing_after, a_lease_of_a_daemon_that_died_ends_by_itself,
-     a_slow_load_keeps_its_lease_as_long_as_its_connection, whoever_looks_in_redis_first_loads_nothing)
+     a_slow_load_keeps_its_lease_as_long_as_its_connection, whoever_looks_in_redis_first_loads_nothing,
+     the_policy_says_how_far_one_loader_goes_and_when_it_refreshes)

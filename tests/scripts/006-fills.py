@@ -224,6 +224,19 @@ def a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters(flee
     expect((a.fill("k", "w", token).reason, fleet.journal()), ("lease", [("0-1", [("w", b"k")])]))
 
 
+def what_is_soon_stale_gives_one_caller_the_lease_when_asked_so(fleet):
+    a, b = fleet.host("a"), fleet.host("b")
+    a.set("k", "v", ttl=60000)
+    hit = a.getl("k")
+    expect((hit.status, hit.stale, hit.token), ("HIT", 0, b""))
+    early = a.getl("k", ahead_ms=30000)
+    expect((early.stale, early.token), (0, b""), "a minute is left")
+    due, other = a.getl("k", ahead_ms=70000), b.getl("k", ahead_ms=70000)
+    expect((due.stale, len(due.token), other.stale, other.token), (2, 24, 2, b""))
+    expect(a.fill("k", "w", due.token).status, "OK")
+    expect(a.get("k"), b"w")
+
+
 def a_failed_load_lets_the_key_rest_for_all(fleet):
     a, b = fleet.host("a"), fleet.host("b")
     token = a.getl("k").token
@@ -266,4 +279,4 @@ play(one_caller_gets_the_lease_the_others_are_busy, a_lease_is_used_once, whatev
      a_fill_without_a_lease_is_refused_when_the_journal_names_its_key,
      a_fill_without_a_lease_is_refused_when_a_name_of_it_was_killed, what_the_journal_cannot_tell_any_more_is_refused,
      the_scan_is_bounded_in_names_and_notes_too, a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters,
-     a_failed_load_lets_the_key_rest_for_all, what_ends_a_lease_ends_a_rest, the_token_of_a_rest_is_nobodys)
+     what_is_soon_stale_gives_one_caller_the_lease_when_asked_so, a_failed_load_lets_the_key_rest_for_all, what_ends_a_lease_ends_a_rest, the_token_of_a_rest_is_nobodys)

@@ -52,6 +52,7 @@ static inline void open_cache(struct fixture *f, unsigned partitions)
                                 .fleet = &f->fleet.fleet,
                                 .hash_secret = SECRET};
     f->cache = f->fleet.cache = cache_create(&setup);
+    f->fleet.now_ns = &f->now_ns;
 }
 
 /* What f->options say holds from now on. */

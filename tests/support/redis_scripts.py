@@ -138,8 +138,8 @@ class Host:
     def touch(self, key, ttl, soft=None):
         return Answer(self.run("touch", self.pair(key)[:1], [ttl if soft is None else soft, ttl]), "status", "v", "ms", "head")
 
-    def getl(self, key, lease_ms=10000):
-        reply = self.run("getl", self.pair(key), [os.urandom(8), lease_ms])
+    def getl(self, key, lease_ms=10000, ahead_ms=0):
+        reply = self.run("getl", self.pair(key), [os.urandom(8), lease_ms, *([ahead_ms] if ahead_ms else [])])
         names = {b"HIT": ["ms", "stale", "record", "token"], b"LEASE": ["ms", "token"], b"BUSY": ["ms", "left_ms"],
                  b"RESTS": ["ms", "left_ms"], b"MISS": ["ms"]}
         return Answer(reply, "status", "v", *(names[reply[0]] if isinstance(reply, list) else []))

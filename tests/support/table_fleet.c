@@ -133,6 +133,11 @@ static void lease_end(struct table_fleet *f, struct slice key)
         row->used = false;
 }
 
+static bool is_due(const struct table_fleet *f, const struct fleet_row *value, uint64_t ahead_ns)
+{
+    return value->entry.stale || (f->now_ns && value->entry.soft_ns < *f->now_ns + ahead_ns);
+}
+
 static void judge_lease(struct table_fleet *f, struct fleet_lease *l)
 {
     struct lease_row *row = lease_find(f, l->key);
@@ -142,7 +147,7 @@ static void judge_lease(struct table_fleet *f, struct fleet_lease *l)
     shown->seen = l->v > shown->seen ? l->v : shown->seen;
     if (f->view.mode == SHM_DETACHED) {
         l->outcome = FLEET_LEASE_AWAY;
-    } else if (value && !value->entry.stale) {
+    } else if (value && !is_due(f, value, l->ahead_ns)) {
         l->outcome = FLEET_LEASE_THERE;
     } else if (row) {
         l->outcome = row->rests ? FLEET_LEASE_RESTS : FLEET_LEASE_BUSY;

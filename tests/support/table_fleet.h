@@ -58,6 +58,7 @@ struct table_fleet {
     unsigned largest, queued; /* items of a change; changes kept for later */
     bool outbox_lost;         /* what is queued dies with the process */
     struct cache *cache;      /* who listens */
+    const uint64_t *now_ns;   /* for what is soon stale; NULL: nothing is */
     uint64_t hash_secret;
 };
 

@@ -20,6 +20,7 @@ static const struct row answers[] = {
     ROW("*6\r\n$3\r\nHIT\r\n:100\r\n:5\r\n:0\r\n$1\r\nx\r\n$0\r\n\r\n", THERE, ""),
     ROW("*6\r\n$3\r\nHIT\r\n:100\r\n:5\r\n:1\r\n$1\r\nx\r\n$0\r\n\r\n", BUSY, ""),
     ROW("*6\r\n$3\r\nHIT\r\n:100\r\n:5\r\n:1\r\n$1\r\nx\r\n$24\r\n" TOKEN "\r\n", GIVEN, ""),
+    ROW("*6\r\n$3\r\nHIT\r\n:100\r\n:5\r\n:2\r\n$1\r\nx\r\n$24\r\n" TOKEN "\r\n", GIVEN, ""),
     ROW("*4\r\n$4\r\nBUSY\r\n:100\r\n:5\r\n:1500\r\n", BUSY, ""),
     ROW("*4\r\n$4\r\nBUSY\r\n:100\r\n:5\r\n:-2\r\n", BUSY, ""),
     ROW("*4\r\n$5\r\nRESTS\r\n:100\r\n:5\r\n:1500\r\n", RESTS, ""),
@@ -99,7 +100,7 @@ static void a_lease_has_its_proof_its_position_and_others_the_time_that_is_left(
     ask(rig, &w);
     assert_int_equal(w.lease.v, 100);
     assert_memory_equal(w.lease.proof, TOKEN, FLEET_PROOF_BYTES);
-    rig->puppet.instead[SCRIPT_GETL] = answers[4].said;
+    rig->puppet.instead[SCRIPT_GETL] = answers[5].said;
     w = wish_for(rig);
     ask(rig, &w);
     assert_int_equal(w.lease.left_ns, 1500 * NS_PER_MS);

@@ -392,6 +392,44 @@ static void the_store_is_asked_before_a_host_refreshes_ahead(void **state)
     assert_int_equal(f->fleet.gets, gets + 1);
 }
 
+static int ask_ahead(struct fixture *f, struct caller *a, struct load_peer *peer)
+{
+    return want_as(f->cache, a, peer, "k",
+                   (struct cache_load){.scope = LOAD_IN_FLEET, .refresh_ns = 2 * LIFE, .wait_ns = NS_PER_S});
+}
+
+static void what_is_soon_stale_is_refreshed_by_one_in_the_fleet(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a, b;
+    set(f, "k", "v");
+    table_fleet_hear(&f->fleet);
+    ask_ahead(f, &a, &people.ann);
+    ASSERT_VALUE(a, "v");
+    assert_int_not_equal(a.load.token_bytes, 0);
+    assert_false(a.load.get.entry.stale);
+    ask_ahead(f, &b, &people.ben);
+    assert_int_equal(b.load.token_bytes, 0);
+    assert_int_equal(f->fleet.leases_asked, 1);
+    assert_int_equal(fill_with(f->cache, &a, "k", "new", NULL), STATUS_OK);
+    want(f->cache, &b, &people.ben, "k");
+    ASSERT_VALUE(b, "new");
+}
+
+static void what_another_host_refreshes_ahead_is_served_meanwhile(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a;
+    set(f, "k", "v");
+    table_fleet_hear(&f->fleet);
+    table_fleet_lease(&f->fleet, "k", 10 * NS_PER_S);
+    ask_ahead(f, &a, &people.ann);
+    ASSERT_VALUE(a, "v");
+    assert_int_equal(a.load.token_bytes, 0);
+    ask_ahead(f, &a, &people.ann);
+    assert_int_equal(f->fleet.leases_asked, 1);
+}
+
 /* ======= without the fleet ======= */
 
 static void a_lease_of_an_absence_is_good_for_it_only(void **state)
@@ -493,6 +531,8 @@ int main(void)
         TEST(the_lease_to_refresh_is_the_fleets),
         TEST(nobody_refreshes_what_another_host_has_refreshed),
         TEST(the_store_is_asked_before_a_host_refreshes_ahead),
+        TEST(what_is_soon_stale_is_refreshed_by_one_in_the_fleet),
+        TEST(what_another_host_refreshes_ahead_is_served_meanwhile),
         TEST(a_lease_of_an_absence_is_good_for_it_only),
         TEST(who_waits_for_another_host_loads_here_when_the_store_goes_away),
         TEST(a_newcomer_does_not_wait_for_a_lease_from_before_the_absence),

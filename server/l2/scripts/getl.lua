@@ -1,6 +1,6 @@
 --! use check time keys alive lease
 local entry, lease, now = KEYS[5], KEYS[6], time_ms()
-local nonce, lease_ms = ARGV[4], tonumber(ARGV[5])
+local nonce, lease_ms, ahead_ms = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6] or 0)
 
 -- The token, nil when somebody else has it, or an error.
 local function take()
@@ -10,12 +10,13 @@ local function take()
   return took.err and took or token
 end
 
-local state, head = look(entry, now)
+local state, head, _, age, soft_ms = look(entry, now)
 if state == FRESH or state == STALE then
-  local token = state == STALE and lease_ms > 0 and take()
+  local due = state == STALE and 1 or soft_ms - age < ahead_ms and 2 or 0
+  local token = due > 0 and lease_ms > 0 and take()
   if type(token) ~= 'string' then token = '' end
   local whole = #head < 1024 and head or redis.call('GET', entry)
-  return {'HIT', now_v, now, state == STALE and 1 or 0, whole, token}
+  return {'HIT', now_v, now, due, whole, token}
 end
 if lease_ms == 0 then return {'MISS', now_v, now} end
 local token = take()
