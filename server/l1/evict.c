@@ -1,77 +1,88 @@
-/* S3-FIFO over segments: newcomers pass through a small pool, what was touched there moves to the main pool, what
- * was not is remembered as a ghost and goes straight to main when it comes back.
+/* What goes: which segment is cleaned next, and what of it is copied forward, by the policy of eviction.h.
  *
  * What must stay true: the work of one call is bounded; a walk always ends with its segment free; walks cannot go
- * round in circles: when nearly everything survives while insertions wait, the next asks for more (stubborn); a
- * move re-evaluates kills exactly before it stamps the copy with the present sequence (F19). */
+ * round in circles: the worst of a segment's first items goes in any case, and when nearly everything survives while
+ * insertions wait, more must go; a move re-evaluates kills exactly before it stamps the copy with the present
+ * sequence (F19). */
 #include "l1/l1_private.h"
 
 enum {
-    COMPACT_SAMPLE = 1024, /* segments looked at for the emptiest one */
-    GHOST_WAYS = 4,
-    GHOST_UNITS = 64, /* a ghost lives as many units as make its table turn over once */
+    CHOOSE_SAMPLE = 1024, /* segments looked at for the one to clean */
+    WATCHED = 16384,      /* keys the policy learns from, */
+    WATCHED_FEW = 4096,   /* ... 48 KiB of them where the whole has less than: */
+    WATCHED_FEW_BYTES = 32 << 20,
 };
 
-/* ---- ghosts -------------------------------------------------------------------------------------------------- */
-
-static uint32_t *ghost_set(const struct l1 *l1, uint64_t hash)
-{
-    return l1->ghosts.words + GHOST_WAYS * (uint32_t)((hash >> 32) * l1->ghosts.sets >> 32);
-}
-
-static uint32_t ghost_print(uint64_t hash)
-{
-    uint32_t print = (uint32_t)(hash >> 8) & 0xffff;
-    return print ? print << 16 : 1u << 16;
-}
-
-static uint16_t ghost_age(const struct l1 *l1, uint32_t word)
-{
-    return (uint16_t)(l1->ghosts.time - (uint16_t)word);
-}
-
-bool ghosts_take(struct l1 *l1, uint64_t hash)
-{
-    uint32_t *set = ghost_set(l1, hash);
-    for (int i = 0; i < GHOST_WAYS; i++) {
-        if ((set[i] & 0xffff0000u) != ghost_print(hash) || ghost_age(l1, set[i]) > GHOST_UNITS)
-            continue;
-        set[i] = 0;
-        l1->count.l1_ghost_hits++;
-        return true;
-    }
-    return false;
-}
-
-void ghosts_add(struct l1 *l1, uint64_t hash)
-{
-    struct ghosts *g = &l1->ghosts;
-    uint32_t *set = ghost_set(l1, hash), *oldest = set;
-    for (int i = 0; i < GHOST_WAYS && *oldest; i++)
-        if (set[i] == 0 || ghost_age(l1, set[i]) > ghost_age(l1, *oldest))
-            oldest = &set[i];
-    *oldest = ghost_print(hash) | g->time;
-    if (++g->inserts % g->unit == 0)
-        g->time++;
-}
+/* ---- the policy ------------------------------------------------------------------------------------------------ */
 
 void evict_setup(struct l1 *l1)
 {
-    uint32_t capacity = slots_count(l1) / 4 * 3; /* entries the slots are meant for */
+    uint64_t capacity = slots_count(l1) / 4 * 3; /* entries the slots are meant for */
     if (l1->entries_max && l1->entries_max < capacity)
-        capacity = (uint32_t)l1->entries_max;
-    struct ghosts *g = &l1->ghosts;
-    *g = (struct ghosts){.sets = capacity / GHOST_WAYS + 1};
-    g->unit = g->sets * GHOST_WAYS / GHOST_UNITS + 1;
-    g->words = must_alloc(sizeof(uint32_t) * GHOST_WAYS * g->sets);
+        capacity = l1->entries_max;
+    bool few = l1->options.l1_bytes < WATCHED_FEW_BYTES;
+    l1->eviction = eviction_create(&(struct eviction_setup){.entries_max = capacity,
+                                                            .ghosts = capacity,
+                                                            .watched = few ? WATCHED_FEW : WATCHED,
+                                                            .segments = l1->shape.segment_count});
     l1->walk = (struct walk){.segment = SEGMENT_NONE};
-    l1->stubborn = 0;
+    l1->look_state = l1->shape.incarnation;
+    l1->drained_at = 0;
 }
 
 void evict_teardown(struct l1 *l1)
 {
-    free(l1->ghosts.words);
-    l1->ghosts.words = NULL;
+    l1->eviction = eviction_destroy(l1->eviction);
+}
+
+/* How many entries like those here fill the segments, or the limit. */
+static void tell_capacity(struct l1 *l1)
+{
+    uint64_t live = l1->pool_live_bytes[POOL_NEW] + l1->pool_live_bytes[POOL_KEPT], entries;
+    if (live == 0)
+        return;
+    entries = (uint64_t)((double)l1->entries / (double)live * (double)l1->shape.segment_count *
+                         (double)segment_bytes(l1));
+    eviction_capacity(l1->eviction, l1->entries_max && l1->entries_max < entries ? l1->entries_max : entries);
+}
+
+uint32_t evict_newcomer(struct l1 *l1, uint64_t key_hash)
+{
+    tell_capacity(l1);
+    uint32_t heat = eviction_came(l1->eviction, key_hash);
+    eviction_work(l1->eviction);
+    l1->count.l1_ghost_hits += eviction_frequency(heat) > 1;
+    return heat;
+}
+
+/* The next bucket at random (Knuth's linear congruence). */
+static uint32_t some_bucket(struct l1 *l1)
+{
+    l1->look_state = l1->look_state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)((l1->look_state >> 32) * l1->shape.bucket_count >> 32) * SHM_SLOTS;
+}
+
+/* Tells the policy of some residents; returns the least worthy, or SLOT_NONE. */
+static uint32_t look_around(struct l1 *l1)
+{
+    uint32_t worst = SLOT_NONE;
+    float least = 0;
+    for (int n = 0; n < L1_LOOKS; n++) {
+        uint32_t from = some_bucket(l1);
+        for (uint32_t slot = from; slot < from + SHM_SLOTS; slot++) {
+            uint64_t word = slots_word(l1, slot);
+            if (!slots_live(l1, word))
+                continue;
+            uint32_t segment = segment_of(l1, shm_slot_offset(word));
+            eviction_look(l1->eviction, slots_item(l1, slot), segment, l1->segments[segment].live_items);
+            float worth = eviction_worth(l1->eviction, slots_item(l1, slot));
+            if (worst == SLOT_NONE || worth < least) {
+                worst = slot;
+                least = worth;
+            }
+        }
+    }
+    return worst;
 }
 
 /* ---- moving -------------------------------------------------------------------------------------------------- */
@@ -101,8 +112,8 @@ bool evict_move(struct l1 *l1, uint32_t slot, enum pool pool, uint64_t life, uns
 
 static void evict_item(struct l1 *l1, uint32_t slot, uint64_t hash)
 {
+    eviction_went(l1->eviction, hash, l1->heat[slot]);
     slots_drop(l1, slot);
-    ghosts_add(l1, hash);
     l1->count.l1_evictions++;
 }
 
@@ -116,27 +127,27 @@ static void keep_item(struct l1 *l1, uint32_t slot, const struct item_view *i, e
         evict_item(l1, slot, hash);
 }
 
-static void decide(struct l1 *l1, uint32_t slot, const struct item_view *i, uint64_t hash)
+static void decide(struct l1 *l1, uint32_t slot, uint64_t offset, const struct item_view *i, uint64_t hash)
 {
-    uint8_t *freq = &l1->freq[slot];
-    if (l1->walk.kind == WALK_COMPACT) {
+    if (l1->walk.kind == WALK_COMPACT)
         keep_item(l1, slot, i, l1->segments[l1->walk.segment].pool, hash);
-    } else if (l1->walk.kind == WALK_SMALL && *freq >= l1->walk.cutoff) {
-        *freq = 0;
-        keep_item(l1, slot, i, POOL_MAIN, hash);
-    } else if (l1->walk.kind == WALK_MAIN && *freq >= l1->walk.cutoff) {
-        --*freq;
-        keep_item(l1, slot, i, POOL_MAIN, hash);
-    } else {
+    else if (offset != l1->walk.worst && eviction_keeps(l1->eviction, slots_item(l1, slot)))
+        keep_item(l1, slot, i, POOL_KEPT, hash);
+    else
         evict_item(l1, slot, hash);
-    }
+}
+
+static uint32_t slot_at(const struct l1 *l1, uint64_t offset, const struct item_view *i, uint64_t *ret_hash)
+{
+    *ret_hash = shm_hash_key(l1->shape.hash_secret, i->key);
+    return slots_find_word(l1, *ret_hash,
+                           shm_slot(shm_tag(*ret_hash), l1->segments[segment_of(l1, offset)].gen, offset));
 }
 
 static void walk_item(struct l1 *l1, uint64_t offset, const struct item_view *i)
 {
-    uint64_t hash = shm_hash_key(l1->shape.hash_secret, i->key);
-    uint64_t word = shm_slot(shm_tag(hash), l1->segments[l1->walk.segment].gen, offset);
-    uint32_t slot = slots_find_word(l1, hash, word);
+    uint64_t hash;
+    uint32_t slot = slot_at(l1, offset, i, &hash);
     if (slot == SLOT_NONE)
         return; /* dead already */
     if (l1->walk.kind == WALK_DOOMED) {
@@ -154,7 +165,7 @@ static void walk_item(struct l1 *l1, uint64_t offset, const struct item_view *i)
     default: break;
     }
     struct item_view settled = item_at(l1, offset);
-    decide(l1, slot, &settled, hash);
+    decide(l1, slot, offset, &settled, hash);
 }
 
 /* ---- which segment ------------------------------------------------------------------------------------------------ */
@@ -168,11 +179,10 @@ static uint32_t dead_in(const struct l1 *l1, uint32_t segment)
 static uint32_t to_compact(struct l1 *l1)
 {
     uint64_t all = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
-    bool at_limit = l1->entries_max && l1->entries >= l1->entries_max;
-    if (at_limit || segment_dead_bytes(l1) < all / 14)
+    if (segment_dead_bytes(l1) < all / 14)
         return SEGMENT_NONE;
     uint32_t best = SEGMENT_NONE;
-    for (uint32_t n = 0; n < COMPACT_SAMPLE && n < l1->shape.segment_count; n++) {
+    for (uint32_t n = 0; n < CHOOSE_SAMPLE && n < l1->shape.segment_count; n++) {
         uint32_t segment = l1->compact_cursor++ % l1->shape.segment_count;
         if (l1->segments[segment].state == SEGMENT_SEALED &&
             (best == SEGMENT_NONE || dead_in(l1, segment) > dead_in(l1, best)))
@@ -182,31 +192,66 @@ static uint32_t to_compact(struct l1 *l1)
     return worth ? best : SEGMENT_NONE;
 }
 
-/* The pool that is over its share: small over a tenth of the live bytes. */
-static enum pool pool_to_evict(const struct l1 *l1)
+/* The one with the most to gain of a sample: all, up to 256 MiB. */
+static uint32_t to_evict(struct l1 *l1)
 {
-    uint64_t small = l1->pool_live_bytes[POOL_SMALL], all = small + l1->pool_live_bytes[POOL_MAIN];
-    return small * 10 > all ? POOL_SMALL : POOL_MAIN;
+    uint32_t best = SEGMENT_NONE;
+    float most = -1;
+    for (uint32_t n = 0; n < CHOOSE_SAMPLE && n < l1->shape.segment_count; n++) {
+        uint32_t segment = l1->choose_cursor++ % l1->shape.segment_count;
+        if (l1->segments[segment].state != SEGMENT_SEALED)
+            continue;
+        float dead = (float)dead_in(l1, segment) / (float)segment_bytes(l1);
+        float gain = eviction_gain(l1->eviction, segment, dead);
+        if (gain > most) {
+            most = gain;
+            best = segment;
+        }
+    }
+    return best;
 }
 
-/* Nothing of the pool is sealed: the fullest segment it appends to will do. */
-static bool seal_one(struct l1 *l1, enum pool pool)
+/* Nothing is sealed: the fullest segment that is appended to will do. */
+static void seal_one(struct l1 *l1)
 {
     uint32_t fullest = SEGMENT_NONE;
-    for (int class = 0; class < L1_TTL_CLASSES; class ++) {
-        uint32_t segment = l1->open_segments[pool][class];
+    for (int n = 0; n < POOLS * L1_TTL_CLASSES; n++) {
+        uint32_t segment = l1->open_segments[n / L1_TTL_CLASSES][n % L1_TTL_CLASSES];
         if (segment != SEGMENT_NONE &&
             (fullest == SEGMENT_NONE || l1->segments[segment].used > l1->segments[fullest].used))
             fullest = segment;
     }
     if (fullest != SEGMENT_NONE)
         segment_seal(l1, fullest);
-    return l1->sealed[pool].count > 0;
 }
 
-static bool has_victim(struct l1 *l1, enum pool pool)
+/* The worst of the first items that live, where a walk of everything worthy would free nothing. */
+static uint64_t worst_of_first(const struct l1 *l1, uint32_t segment)
 {
-    return l1->sealed[pool].count > 0 || seal_one(l1, pool);
+    uint64_t worst = 0, hash;
+    float least = 0;
+    uint32_t at = 0;
+    for (int n = 0; n < L1_LOOK_AHEAD && at < l1->segments[segment].used; n++) {
+        uint64_t offset = segment_start(l1, segment) + at;
+        struct item_view i = item_at(l1, offset);
+        at += shm_item_bytes(i.shape);
+        uint32_t slot = slot_at(l1, offset, &i, &hash);
+        float worth = slot == SLOT_NONE ? 0 : eviction_worth(l1->eviction, slots_item(l1, slot));
+        if (slot == SLOT_NONE || (worst && worth >= least))
+            continue;
+        worst = offset;
+        least = worth;
+    }
+    return worst;
+}
+
+/* What readers did just now decides: their touches are taken in first, if enough has happened to pay for it. */
+static void hear_readers(struct l1 *l1)
+{
+    if ((l1->count.l1_puts - l1->drained_at) * L1_DRAIN_TURNOVER < l1->entries)
+        return;
+    l1->drained_at = l1->count.l1_puts;
+    touch_drain(l1, L1_DRAIN_STRIPES);
 }
 
 static bool walk_segment(struct l1 *l1, uint32_t segment, struct queue *q, enum walk_kind kind)
@@ -215,8 +260,9 @@ static bool walk_segment(struct l1 *l1, uint32_t segment, struct queue *q, enum 
     struct segment *s = &l1->segments[segment];
     if (kind != WALK_DOOMED)
         s->state = SEGMENT_WALKED;
-    l1->walk = (struct walk){
-        .segment = segment, .kind = kind, .cutoff = 1 + l1->stubborn, .live_before = s->live_bytes};
+    l1->walk = (struct walk){.segment = segment, .kind = kind, .live_before = s->live_bytes};
+    if (kind == WALK_EVICT)
+        l1->walk.worst = worst_of_first(l1, segment);
     return true;
 }
 
@@ -224,29 +270,29 @@ static bool walk_begin(struct l1 *l1)
 {
     if (l1->doomed.count)
         return walk_segment(l1, l1->doomed.first, &l1->doomed, WALK_DOOMED);
-    uint32_t loose = to_compact(l1);
-    if (loose != SEGMENT_NONE)
-        return walk_segment(l1, loose, &l1->sealed[l1->segments[loose].pool], WALK_COMPACT);
-    enum pool pool = pool_to_evict(l1);
-    if (!has_victim(l1, pool))
-        pool = pool == POOL_SMALL ? POOL_MAIN : POOL_SMALL;
-    if (!has_victim(l1, pool))
-        return false;
-    return walk_segment(l1, l1->sealed[pool].first, &l1->sealed[pool],
-                        pool == POOL_SMALL ? WALK_SMALL : WALK_MAIN);
+    uint32_t segment = to_compact(l1);
+    if (segment != SEGMENT_NONE)
+        return walk_segment(l1, segment, &l1->sealed[l1->segments[segment].pool], WALK_COMPACT);
+    hear_readers(l1);
+    segment = to_evict(l1);
+    if (segment == SEGMENT_NONE) {
+        seal_one(l1);
+        segment = to_evict(l1);
+    }
+    return segment != SEGMENT_NONE &&
+           walk_segment(l1, segment, &l1->sealed[l1->segments[segment].pool], WALK_EVICT);
 }
 
-/* Insertions wait for room and a walk freed hardly any: the next one keeps only what is used more. */
+/* The policy is told what the walk gave, and pressed when insertions wait for room. */
 static void walk_end(struct l1 *l1)
 {
     const struct walk *w = &l1->walk;
     segment_free(l1, w->segment);
-    bool short_of_room = l1->free.count <= L1_SEGMENTS_RESERVED;
-    bool hardly_any_gain = w->moved > w->live_before / 8 * 7;
-    if (!short_of_room)
-        l1->stubborn = 0;
-    else if (hardly_any_gain && l1->stubborn < L1_FREQ_MAX)
-        l1->stubborn++;
+    if (w->kind == WALK_EVICT) {
+        eviction_cleaned(l1->eviction, 1 - (float)w->moved / (float)segment_bytes(l1));
+        if (l1->free.count < L1_SEGMENTS_LOW && w->moved > w->live_before / 8 * 7)
+            eviction_pressed(l1->eviction);
+    }
     l1->walk.segment = SEGMENT_NONE;
 }
 
@@ -274,8 +320,16 @@ bool evict_pending(const struct l1 *l1)
 
 /* ---- room ------------------------------------------------------------------------------------------------------- */
 
+/* Nearly full: from now on it matters what is worth what. */
+static bool nearly_full(const struct l1 *l1)
+{
+    return l1->free.count < l1->shape.segment_count / L1_FULL_NEAR + L1_SEGMENTS_LOW;
+}
+
 uint64_t evict_room(struct l1 *l1, enum pool pool, unsigned ttl_class, uint32_t bytes)
 {
+    if (nearly_full(l1))
+        look_around(l1);
     if (l1->free.count < L1_SEGMENTS_LOW)
         evict_step(l1, L1_EVICT_AHEAD);
     uint64_t room = segment_room(l1, pool, ttl_class, bytes, false);
@@ -288,13 +342,16 @@ uint64_t evict_room(struct l1 *l1, enum pool pool, unsigned ttl_class, uint32_t 
     return room;
 }
 
+/* One by one: the limit leaves room in segments, so nothing needs to be copied.  A few looks find some resident,
+ * since the index is made for as many as the limit. */
 bool evict_to_limit(struct l1 *l1)
 {
-    for (uint32_t items = 0; items < L1_EVICT_ITEMS; items++) {
-        if (!l1->entries_max || l1->entries < l1->entries_max)
-            return true;
-        if (!evict_step(l1, 1))
+    for (uint32_t tries = 0; l1->entries_max && l1->entries >= l1->entries_max; tries++) {
+        uint32_t worst = look_around(l1);
+        if (worst != SLOT_NONE)
+            evict_item(l1, worst, shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, worst).key));
+        else if (tries == L1_EVICT_ITEMS)
             return false;
     }
-    return l1->entries < l1->entries_max;
+    return true;
 }

@@ -19,8 +19,10 @@ enum {
     MEMORY = 10,        /* capacities, or times the watched keys, until what was seen counts 1/e */
     ROUND_MIN = 64, /* requests between rounds: a sixteenth of all at first, then the watched keys' number */
     STRETCH_MAX = 5,
+    PATIENCE = 20, /* capacities without many uses until the newest are preferred */
 };
-static const float PRIOR_WEIGHT = 12, PRIOR_FIRST = 0.3f, PRIOR = 0.12f, OVERALL_WEIGHT = 4;
+static const float PRIOR_WEIGHT = 12, PRIOR_FIRST = 0.3f, PRIOR = 0.12f, OVERALL_WEIGHT = 4, FLOOR = 0.002f,
+                   RARE = 0.25f;
 
 void learner_setup(struct eviction *e, uint32_t watched)
 {
@@ -173,6 +175,23 @@ static void expose(struct eviction *e, unsigned class, const float fading[AGES])
     }
 }
 
+/* Chances below the floor count as it: where hardly any key has come back for long, nothing tells items apart, and then
+ * the newest shall stay, as people expect.  Not before: the first round of a loop looks the same. */
+static void set_floor(struct eviction *e)
+{
+    struct learner *l = &e->learner;
+    float used = 0, all = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        for (unsigned b = 0; b < AGES; b++) {
+            used += l->used[c][b];
+            all += l->used[c][b] + l->lost[c][b] + l->live[c][b];
+        }
+    }
+    bool long_enough = (double)e->now > PATIENCE * e->capacity;
+    l->floor = long_enough && used < RARE * all ? FLOOR * (1 - used / (RARE * all)) : 0;
+}
+
+/* Beyond the ages that were ever seen, chances go on as they were: optimism there would keep what is oldest. */
 static void smooth_overall(struct learner *l)
 {
     for (unsigned b = 0; b < AGES; b++) {
@@ -181,7 +200,9 @@ static void smooth_overall(struct learner *l)
             used += l->used[c][b];
             exposed += l->exposed[c][b];
         }
-        float prior = b ? PRIOR : PRIOR_FIRST;
+        float prior = b == 0                                     ? PRIOR_FIRST
+                      : exposed < 1 && l->overall[b - 1] < PRIOR ? l->overall[b - 1]
+                                                                 : PRIOR;
         l->overall[b] = (used + OVERALL_WEIGHT * prior) / (exposed + OVERALL_WEIGHT);
     }
 }
@@ -206,6 +227,7 @@ static void smooth(struct eviction *e)
         fading[b] = expf(-width(e, b) / (float)e->learner.memory);
     for (unsigned c = 0; c < CLASSES; c++)
         expose(e, c, fading);
+    set_floor(e);
     smooth_overall(&e->learner);
     for (unsigned d = 0; d < DISTANCES; d++)
         smooth_by_distance(&e->learner, d);
@@ -235,6 +257,7 @@ static void learn_class(struct eviction *e, unsigned class)
     for (unsigned b = 0; b < AGES; b++) {
         widths[b] = width(e, b);
         chance[b] = (l->used[class][b] + PRIOR_WEIGHT * parent[b]) / (l->exposed[class][b] + PRIOR_WEIGHT);
+        chance[b] = chance[b] < l->floor ? l->floor : chance[b];
     }
     for (unsigned b = 0; b < AGES; b++) {
         l->worth[class][b] = best_rate(e, chance, widths, b) * (float)e->capacity;

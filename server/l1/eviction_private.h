@@ -42,6 +42,7 @@ struct learner {
     float by_distance[DISTANCES][AGES], overall[AGES];
     uint32_t step;       /* of the round under way; 0: none */
     uint64_t next, last; /* rounds, in requests */
+    float floor;         /* of chances */
     double memory;       /* requests after which what was seen counts 1/e */
     double requests, misses, recent_requests, recent_misses;
     unsigned stretch; /* octaves by which the curves reach farther where misses are rare */

@@ -92,11 +92,11 @@ static uint32_t slot_for(struct l1 *l1, const struct entry *e)
     return slot;
 }
 
-static enum pool pool_for(struct l1 *l1, const struct entry *e, uint32_t slot)
+/* Where an entry lies is where its successor belongs: a value set again is no news about the key. */
+static enum pool pool_for(const struct l1 *l1, uint32_t slot)
 {
-    if (slot != SLOT_NONE)
-        return l1->segments[segment_of(l1, shm_slot_offset(slots_word(l1, slot)))].pool;
-    return ghosts_take(l1, e->key_hash) ? POOL_MAIN : POOL_SMALL;
+    return slot == SLOT_NONE ? POOL_NEW
+                             : l1->segments[segment_of(l1, shm_slot_offset(slots_word(l1, slot)))].pool;
 }
 
 static bool store(struct l1 *l1, const struct entry *e)
@@ -106,12 +106,15 @@ static bool store(struct l1 *l1, const struct entry *e)
         return false;
     uint32_t bytes = item_bytes_needed(e);
     unsigned class = item_ttl_class(l1->now_ns(l1), e->hard_ns);
-    uint64_t offset = evict_room(l1, pool_for(l1, e, slot), class, bytes);
+    uint32_t heat = slot == SLOT_NONE ? evict_newcomer(l1, e->key_hash) : l1->heat[slot];
+    uint64_t offset = evict_room(l1, pool_for(l1, slot), class, bytes);
     if (!offset)
         return false;
     slot = slot_for(l1, e); /* again: making room may have moved or evicted it */
     item_write(l1, offset, e, bytes);
     segment_appended(l1, offset, bytes, item_ticks(l1, e->hard_ns));
+    l1->heat[slot] = heat;
+    l1->sizes[slot] = eviction_size(bytes);
     slots_store(l1, slot, shm_slot(shm_tag(e->key_hash), l1->segments[segment_of(l1, offset)].gen, offset));
     return true;
 }
@@ -145,8 +148,10 @@ static int tier_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64
 {
     struct l1 *l1 = l1_of(t);
     uint32_t slot = find_older(l1, key, key_hash, v);
-    if (slot != SLOT_NONE)
-        slots_drop(l1, slot);
+    if (slot == SLOT_NONE)
+        return TIER_DONE;
+    eviction_went(l1->eviction, key_hash, l1->heat[slot]); /* the next value finds its readers known */
+    slots_drop(l1, slot);
     return TIER_DONE;
 }
 
@@ -397,7 +402,7 @@ void l1_measure(struct l1 *l1, struct l1_figures *ret)
     touch_count_all(l1);
     *ret = l1->count;
     ret->l1_entries = l1->entries;
-    ret->l1_item_bytes = l1->pool_live_bytes[POOL_SMALL] + l1->pool_live_bytes[POOL_MAIN];
+    ret->l1_item_bytes = l1->pool_live_bytes[POOL_NEW] + l1->pool_live_bytes[POOL_KEPT];
     ret->l1_dead_bytes = segment_dead_bytes(l1);
     ret->l1_segment_bytes = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
     ret->l1_total_bytes = l1->shape.total_bytes;

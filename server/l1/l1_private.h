@@ -3,8 +3,8 @@
  * What must stay true: only order.h stores into the segment; a slot word names a live item or a doomed segment;
  * counts of live bytes and items are exact.
  *
- * Private memory: 1 byte a slot (frequency) and 4 bytes an entry of capacity (ghosts): about 5.4 bytes an item at
- * slot load 0.75; 40 bytes a segment. */
+ * Private memory: 5 bytes a slot (heat and size) and 4 bytes an entry of capacity (ghosts): about 10.7 bytes an item at
+ * slot load 0.75; 48 bytes a segment; a quarter of a MiB to learn from, in caches under 32 MiB less. */
 #ifndef LARDER_L1_L1_PRIVATE_H
 #define LARDER_L1_L1_PRIVATE_H
 
@@ -13,16 +13,20 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "l1/eviction.h"
 #include "l1/l1.h"
 #include "l1/order.h"
 
 enum {
     L1_TTL_CLASSES = 4,
-    L1_FREQ_MAX = 3,
     L1_EVICT_ITEMS = 64,      /* items an insertion may walk over to find room */
     L1_EVICT_NS = 20000,      /* ... or this long */
     L1_EVICT_AHEAD = 16,      /* items walked ahead of need by an insertion while few segments are free */
     L1_SEGMENTS_LOW = 4,      /* fewer free ones: evict ahead */
+    L1_LOOKS = 4,             /* buckets of eight slots looked at for an insertion into a cache nearly full */
+    L1_FULL_NEAR = 8,         /* ... with less than an eighth free */
+    L1_LOOK_AHEAD = 64,       /* items of a segment among which the worst goes in any case */
+    L1_DRAIN_TURNOVER = 128,  /* touches are taken in before a walk if that share of the entries came since */
     L1_SEGMENTS_RESERVED = 2, /* the last ones are for moves, else eviction could not free anything */
     L1_TICK_MS = 20,          /* renewal of alive_until, touches, expiry */
     L1_SWEEP_MS = 2,          /* between slices of a sweep */
@@ -37,7 +41,8 @@ enum {
 #define L1_SEQ_LAST   (UINT32_MAX - (1u << 20))
 #define L1_TICKS_LAST (SHM_TICKS_MAX - 60u * 86400 * 64) /* 60 days: twice the longest life */
 
-enum pool { POOL_SMALL, POOL_MAIN, POOLS };
+/* Newcomers, and what survived a walk: mixed, every segment would hold some worth copying. */
+enum pool { POOL_NEW, POOL_KEPT, POOLS };
 
 enum segment_state {
     SEGMENT_FREE,
@@ -62,11 +67,11 @@ struct queue {
 };
 
 /* Why a segment is walked decides what becomes of its living items. */
-enum walk_kind { WALK_DOOMED, WALK_COMPACT, WALK_SMALL, WALK_MAIN };
+enum walk_kind { WALK_DOOMED, WALK_COMPACT, WALK_EVICT };
 struct walk {
     uint32_t segment, at;
     enum walk_kind kind;
-    unsigned cutoff; /* survivors have at least this frequency */
+    uint64_t worst; /* where the item is that goes in any case; 0: none */
     uint64_t live_before, moved;
 };
 
@@ -75,12 +80,6 @@ struct sweep {
     bool running, clearing;
     uint32_t start_seq; /* kills up to here are settled when the pass ends */
     uint32_t segment, at, cell;
-};
-
-struct ghosts {
-    uint32_t *words; /* fingerprint 16 | time 16, 4 a set; 0 is none */
-    uint32_t sets, unit, inserts;
-    uint16_t time;
 };
 
 struct l1 {
@@ -111,13 +110,14 @@ struct l1 {
     struct queue free, doomed, sealed[POOLS];
     uint32_t open_segments[POOLS][L1_TTL_CLASSES];
     uint64_t pool_live_bytes[POOLS];
-    uint32_t doom_cursor, compact_cursor;
+    uint32_t doom_cursor, compact_cursor, choose_cursor;
     struct walk walk;
-    unsigned stubborn; /* walks in a row that freed hardly anything */
-    struct ghosts ghosts;
+    struct eviction *eviction; /* what is worth keeping */
+    uint64_t look_state, drained_at;
 
     /* slots */
-    uint8_t *freq;
+    uint32_t *heat; /* by slot: the policy's knowledge of the item */
+    uint8_t *sizes;
     uint64_t entries, entries_max;
 
     /* kills */
@@ -196,11 +196,16 @@ uint32_t slots_find(const struct l1 *l1, struct slice key, uint64_t hash);
 uint32_t slots_find_word(const struct l1 *l1, uint64_t hash, uint64_t word);
 /* An empty slot for a new key in the emptier of its two buckets, or SLOT_NONE. */
 uint32_t slots_place(const struct l1 *l1, uint64_t hash);
-/* The least used of the 16 slots of a key. */
+/* The least worthy of the 16 slots of a key. */
 uint32_t slots_coldest(const struct l1 *l1, uint64_t hash);
 /* The slot names something and that is alive as far as segments know. */
 bool slots_live(const struct l1 *l1, uint64_t word);
-void slots_store(struct l1 *l1, uint32_t slot, uint64_t word); /* publishes, accounts for what was there */
+static inline struct eviction_item slots_item(const struct l1 *l1, uint32_t slot)
+{
+    return (struct eviction_item){l1->heat[slot], l1->sizes[slot]};
+}
+/* Publishes, accounts for what was there; heat and size are set before. */
+void slots_store(struct l1 *l1, uint32_t slot, uint64_t word);
 void slots_drop(struct l1 *l1, uint32_t slot);
 void slots_touch(struct l1 *l1, uint32_t slot);
 
@@ -258,8 +263,8 @@ uint64_t evict_room(struct l1 *l1, enum pool pool, unsigned ttl_class, uint32_t 
 bool evict_to_limit(struct l1 *l1);
 /* Copies the item of a slot to the end of a pool.  False: no room. */
 bool evict_move(struct l1 *l1, uint32_t slot, enum pool pool, uint64_t life, unsigned ttl_class);
-bool ghosts_take(struct l1 *l1, uint64_t hash);
-void ghosts_add(struct l1 *l1, uint64_t hash);
+/* An entry not here before: what it starts with. */
+uint32_t evict_newcomer(struct l1 *l1, uint64_t key_hash);
 
 /* ---- life.c ---------------------------------------------------------------------------------------------------- */
 

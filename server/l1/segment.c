@@ -166,7 +166,8 @@ static void bookkeeping_make(struct l1 *l1)
 {
     const struct shm_shape *s = &l1->shape;
     l1->segments = must_alloc(s->segment_count * sizeof(*l1->segments));
-    l1->freq = must_alloc((size_t)s->bucket_count * SHM_SLOTS);
+    l1->heat = must_alloc((size_t)s->bucket_count * SHM_SLOTS * sizeof(*l1->heat));
+    l1->sizes = must_alloc((size_t)s->bucket_count * SHM_SLOTS);
     queue_init(&l1->free);
     queue_init(&l1->doomed);
     for (int pool = 0; pool < POOLS; pool++) {
@@ -178,7 +179,7 @@ static void bookkeeping_make(struct l1 *l1)
     for (uint32_t i = 0; i < s->segment_count; i++)
         queue_push(l1, &l1->free, i);
     l1->entries = 0;
-    l1->doom_cursor = l1->compact_cursor = l1->hot_cursor = 0;
+    l1->doom_cursor = l1->compact_cursor = l1->choose_cursor = l1->hot_cursor = 0;
     evict_setup(l1);
     cells_reset(l1);
 }
@@ -224,9 +225,11 @@ static void incarnation_end(struct l1 *l1)
     file_unmake(l1);
     evict_teardown(l1);
     free(l1->segments);
-    free(l1->freq);
+    free(l1->heat);
+    free(l1->sizes);
     l1->segments = NULL;
-    l1->freq = NULL;
+    l1->heat = NULL;
+    l1->sizes = NULL;
 }
 
 int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, uint64_t epoch)
@@ -292,6 +295,7 @@ static uint32_t segment_open(struct l1 *l1, enum pool pool, unsigned ttl_class, 
                           .ttl_class = (uint8_t)ttl_class,
                           .populated = true};
     l1->open_segments[pool][ttl_class] = segment;
+    eviction_opened(l1->eviction, segment);
     return segment;
 }
 
@@ -371,5 +375,5 @@ uint64_t segment_dead_bytes(const struct l1 *l1)
         for (int class = 0; class < L1_TTL_CLASSES; class ++)
             if (l1->open_segments[pool][class] != SEGMENT_NONE)
                 held -= segment_bytes(l1) - l1->segments[l1->open_segments[pool][class]].used;
-    return held - l1->pool_live_bytes[POOL_SMALL] - l1->pool_live_bytes[POOL_MAIN];
+    return held - l1->pool_live_bytes[POOL_NEW] - l1->pool_live_bytes[POOL_KEPT];
 }

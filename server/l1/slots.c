@@ -69,7 +69,9 @@ uint32_t slots_coldest(const struct l1 *l1, uint64_t hash)
     shm_buckets(hash, l1->shape.bucket_count, buckets);
     for (int b = 0; b < 2; b++)
         for (uint32_t slot = buckets[b] * SHM_SLOTS; slot < (buckets[b] + 1) * SHM_SLOTS; slot++)
-            if (slots_word(l1, slot) != 0 && (coldest == SLOT_NONE || l1->freq[slot] < l1->freq[coldest]))
+            if (slots_word(l1, slot) != 0 &&
+                (coldest == SLOT_NONE || eviction_worth(l1->eviction, slots_item(l1, slot)) <
+                                             eviction_worth(l1->eviction, slots_item(l1, coldest))))
                 coldest = slot;
     return coldest;
 }
@@ -80,8 +82,7 @@ void slots_store(struct l1 *l1, uint32_t slot, uint64_t word)
     order_publish(l1->buckets + slot, word);
     if (old)
         segment_item_died(l1, old);
-    else
-        l1->freq[slot] = 0;
+    eviction_appended(l1->eviction, segment_of(l1, shm_slot_offset(word)), slots_item(l1, slot));
 }
 
 void slots_drop(struct l1 *l1, uint32_t slot)
@@ -93,6 +94,13 @@ void slots_drop(struct l1 *l1, uint32_t slot)
 
 void slots_touch(struct l1 *l1, uint32_t slot)
 {
-    if (l1->freq[slot] < L1_FREQ_MAX)
-        l1->freq[slot]++;
+    uint64_t word = slots_word(l1, slot);
+    if (!slots_live(l1, word))
+        return;
+    uint32_t segment = segment_of(l1, shm_slot_offset(word));
+    l1->heat[slot] =
+        eviction_used(l1->eviction, slots_item(l1, slot), segment, l1->segments[segment].live_items);
+    if (eviction_watches(l1->eviction, shm_slot_tag(word)))
+        eviction_used_key(l1->eviction, shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, slot).key));
+    eviction_work(l1->eviction);
 }

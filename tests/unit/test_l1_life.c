@@ -232,7 +232,7 @@ static void a_touch_reaches_the_frequency_of_its_slot(void **state)
     assert_int_equal(c.shared->stripes[0].touched[9], 0);
     struct l1_explain x;
     l1_explain(f->l1, slice_text("k"), fixture_hash("k"), &x);
-    assert_int_equal(x.frequency, 1);
+    assert_int_equal(x.frequency, 2);
     client_close(&c);
 }
 
