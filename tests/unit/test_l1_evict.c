@@ -107,6 +107,35 @@ static void a_segment_past_its_last_end_dies_as_a_whole(void **state)
     fixture_destroy(f);
 }
 
+/* Ten times the room in entries that live a second, a tick of the daemon for each 500, and the clock going on. */
+static void a_storm_of_short_lives_leaves_what_is_used(void **state)
+{
+    struct fixture *f = fixture_create(0, 0);
+    for (int i = 0; i < 1000; i++)
+        put_number(f, i, 100, HOUR * NS_PER_S);
+    for (int i = 1000; i < 200000; i++) {
+        put_number(f, i, 100, NS_PER_S);
+        if (i % 4 == 0)
+            touch_number(f, i / 4 % 1000);
+        if (i % 500 == 0) {
+            f->l1->test_now_ns += 100 * NS_PER_MS;
+            l1_tick(f->l1);
+        }
+    }
+    f->l1->test_now_ns += 2 * NS_PER_S;
+    for (int i = 0; i < 1000; i++)
+        l1_tick(f->l1);
+    int alive = 0;
+    for (int i = 0; i < 1000; i++)
+        alive += has_number(f, i);
+    const struct l1_figures *figures = fixture_measure(f);
+    uint64_t in_open_segment = segment_bytes(f->l1) / 144;
+    assert_true(alive >= 990);
+    assert_true(figures->l1_entries <= 1000 + in_open_segment);
+    assert_int_equal(figures->l1_unstored, 0);
+    fixture_destroy(f);
+}
+
 static void a_key_of_a_doomed_segment_can_be_put_again(void **state)
 {
     struct fixture *f = fixture_create(0, 0);
@@ -237,6 +266,7 @@ int main(void)
         cmocka_unit_test(what_comes_back_after_eviction_is_remembered),
         cmocka_unit_test(room_is_found_even_if_everything_is_touched),
         cmocka_unit_test(a_segment_past_its_last_end_dies_as_a_whole),
+        cmocka_unit_test(a_storm_of_short_lives_leaves_what_is_used),
         cmocka_unit_test(a_key_of_a_doomed_segment_can_be_put_again),
         cmocka_unit_test(what_dies_together_lies_together),
         cmocka_unit_test(the_entry_limit_is_kept_and_the_newest_stays),
