@@ -385,8 +385,9 @@ typedef struct larder_load_options {
  * own key, too), MEMORY.  A daemon that is away is no error, strict or not: then there is one loader in this process.
  *
  * Who gets what: with a daemon, a value never comes from a source that was asked before an invalidation (or a set) which had
- * returned, on this host, when this call began; without one, before a change by this process.  A stale value is given at once to all but the one who refreshes it, and to him when
- * his loader fails.  After a failure nobody's loader is called for a while: all get LOAD, at once.
+ * returned, on this host, when this call began; without one, before a change by this process.  A stale value is given at once
+ * to all but the one who refreshes it, and to him when his loader fails.  After a failure nobody's loader is called for a
+ * while: all get LOAD, at once.
  *
  * `options` may be NULL.  `value` is overwritten in every case.  Algorithm: leases with fenced fills after memcache at
  * Facebook (Nishtala et al. 2013); stale-while-revalidate after RFC 5861. */
