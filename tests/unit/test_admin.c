@@ -1,4 +1,4 @@
-/* The pure parts of the admin: whom it trusts, where it may listen. */
+/* The pure parts of the admin: whom it trusts, where it may listen, how it writes figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "admin/door.h"
+#include "admin/exposition.h"
 #include "admin/trust.h"
 #include "base/check.h"
 
@@ -101,6 +102,38 @@ static void no_address_of_another_host_is_listened_on(void **state)
     assert_true(parse("127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5", a) < 0);
 }
 
+/* ======= exposition ======= */
+
+static void samples_are_written_as_prometheus_reads_them(void **state)
+{
+    struct buffer text;
+    buffer_init(&text, 4096);
+    struct exposition e = {.out = &text};
+    exposition_family(&e, "a_total", "counter", "what \\ and\nwhere");
+    exposition_sample(&e, "a_total", "", NULL, 12345678901234);
+    exposition_sample(&e, "a", "_bucket",
+                      (struct exposition_label[EXPOSITION_LABELS]){{"le", "0.1"}, {"x", "a\"b\\c\nd"}}, 0.1);
+    assert_int_equal(e.error, 0);
+    assert_int_equal(buffer_append(&text, "", 1), 0);
+    assert_string_equal((const char *)text.data,
+                        "# HELP a_total what \\\\ and\\nwhere\n# TYPE a_total counter\n"
+                        "a_total 12345678901234\n"
+                        "a_bucket{le=\"0.1\",x=\"a\\\"b\\\\c\\nd\"} 0.1\n");
+    buffer_finish(&text);
+}
+
+static void a_text_that_does_not_fit_is_an_error_and_stays_within_its_bound(void **state)
+{
+    struct buffer text;
+    buffer_init(&text, 100);
+    struct exposition e = {.out = &text};
+    for (unsigned i = 0; i < 100; i++)
+        exposition_sample(&e, "name", "", NULL, i);
+    assert_int_equal(e.error, PACK_E_FULL);
+    assert_true(text.size <= 100);
+    buffer_finish(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +142,8 @@ int main(void)
         cmocka_unit_test(a_token_is_brought_whole_or_not_at_all),
         cmocka_unit_test(addresses_are_paths_and_ports_of_this_host),
         cmocka_unit_test(no_address_of_another_host_is_listened_on),
+        cmocka_unit_test(samples_are_written_as_prometheus_reads_them),
+        cmocka_unit_test(a_text_that_does_not_fit_is_an_error_and_stays_within_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
