@@ -372,7 +372,8 @@ typedef struct larder_load_options {
     uint32_t timeout_ms;     /* how long to wait for others who load; 0: hard_ms.  Then: what is stale, else TIMEOUT */
     uint32_t soft_ms;        /* rather than give what is stale at once, wait so long for somebody else's refresh */
     uint32_t hard_ms;        /* how long a load may take before somebody else is let to try; 0: 30 s; at most 10 min */
-    uint32_t early_ms;       /* a value with less fresh life than this is refreshed by one caller; 0: as the policy says */
+    uint32_t early_ms;       /* a value with less fresh life than this is refreshed by one caller; 0: as the policy says,
+                                which a hit in shared memory does not know of */
     bool no_stale;           /* stale counts as a miss; a loader that fails is then an error */
     uint8_t scope;           /* enum larder_scope */
     uint8_t refresh;         /* enum larder_refresh */
