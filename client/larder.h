@@ -95,6 +95,7 @@ enum {
     LARDER_LOCAL = 10,       /* done on this host only */
     LARDER_LEASE = 11,       /* of a lease: not there, and you are the one to load it */
     LARDER_WAIT = 12,        /* of a lease: not there, and somebody else is loading it */
+    LARDER_LIMITED = 13,     /* of a limit: not now */
 };
 
 /* Errors: LARDER_ERROR(number, NAME, "sentence"). */
@@ -414,6 +415,38 @@ LARDER_API int larder_lease_fill(larder_client *client, larder_slice key, const 
 /* It could not be loaded: those who wait are told, and nobody is to try for backoff_ms (0: 100 ms, doubling to 10 s;
  * UINT32_MAX: the next one may at once).  OK, REFUSED or an error. */
 LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const larder_token *lease, uint32_t backoff_ms);
+
+/* ---- limit (since 0.2) ----------------------------------------------------------------------------------- */
+
+enum larder_alone {
+    LARDER_ALONE_COUNT = 0,  /* while nobody counts for the fleet: this host counts by itself */
+    LARDER_ALONE_ALLOW = 1,
+    LARDER_ALONE_REFUSE = 2,
+};
+
+typedef struct larder_limit_options {
+    size_t struct_size;
+    uint64_t max;        /* so many a window, in one burst or spread over it; 1 to 1,000,000,000 */
+    uint64_t window_ms;  /* 1 ms to 30 days */
+    uint64_t cost;       /* how many this one counts as, at most max; 0: only asks */
+    int alone;           /* enum larder_alone */
+    uint32_t timeout_ms; /* 0: the client's for changes */
+} larder_limit_options;
+#define LARDER_LIMIT_OPTIONS_INIT {.struct_size = sizeof(larder_limit_options), .cost = 1}
+
+typedef struct larder_allowance {
+    bool allowed;       /* also set, as `alone` says (COUNT: true), when the call returns an error */
+    bool local;         /* nobody counted for the fleet */
+    uint64_t remaining; /* how many more of cost 1 would be allowed now */
+    uint64_t reset_ms;  /* until it is as if nothing had been asked */
+    uint64_t retry_ms;  /* of LIMITED: until the same would be allowed */
+} larder_allowance;
+
+/* Rate limit: may it be done once more now?  `key` names who or what is limited, and is no key of an entry.  Exact over all
+ * hosts of the fleet (generic cell rate algorithm, in the fleet's store).  OK, LIMITED, or an error: INVALID, KEY, and those
+ * of every call; TIMEOUT and UNKNOWN: it may have been counted. */
+LARDER_API int larder_limit(larder_client *client, larder_slice key, const larder_limit_options *options,
+                            larder_allowance *ret);
 
 /* ---- warm (since 0.2) ------------------------------------------------------------------------------------ */
 

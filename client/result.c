@@ -28,6 +28,7 @@ static const uint8_t states[] = {
     [LARDER_LOCAL] = STATUS_LOCAL,
     [LARDER_LEASE] = STATUS_LEASE,
     [LARDER_WAIT] = STATUS_WAIT,
+    [LARDER_LIMITED] = STATUS_LIMITED,
 };
 
 static const struct {

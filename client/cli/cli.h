@@ -38,7 +38,8 @@ struct cli {
     larder_slice prefix; /* the last one, for verbs that take one */
     struct names tags, prefixes;
     uint64_t ttl_ms, stale_ms; /* LARDER_TTL_DEFAULT when not given */
-    uint64_t limit;
+    uint64_t limit, max, window_ms, cost;
+    bool has_cost;
     uint8_t tiers;
     larder_entry_version if_version;
     larder_token since;
@@ -71,6 +72,7 @@ int verb_health(struct cli *cli);
 int verb_explain(struct cli *cli);
 int verb_config(struct cli *cli);
 int verb_dump(struct cli *cli);
+int verb_limit(struct cli *cli);
 int verb_warm(struct cli *cli);
 int warm_by_name(struct cli *cli); /* not from a dump */
 int verb_doctor(struct cli *cli);

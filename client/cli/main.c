@@ -50,6 +50,9 @@
     OPTION(WATCH, 0, "watch", NULL, "again every second, until interrupted")                                 \
     OPTION(SHOW_ORIGIN, 0, "show-origin", NULL, "with the place each value comes from")                      \
     OPTION(FILE, 'f', "file", "FILE", "a dump; - is standard input")                                         \
+    OPTION(MAX, 0, "max", "N", "so many a window")                                                           \
+    OPTION(WINDOW, 0, "window", "TIME", "as in 1s, 1m, 1h")                                                  \
+    OPTION(COST, 0, "cost", "N", "how many this one counts as (default: 1); 0 only asks")                    \
     OPTION(KEYS_FROM, 0, "keys-from", "FILE", "keys, one a line; - is standard input")
 
 enum option_id {
@@ -133,6 +136,12 @@ static const struct verb verbs[] = {
      "  larder invalidate --all --dry-run"},
     {"clear", "--yes", "drop everything in the namespace", 0, 0, BIT(YES) | BIT(DRY_RUN), verb_clear,
      "The same as `invalidate --all`, for those who look for it under this name."},
+    {"limit", "KEY", "may it be done once more now?", 1, 1, BIT(MAX) | BIT(WINDOW) | BIT(COST), verb_limit,
+     "A rate limit, counted once for all hosts of the fleet: --max in one burst or spread over the\n"
+     "window.  Columns: result, remaining, reset_ms until it is as if nothing had been asked, retry_ms\n"
+     "until this would be allowed, local while nobody counts for the fleet.  Limited is exit code 1.\n"
+     "\n"
+     "  larder limit login:203.0.113.7 --max 5 --window 1m"},
     {"keys", "", "list what the daemon holds", 0, 0, BIT(PREFIX) | BIT(GLOB) | BIT(LIMIT), verb_keys,
      "Columns: key, fastest tier that has it, ttl_ms, bytes.  The list is made page by page while\n"
      "the cache goes on working, so it is not one moment's picture."},
@@ -374,6 +383,12 @@ static int take_option(struct cli *cli, enum option_id o)
         return parsed_option(cli, o, position_parse(optarg, &cli->after), "a position, as in 0.1f.3");
     case OPT_YES: cli->yes = true; break;
     case OPT_LIMIT: return parsed_option(cli, o, limit_parse(optarg, &cli->limit), "a number from 1 on");
+    case OPT_MAX: return parsed_option(cli, o, limit_parse(optarg, &cli->max), "a number from 1 on");
+    case OPT_WINDOW: return duration_option(cli, o, &cli->window_ms);
+    case OPT_COST:
+        cli->has_cost = true;
+        return parsed_option(cli, o, strcmp(optarg, "0") == 0 || limit_parse(optarg, &cli->cost),
+                             "a number from 0 on");
     case OPT_WATCH: cli->watch = true; break;
     case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
     case OPT_FILE: cli->file = optarg; break;

@@ -134,6 +134,19 @@ struct fleet_lease {
  *   read->at_v    the newest position known to be in the answer (the token of a miss)
  * An answer of an older session, below the floor, or of another epoch is TIER_MISSED with MISS_SUSPECT. */
 
+/* ---- rate limits --------------------------------------------------------------------------------------- */
+
+/* May it be done once more now (cache/limit.h)?  The caller owns it, and the key's bytes, until the answer. */
+struct fleet_limit {
+    unsigned partition;
+    struct slice key;
+    uint64_t max, window_us, cost;
+    void (*done)(struct fleet_limit *limit);
+    bool answered; /* else nobody there counted */
+    bool allowed;
+    uint64_t remaining, reset_us, retry_us;
+};
+
 /* ---- listing ------------------------------------------------------------------------------------------- */
 
 /* One page of the keys that have an entry in a partition: in no order, some perhaps twice or dead.  A key that is there
@@ -235,6 +248,8 @@ struct fleet_ops {
     /* A lease ends, if it is still there; with rest_ns nobody has one of that key for so long. */
     void (*lease_drop)(struct fleet *f, unsigned partition, struct slice key, const uint8_t *proof,
                        uint64_t rest_ns);
+    /* As list.  NULL: it cannot count. */
+    int (*limit)(struct fleet *f, struct fleet_limit *limit);
     /* FLEET_PENDING, or FLEET_DONE: the fleet is away, nothing was asked and `done` will not be called.  NULL: it cannot
      * list. */
     int (*list)(struct fleet *f, struct fleet_list *list);

@@ -101,6 +101,7 @@ struct cache *cache_destroy(struct cache *c)
         c->guards[p] = guard_destroy(c->guards[p]);
     c->ahead = ahead_destroy(c->ahead);
     c->detached = detached_destroy(c->detached);
+    c->limits = limits_destroy(c->limits);
     c->policies = policies_destroy(c->policies);
     free(c->by_policy);
     free(c);
@@ -110,7 +111,7 @@ struct cache *cache_destroy(struct cache *c)
 bool cache_idle(const struct cache *c)
 {
     return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
-           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) &&
+           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) && c->limits_open == 0 &&
            c->committing == 0;
 }
 

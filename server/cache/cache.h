@@ -71,6 +71,8 @@ struct cache_options {
     FIGURE(COUNTER, load_waits_served, "of those: had its value")                                        \
     FIGURE(COUNTER, load_waits_over, "of those: whose patience ended first")                             \
     FIGURE(COUNTER, load_rests, "callers told that the load failed a short while ago")                   \
+    FIGURE(COUNTER, limits_asked, "rate limits asked")                                                   \
+    FIGURE(COUNTER, limits_refused, "of those: refused")                                                 \
     FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
     FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
     FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                       \
@@ -358,6 +360,25 @@ unsigned cache_event_names(const struct cache *c, struct slice name);
 /* `room`: CACHE_EVENT_ROOM(names) bytes, kept as long as the answer.  OK, BAD_REQUEST, LIMIT. */
 #define CACHE_EVENT_ROOM(names) ((names) * (3 * sizeof(struct slice) + 1024))
 enum status cache_event_fill(const struct cache *c, struct cache_event *event, void *room);
+
+/* ---- rate limits (cache/limit.h) ----------------------------------------------------------------------- */
+
+#define CACHE_LIMIT_MAX       1000000000u
+#define CACHE_LIMIT_WINDOW_MS 2592000000u /* 30 days */
+enum cache_limit_alone { CACHE_LIMIT_LOCAL, CACHE_LIMIT_OPEN, CACHE_LIMIT_CLOSED };
+
+struct cache_limit {
+    struct slice key;
+    uint64_t max, window_ms, cost;
+    enum cache_limit_alone alone; /* while the fleet's store is away: count here, allow, refuse */
+    void (*done)(struct cache_limit *limit);
+    enum status status; /* OK, LIMITED; BAD_KEY, BAD_REQUEST */
+    bool local;         /* only this host counted, though there is a fleet */
+    uint64_t remaining, reset_ms, retry_ms;
+    struct cache *cache;
+    struct fleet_limit there;
+};
+int cache_limit(struct cache *c, struct cache_limit *limit);
 
 /* ---- the way to the fleet and back ---------------------------------------------------------------------- */
 

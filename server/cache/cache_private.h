@@ -9,6 +9,7 @@
 #include "cache/detached.h"
 #include "cache/flight.h"
 #include "cache/guard.h"
+#include "cache/limit.h"
 #include "cache/policy.h"
 #include "cache/probe.h"
 #include "proto/wire.h"
@@ -33,6 +34,8 @@ struct cache {
     uint64_t id_state;
     struct list gated_sets, gated_invalidations;
     struct list waiting_for_all; /* struct waiting, oldest first */
+    struct limits *limits;       /* NULL until one is asked that the fleet does not count */
+    unsigned limits_open;        /* that the fleet has not answered yet */
     struct list warmings;        /* struct warming */
     struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */

@@ -54,6 +54,11 @@ static void drop(struct fleet *f, unsigned partition, struct slice key, const ui
     lease_drop(l2_of(f), partition, key, proof, rest_ns);
 }
 
+static int limit(struct fleet *f, struct fleet_limit *asked)
+{
+    return l2_limit(l2_of(f), asked);
+}
+
 static int list(struct fleet *f, struct fleet_list *page)
 {
     return l2_list(l2_of(f), page);
@@ -63,6 +68,7 @@ static const struct fleet_ops ops = {.commit = commit,
                                      .lease = lease,
                                      .lease_keep = keep,
                                      .lease_drop = drop,
+                                     .limit = limit,
                                      .list = list,
                                      .queue = queue,
                                      .forgot = forgot,

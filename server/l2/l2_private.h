@@ -162,6 +162,8 @@ bool change_send(struct l2 *l2, struct fleet_change *change);
 int lease_ask(struct l2 *l2, struct fleet_lease *lease);
 void lease_keep(struct l2 *l2, unsigned partition, struct slice key, const uint8_t *proof, uint64_t life_ns);
 void lease_drop(struct l2 *l2, unsigned partition, struct slice key, const uint8_t *proof, uint64_t rest_ns);
+/* limit.c */
+int l2_limit(struct l2 *l2, struct fleet_limit *limit);
 /* list.c */
 int l2_list(struct l2 *l2, struct fleet_list *list);
 /* read.c */

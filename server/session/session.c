@@ -48,6 +48,7 @@ static const struct verb verbs[] = {
     [WIRE_EVENT] = {event_run, "event", IN(READY), CLASS_INVALIDATE, FIGURE_OF(requests_invalidate)},
     [WIRE_LEASE] = {lease_run, "lease", IN(READY), CLASS_LEASE, FIGURE_OF(requests_lease)},
     [WIRE_FAIL] = {fail_run, "fail", IN(READY), CLASS_SET, FIGURE_OF(requests_lease)},
+    [WIRE_LIMIT] = {limit_run, "limit", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_WARM] = {warm_run, "warm", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_KEYS] = {keys_run, "keys", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_STATS] = {stats_run, "stats", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},

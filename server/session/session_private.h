@@ -105,6 +105,7 @@ struct request {
     struct chunk *chunks;          /* GET, LEASE */
     struct wire_outcome *outcomes; /* SET, TOUCH; status UNKNOWN until known */
     struct cache_invalidate invalidate;
+    struct cache_limit limit;
 };
 
 struct op {
@@ -197,6 +198,7 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
 void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void event_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void limit_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void warm_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);

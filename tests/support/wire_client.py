@@ -13,7 +13,7 @@ VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
-LEASE, FAIL, EVENT, PULL, PROGRESS = 32, 34, 37, 40, 41
+LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS = 32, 34, 36, 37, 38, 40, 41
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
@@ -30,6 +30,7 @@ UNDER_WAY, DONE, CANCELLED, FAILED = 1, 2, 3, 4
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
 Result = namedtuple("Result", "status message count partition epoch v")
+Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms")
 Progress = namedtuple("Progress", "state taken total_known total done loaded here missing elapsed_ms why")
 Held = namedtuple("Held", "key tier ttl_ms bytes")
 Welcome = namedtuple("Welcome", "version daemon namespace mode partitions incarnation key_max value_max batch_max "
@@ -210,6 +211,9 @@ class Client:
 
     def fail(self, key, token, backoff_ms=0):
         return _take(Result, self.call(RESULT, FAIL, key, token, backoff_ms))
+
+    def limit(self, key, max, window_ms, cost=1, alone=0, timeout_ms=0):
+        return _take(Allowance, self.call(ALLOWANCE, THROTTLE, timeout_ms, key, max, window_ms, cost, alone))
 
     def warm(self, keys=(), prefixes=(), tags=(), flags=0):
         """WARM; the answer tells how far it is."""
