@@ -65,7 +65,9 @@ void exposition_sample(struct exposition *e, const char *name, const char *suffi
     say(e, name);
     say(e, suffix);
     say_labels(e, labels);
-    if (isinf(value))
+    if (value >= 0 && value < 1e15 && value == (double)(uint64_t)value) /* most are; and cheaper by half */
+        snprintf(number, sizeof(number), " %llu\n", (unsigned long long)value);
+    else if (isinf(value))
         snprintf(number, sizeof(number), value > 0 ? " +Inf\n" : " -Inf\n");
     else
         snprintf(number, sizeof(number), " %.16g\n", value);

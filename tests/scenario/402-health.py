@@ -100,6 +100,18 @@ def the_end_does_not_wait_for_a_command(larder):
     until(lambda: not os.path.exists(f"/proc/{pid}"), "it went along")
 
 
+def a_command_gets_nothing_of_ours(larder):
+    Admin(larder, more="[health]\nmax_memory = 0.1%\n"
+                       f"alert_command = (ls /proc/$$/fd | tr '\\n' ' '; env) >{larder.home}/has.new; mv {larder.home}/has.new {larder.home}/has")
+    larder.start(env={"REDIS_PASSWORD": "sesame", "LARDER_ADMIN_TOKEN": "sesame", "OTHER": "sesame"})
+    until(lambda: os.path.exists(f"{larder.home}/has"), "it ran")
+    has = open(f"{larder.home}/has", encoding="utf-8").read()
+    assert "LARDER_ALERT_CONDITION=memory" in has and "PATH=" in has, has
+    assert "sesame" not in has, has
+    descriptors = has.split("\n", 1)[0].split()
+    assert all(not word.isdigit() or int(word) < 3 or int(word) >= 10 for word in descriptors), has  # 10 and on are the shell's own
+
+
 def the_last_hour_is_there_for_curves(larder):
     admin = Admin(larder, more=QUICK)
     larder.start()
@@ -111,4 +123,4 @@ def the_last_hour_is_there_for_curves(larder):
 
 play(a_low_hit_ratio_is_told_with_its_reason_and_goes_with_its_cause, thresholds_change_with_a_reload,
      a_lost_redis_is_told_once_and_taken_back_once, a_command_that_hangs_is_killed_and_holds_nothing_up,
-     the_end_does_not_wait_for_a_command, the_last_hour_is_there_for_curves)
+     the_end_does_not_wait_for_a_command, a_command_gets_nothing_of_ours, the_last_hour_is_there_for_curves)
