@@ -149,11 +149,21 @@ uint8_t eviction_size(uint32_t bytes)
     return (uint8_t)(8 * top + eighth);
 }
 
+/* How far into its bucket an age is, 0 to 1: between two buckets worth is a straight line, so that of two items that
+ * are otherwise alike the older one goes. */
+static float part_of_bucket(unsigned unit, uint64_t age)
+{
+    unsigned top = log2_floor(age), bits = age >> unit == 0 ? unit : top < 2 ? 0 : top - 2;
+    return (float)(age & ((1ull << bits) - 1)) / (float)(1ull << bits);
+}
+
 float eviction_worth(const struct eviction *e, struct eviction_item item)
 {
-    unsigned class = eviction_class(e, past_of(item.heat));
-    return e->learner.worth[class][age_bucket(learner_unit(e), age_of(e, item.heat))] *
-           e->byte_share[item.size];
+    const float *worth = e->learner.worth[eviction_class(e, past_of(item.heat))];
+    uint64_t age = age_of(e, item.heat);
+    unsigned bucket = age_bucket(learner_unit(e), age), after = bucket + 1 < AGES ? bucket + 1 : bucket;
+    float within = (worth[after] - worth[bucket]) * part_of_bucket(learner_unit(e), age);
+    return (worth[bucket] + within) * e->byte_share[item.size];
 }
 
 static void request(struct eviction *e)
