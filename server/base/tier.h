@@ -87,7 +87,7 @@ struct tier_figures {
     uint64_t entries, bytes, bytes_max;
     uint64_t hits, misses, puts, drops, evictions, expirations;
     bool available;
-    bool full; /* something would have to go for the next entry */
+    bool full;           /* something would have to go for the next entry */
     const char *trouble; /* static sentence when it is not healthy, else NULL */
 };
 

@@ -111,8 +111,8 @@ struct cache *cache_destroy(struct cache *c)
 bool cache_idle(const struct cache *c)
 {
     return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
-           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) && c->limits_open == 0 &&
-           c->committing == 0;
+           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) &&
+           c->limits_open == 0 && c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)

@@ -17,9 +17,9 @@
 #include "cache/cache.h"
 
 enum {
-    WARMINGS_MAX = 4,              /* of a namespace at a time */
-    WARMING_KEYS_MAX = 65536,      /* in the queue of one */
-    WARMING_BYTES_MAX = 8 << 20,   /* of those keys together */
+    WARMINGS_MAX = 4,            /* of a namespace at a time */
+    WARMING_KEYS_MAX = 65536,    /* in the queue of one */
+    WARMING_BYTES_MAX = 8 << 20, /* of those keys together */
     WARMING_SOURCES_MAX = 64,
 };
 

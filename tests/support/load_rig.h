@@ -1,7 +1,13 @@
-/* Callers who load: a struct each, and short words for what they ask.  For either cache rig, which is included first. */
+/* Callers who load: a struct each, and short words for what they ask, on either cache rig. */
 #ifndef LARDER_TESTS_LOAD_RIG_H
 #define LARDER_TESTS_LOAD_RIG_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+#include "base/clock.h"
 #include "cache/cache.h"
 
 struct caller {
@@ -69,10 +75,13 @@ static inline enum status fill_with(struct cache *c, const struct caller *holder
                                     const char *value, const char *tag)
 {
     struct slice tags[] = {slice_text(tag ? tag : "")};
-    struct cache_set s = a_set(key, value);
-    s.token = token_of(holder);
-    s.tags = tags;
-    s.tags_count = tag != NULL;
+    struct cache_set s = {.key = slice_text(key),
+                          .value = slice_text(value),
+                          .ttl_ms = CACHE_TTL_DEFAULT,
+                          .stale_ms = CACHE_TTL_DEFAULT,
+                          .tags = tags,
+                          .tags_count = tag != NULL,
+                          .token = token_of(holder)};
     assert_int_equal(cache_set(c, &s), CACHE_DONE);
     return s.status;
 }
