@@ -2,6 +2,7 @@
 
 LARDER_PICTURES=DIRECTORY keeps what it looked like."""
 
+import atexit
 import os
 
 from admin import Admin
@@ -19,13 +20,22 @@ expect_hit_ratio = 90%
 """
 
 
+ONE = []  # a browser takes seconds to start: all cases share it, each with a page of its own
+
+
 def browsing(case):
     def with_browser(larder):
-        browser = Browser()
+        if not ONE:
+            ONE.append(Browser())
+            atexit.register(ONE[0].finish)
+        browser = ONE[0]
+        browser.resize(1280, 900)
+        browser.prefer("light")
+        browser.complaints()  # those of the case before
         try:
             case(larder, browser)
         finally:
-            browser.finish()
+            browser.open("about:blank")
     with_browser.__name__ = case.__name__
     return with_browser
 
