@@ -34,13 +34,14 @@ struct l2_command {
     /* filled by the caller; argv and what it points to may go when conn_issue returns */
     const struct slice *argv;
     unsigned count;
-    /* How long Redis may take, by the loop's clock; past it the connection ends.  What a client waits at most is
-     * somebody else's matter. */
+    /* How long Redis may take, by the loop's clock; past it the connection ends, unless Redis has been answering others
+     * before it: then as long again from the newest answer.  What a client waits at most is somebody else's matter. */
     uint64_t deadline_ns;
     /* `reply` is NULL unless ANSWERED, and goes when this returns.  Issuing more from in here is fine. */
     void (*done)(struct l2_command *c, const struct l2_reply *reply, enum l2_outcome outcome);
 
     /* filled by the connection */
+    uint64_t patience_ns;
     uint64_t sent_ns; /* BOOTTIME just before the kernel got the first byte (I8); 0: it did not */
     uint64_t bytes;
     struct list node;

@@ -370,6 +370,20 @@ static void a_command_past_its_deadline_ends_the_connection(void **state)
     assert_int_equal(hasty.outcome, L2_LOST);
 }
 
+/* Five that take 0.3 s each, one after the other, and may take 1 s. */
+static void a_redis_that_goes_on_answering_is_given_its_time(void **state)
+{
+    enum { MANY = 5 };
+    struct rig *rig = connected(state);
+    struct ask asks[MANY];
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(ask_in(rig, &asks[i], NS_PER_S, "BLPOP", "nothing", "0.3", (char *)NULL), 0);
+    ask_wait(rig, &asks[MANY - 1]);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(asks[i].outcome, L2_ANSWERED);
+    EXPECT_STATUS(rig, "PONG", "PING");
+}
+
 static void a_killed_redis_loses_what_is_under_way(void **state)
 {
     enum { MANY = 1000 };
@@ -561,6 +575,7 @@ int main(void)
         CASE(a_command_that_comes_too_late_is_refused_and_ends_nothing),
         CASE(a_reply_over_the_limit_ends_the_connection),
         CASE(a_command_past_its_deadline_ends_the_connection),
+        CASE(a_redis_that_goes_on_answering_is_given_its_time),
         CASE(a_killed_redis_loses_what_is_under_way),
         CASE(a_connection_killed_by_redis_is_over),
         CASE(what_the_kernel_has_not_got_is_told_apart),
