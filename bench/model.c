@@ -7,7 +7,7 @@
 #include "bench/keys.h"
 #include "l1/eviction.h"
 
-enum { NOWHERE = UINT32_MAX, PLACES = 256, LOOKS = 32, LOOK_AHEAD = 64, LOST_OF = 100 };
+enum { NOWHERE = UINT32_MAX, PLACES = 256, CANDIDATES = 64, LOOK_AHEAD = 64, LOST_OF = 100 };
 enum pool { NEW, KEPT, POOLS };
 enum state { FREE, OPEN, SEALED, WALKED };
 
@@ -285,7 +285,8 @@ static void clean(struct model *m)
 
 static void look_around(struct model *m)
 {
-    for (int n = 0; n < LOOKS && m->count; n++) {
+    unsigned looks = eviction_looks(m->policy);
+    for (unsigned n = 0; n < looks && m->count; n++) {
         struct resident *r = any(m);
         eviction_look(m->policy, r->item, r->segment, segment_of(m, r)->live);
     }
@@ -306,7 +307,7 @@ static void room_one_by_one(struct model *m, uint32_t bytes)
         if (++m->gone_since_drain > m->count / 64)
             drain(m);
         struct resident *worst = any(m);
-        for (int n = 1; n < 2 * LOOKS; n++) {
+        for (int n = 1; n < CANDIDATES; n++) {
             struct resident *r = any(m);
             if (eviction_worth(m->policy, r->item) < eviction_worth(m->policy, worst->item))
                 worst = r;

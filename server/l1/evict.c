@@ -62,26 +62,30 @@ static uint32_t some_bucket(struct l1 *l1)
     return (uint32_t)((l1->look_state >> 32) * l1->shape.bucket_count >> 32) * SHM_SLOTS;
 }
 
-/* Tells the policy of some residents; returns the least worthy, or SLOT_NONE. */
+/* Tells the policy of the residents of a bucket; the least worthy so far in *ret_worst. */
+static void look_into(struct l1 *l1, uint32_t from, uint32_t *ret_worst, float *ret_least)
+{
+    for (uint32_t slot = from; slot < from + SHM_SLOTS; slot++) {
+        uint64_t word = slots_word(l1, slot);
+        if (!slots_live(l1, word))
+            continue;
+        uint32_t segment = segment_of(l1, shm_slot_offset(word));
+        float worth =
+            eviction_look(l1->eviction, slots_item(l1, slot), segment, l1->segments[segment].live_items);
+        if (*ret_worst != SLOT_NONE && worth >= *ret_least)
+            continue;
+        *ret_worst = slot;
+        *ret_least = worth;
+    }
+}
+
+/* Some residents at random; returns the least worthy, or SLOT_NONE. */
 static uint32_t look_around(struct l1 *l1)
 {
     uint32_t worst = SLOT_NONE;
     float least = 0;
-    for (int n = 0; n < L1_LOOKS; n++) {
-        uint32_t from = some_bucket(l1);
-        for (uint32_t slot = from; slot < from + SHM_SLOTS; slot++) {
-            uint64_t word = slots_word(l1, slot);
-            if (!slots_live(l1, word))
-                continue;
-            uint32_t segment = segment_of(l1, shm_slot_offset(word));
-            eviction_look(l1->eviction, slots_item(l1, slot), segment, l1->segments[segment].live_items);
-            float worth = eviction_worth(l1->eviction, slots_item(l1, slot));
-            if (worst == SLOT_NONE || worth < least) {
-                worst = slot;
-                least = worth;
-            }
-        }
-    }
+    for (unsigned n = 0; n < eviction_looks(l1->eviction); n += SHM_SLOTS)
+        look_into(l1, some_bucket(l1), &worst, &least);
     return worst;
 }
 

@@ -14,8 +14,13 @@ enum {
         1 << 14,     /* of an item's time while the index turns over: 1/32 of the capacity at values 512 times
                            * larger than the smallest */
     FADE_AFTER = 20, /* capacities without use: frequency halves */
+    LOOKS_FEW = 8,
+    LOOKS_MANY = 32,
+    MANY_ITEMS = 16384, /* where few looks an insertion are many between two walks */
     LOOKS_A_THRESHOLD = 64,
     LOOKS_A_FADE = 4096,
+    PRESSED_FADES = 4,
+    PRESSED_FACTOR = 4,
 };
 static const float UNIT_SHARE = 1.4f / 32; /* of the capacity, in requests */
 static const float SMOOTHING = 0.4f;       /* of a new distance */
@@ -205,18 +210,18 @@ void eviction_went(struct eviction *e, uint64_t key_hash, uint32_t heat)
 
 /* 1 for what is worth nothing, a half at the threshold, 0 for what is worth everything: no two are alike, so that
  * the worst is found even where all are good. */
-static float gain_of(const struct eviction *e, struct eviction_item item)
+static float gain_of(const struct eviction *e, float worth)
 {
-    return e->threshold / (e->threshold + eviction_worth(e, item));
+    return e->threshold / (e->threshold + worth);
 }
 
 uint32_t eviction_used(struct eviction *e, struct eviction_item item, uint32_t segment, uint32_t live)
 {
     request(e);
     struct regard *r = &e->regards[segment];
-    float before = gain_of(e, item);
+    float before = gain_of(e, eviction_worth(e, item));
     item.heat = heat_now(e, eviction_past_next(e, past_of(item.heat), age_of(e, item.heat)));
-    r->gain += (gain_of(e, item) - before) / (float)(live ? live : 1);
+    r->gain += (gain_of(e, eviction_worth(e, item)) - before) / (float)(live ? live : 1);
     r->gain = r->gain < 0 ? 0 : r->gain;
     return item.heat;
 }
@@ -237,7 +242,7 @@ static void regard(struct eviction *e, uint32_t segment, float gain, float weigh
 
 void eviction_appended(struct eviction *e, uint32_t segment, struct eviction_item item)
 {
-    regard(e, segment, gain_of(e, item), 0);
+    regard(e, segment, gain_of(e, eviction_worth(e, item)), 0);
 }
 
 static unsigned bin_of(float worth)
@@ -276,7 +281,12 @@ static void seen_fade(struct eviction *e)
         e->seen_sum += e->seen[b] /= 2;
 }
 
-void eviction_look(struct eviction *e, struct eviction_item item, uint32_t segment, uint32_t live)
+unsigned eviction_looks(const struct eviction *e)
+{
+    return e->capacity < MANY_ITEMS ? LOOKS_MANY : LOOKS_FEW;
+}
+
+float eviction_look(struct eviction *e, struct eviction_item item, uint32_t segment, uint32_t live)
 {
     float worth = eviction_worth(e, item), bytes = 1 / e->byte_share[item.size];
     e->seen[bin_of(worth)] += bytes;
@@ -286,7 +296,8 @@ void eviction_look(struct eviction *e, struct eviction_item item, uint32_t segme
         threshold_renew(e);
     if (e->looks % LOOKS_A_FADE == 0)
         seen_fade(e);
-    regard(e, segment, gain_of(e, item), 1 / (float)(live ? live : 1));
+    regard(e, segment, gain_of(e, worth), 1 / (float)(live ? live : 1));
+    return worth;
 }
 
 float eviction_gain(const struct eviction *e, uint32_t segment, float dead_share)
@@ -310,10 +321,14 @@ void eviction_cleaned(struct eviction *e, float freed_share)
     threshold_renew(e);
 }
 
+/* After a round that changed what everything is worth, the threshold is that of yesterday: what was seen before counts
+ * little from now on, and until it is seen anew the threshold is guessed. */
 void eviction_pressed(struct eviction *e)
 {
     goes(e, 2 * e->goes_share);
-    threshold_renew(e);
+    for (int n = 0; n < PRESSED_FADES; n++)
+        seen_fade(e);
+    e->threshold *= PRESSED_FACTOR;
 }
 
 void eviction_work(struct eviction *e)

@@ -65,8 +65,10 @@ float eviction_worth(const struct eviction *e, struct eviction_item item);
 
 void eviction_opened(struct eviction *e, uint32_t segment);
 void eviction_appended(struct eviction *e, uint32_t segment, struct eviction_item item);
-/* A resident picked at random; some for each item that comes in: what thresholds and segments are judged by. */
-void eviction_look(struct eviction *e, struct eviction_item item, uint32_t segment, uint32_t live);
+/* A resident picked at random, eviction_looks of them for each item that comes in: what thresholds and segments are
+ * judged by.  Returns its worth. */
+unsigned eviction_looks(const struct eviction *e); /* a multiple of 8 */
+float eviction_look(struct eviction *e, struct eviction_item item, uint32_t segment, uint32_t live);
 /* The share of its bytes that would be well freed, 0 to 1; the highest is cleaned first. */
 float eviction_gain(const struct eviction *e, uint32_t segment, float dead_share);
 /* Whether the item of a segment being cleaned is worth copying. */

@@ -23,8 +23,7 @@ enum {
     L1_EVICT_NS = 20000,      /* ... or this long */
     L1_EVICT_AHEAD = 16,      /* items walked ahead of need by an insertion while few segments are free */
     L1_SEGMENTS_LOW = 4,      /* fewer free ones: evict ahead */
-    L1_LOOKS = 4,             /* buckets of eight slots looked at for an insertion into a cache nearly full */
-    L1_FULL_NEAR = 8,         /* ... with less than an eighth free */
+    L1_FULL_NEAR = 8,         /* with less than an eighth free, each insertion looks at some residents */
     L1_LOOK_AHEAD = 64,       /* items of a segment among which the worst goes in any case */
     L1_DRAIN_TURNOVER = 128,  /* touches are taken in before a walk if that share of the entries came since */
     L1_SEGMENTS_RESERVED = 2, /* the last ones are for moves, else eviction could not free anything */
