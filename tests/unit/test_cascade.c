@@ -9,7 +9,7 @@ struct rule {
 static struct policies *made(struct fixture *f, const struct rule *rules, unsigned count,
                              struct policy_fault *fault)
 {
-    static char names[POLICIES_MAX][8];
+    static char names[POLICIES_MAX][16];
     struct policy_rule own = cache_default_rule(&f->options);
     struct policy_source sources[POLICIES_MAX];
     for (unsigned i = 0; i < count; i++) {
