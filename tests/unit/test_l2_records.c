@@ -64,22 +64,23 @@ static const struct tail_row tails[] = {
     {"-WRONGTYPE no\r\n", 0, "foreign value"},
 };
 
-/* A row before may have moved the host past the puppet: then it is met anew, as after a restore. */
-static void cut_if_applied(struct node_rig *rig)
+/* A row before may have moved the host past the puppet, which cannot begin another epoch as Redis would: then another
+ * host meets it. */
+static void begin_anew_if_applied(void **state)
 {
+    struct node_rig *rig = *state;
     if (!rig->l2.l2 || rig_view(&rig->l2)->of[0].applied == rig->puppet.v)
         return;
-    cut(rig);
-    UNTIL(rig, rig_view(&rig->l2)->of[0].applied == rig->puppet.v);
+    finish(state);
+    begin(state);
 }
 
 static void what_is_no_record_ends_the_session_and_is_applied_not_even_in_part(void **state)
 {
-    struct node_rig *rig = *state;
     for (size_t i = 0; i < COUNT_OF(tails); i++) {
         const struct tail_row *row = &tails[i];
-        rig->puppet.v = 100;
-        cut_if_applied(rig);
+        begin_anew_if_applied(state);
+        struct node_rig *rig = *state;
         make_fresh(rig);
         UNTIL(rig, rig->puppet.tail);
         rig->l2.heard = (struct heard){0};
