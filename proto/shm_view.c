@@ -198,15 +198,6 @@ static inline enum look look_item(struct shm_peek *p, struct shm_found *f, const
     return LOOK_YES;
 }
 
-/* Where key and value lie is in the item's first word: without this their lines would be asked for one after the other.
- * A prefetch never faults, so the item's end need not be known. */
-static inline void expect_item(const uint8_t *at)
-{
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + SHM_LINE);
-    __builtin_prefetch(at + 2 * (size_t)SHM_LINE);
-}
-
 static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, struct shm_found *f,
                                   const au64 *slot_at, uint64_t slot)
 {
@@ -217,7 +208,6 @@ static inline enum look look_slot(const struct shm_view *v, struct shm_peek *p, 
     if (segment >= s->segment_count)
         return LOOK_NO;
     const uint8_t *at = v->base + s->segments_offset + offset;
-    expect_item(at);
     p->slot_at = slot_at;
     p->slot = slot;
     p->gen_at = v->gens + segment;
@@ -432,6 +422,15 @@ void shm_prefetch(const struct shm_view *v, uint64_t hash)
     shm_buckets(hash, v->shape.bucket_count, buckets);
     __builtin_prefetch(v->buckets + (uint64_t)buckets[0] * SHM_SLOTS);
     __builtin_prefetch(v->buckets + (uint64_t)buckets[1] * SHM_SLOTS);
+}
+
+/* Where key and value lie is in the item's first word: asked for one after the other their lines would come one after the
+ * other.  A prefetch never faults, so the item's end need not be known. */
+static inline void expect_item(const uint8_t *at)
+{
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + SHM_LINE);
+    __builtin_prefetch(at + 2 * (size_t)SHM_LINE);
 }
 
 static bool expect_bucket(const struct shm_view *v, uint32_t bucket, uint16_t tag)
