@@ -87,7 +87,6 @@ struct tier_figures {
     uint64_t entries, bytes, bytes_max;
     uint64_t hits, misses, puts, drops, evictions, expirations;
     bool available;
-    bool full;           /* something would have to go for the next entry */
     const char *trouble; /* static sentence when it is not healthy, else NULL */
 };
 
@@ -111,6 +110,8 @@ struct tier_ops {
     void (*list)(struct tier *t, uint64_t *cursor, uint32_t limit, uint64_t now_ns,
                  bool (*each)(void *user, const struct tier_listed *listed), void *user);
     void (*measure)(struct tier *t, struct tier_figures *ret);
+    /* L1 only, and asked for each entry that comes unasked: something would have to go for the next one. */
+    bool (*full)(const struct tier *t);
 };
 
 /* First member of every tier. */

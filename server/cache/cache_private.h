@@ -93,7 +93,7 @@ static inline uint64_t cache_above_all(const struct cache *c, unsigned partition
 }
 
 /* L1 would have to evict for one more, or had to already: what comes unasked stays out. */
-bool cache_l1_full(struct cache *c);
+bool cache_l1_full(const struct cache *c);
 
 /* STANDALONE: the position of the next change. */
 uint64_t cache_next_position(struct cache *c);

@@ -64,11 +64,10 @@ void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
 
 /* ======= what comes unasked ======= */
 
-bool cache_l1_full(struct cache *c)
+bool cache_l1_full(const struct cache *c)
 {
-    struct tier_figures figures = {0};
-    c->tiers[0]->ops->measure(c->tiers[0], &figures);
-    return figures.full;
+    const struct tier *l1 = c->tiers[0];
+    return l1->ops->full && l1->ops->full(l1);
 }
 
 bool cache_take_restored(void *user, const struct entry *e)

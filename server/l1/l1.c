@@ -280,8 +280,13 @@ static void tier_measure(struct tier *t, struct tier_figures *ret)
         .evictions = f.l1_evictions,
         .expirations = f.l1_expired,
         .available = l1->open,
-        .full = l1->free.count <= L1_SEGMENTS_LOW || (l1->entries_max && l1->entries >= l1->entries_max),
     };
+}
+
+static bool tier_full(const struct tier *t)
+{
+    const struct l1 *l1 = CONTAINER_OF(t, const struct l1, tier);
+    return l1->free.count <= L1_SEGMENTS_LOW || (l1->entries_max && l1->entries >= l1->entries_max);
 }
 
 static const struct tier_ops l1_ops = {
@@ -296,6 +301,7 @@ static const struct tier_ops l1_ops = {
     .barrier = tier_barrier,
     .list = tier_list,
     .measure = tier_measure,
+    .full = tier_full,
 };
 
 struct tier *l1_tier(struct l1 *l1)
