@@ -463,10 +463,11 @@ typedef struct larder_warm_progress {
     int state;           /* enum larder_warm_state */
     bool total_known;    /* false: more keys may still be found */
     uint64_t total;      /* keys so far */
-    uint64_t done;       /* of those: the next three together */
+    uint64_t done;       /* of those: the next four together */
     uint64_t loaded;     /* were pulled up from a slower tier */
     uint64_t here;       /* were in shared memory already */
     uint64_t missing;    /* are nowhere, or cannot be proven to be current */
+    uint64_t others;     /* were looked at for a tag that they do not carry */
     uint64_t elapsed_ms;
     char why[128];       /* of FAILED: a sentence */
 } larder_warm_progress;

@@ -76,6 +76,7 @@ static void take_progress(struct warming *w, const struct wire_warm *asked, cons
                                  .loaded = p->loaded,
                                  .here = p->here,
                                  .missing = p->missing,
+                                 .others = p->others,
                                  .elapsed_ms = p->elapsed_ms};
     size_t size = p->why.size < sizeof(to->why) - 1 ? p->why.size : sizeof(to->why) - 1;
     if (size)

@@ -109,7 +109,8 @@ static bool show(void *user, const larder_warm_progress *p)
 
 static void print_row(struct cli *cli, const larder_warm_progress *p)
 {
-    static const char *const columns[] = {"result", "done", "loaded", "here", "missing", "elapsed_ms", NULL};
+    static const char *const columns[] = {"result",  "done",   "loaded",     "here",
+                                          "missing", "others", "elapsed_ms", NULL};
     static const char *const words[] = {"none", "running", "warmed", "cancelled", "failed"};
     json_t *row = row_new();
     out_columns(&cli->out, columns);
@@ -118,6 +119,7 @@ static void print_row(struct cli *cli, const larder_warm_progress *p)
     row_number(row, "loaded", p->loaded);
     row_number(row, "here", p->here);
     row_number(row, "missing", p->missing);
+    row_number(row, "others", p->others);
     row_number(row, "elapsed_ms", p->elapsed_ms);
     out_row(&cli->out, row);
 }
@@ -130,9 +132,12 @@ static void print_end(struct cli *cli, const larder_warm_progress *p)
     }
     if (isatty(STDERR_FILENO))
         fputc('\n', stderr);
-    printf("%s%llu loaded, %llu already there, %llu not found\n",
+    printf("%s%llu loaded, %llu already there, %llu not found",
            p->state == LARDER_WARM_DONE ? "" : "stopped: ", (unsigned long long)p->loaded,
            (unsigned long long)p->here, (unsigned long long)p->missing);
+    if (p->others)
+        printf(", %llu without the tag", (unsigned long long)p->others);
+    putchar('\n');
 }
 
 static int pull(struct cli *cli, larder_warm_options *how)

@@ -92,6 +92,8 @@ static inline uint64_t cache_above_all(const struct cache *c, unsigned partition
     return c->fleet->view->of[partition].seen + 1;
 }
 
+/* A warming get wants this entry in the fast tiers. */
+bool cache_warms(const struct cache_get *get, const struct entry *e);
 /* L1 would have to evict for one more, or had to already: what comes unasked stays out. */
 bool cache_l1_full(const struct cache *c);
 

@@ -280,12 +280,12 @@ static int look_again(struct cache_get *get)
     return STEP_MORE;
 }
 
-/* A warming get that asks for a tag reads what it does not want, too. */
-static bool is_wanted(const struct cache_get *get, const struct entry *e)
+/* A warming get that asks for a tag reads what it does not want, too.  L1 knows tags by their fingerprints. */
+bool cache_warms(const struct cache_get *get, const struct entry *e)
 {
     bool wanted = get->only_tag == 0;
     for (unsigned i = 0; i < e->tags_count && !wanted; i++)
-        wanted = e->tags[i] == get->only_tag;
+        wanted = e->tags[i] == get->only_tag || e->tags[i] == shm_fingerprint(get->only_tag);
     return wanted;
 }
 
@@ -306,7 +306,7 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     if (outcome != TIER_FOUND)
         return not_found(get, read->reason);
     r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);
-    if (r == CACHE_DONE && insert && is_wanted(get, &e))
+    if (r == CACHE_DONE && insert && cache_warms(get, &e))
         promote(c, get, &e, tier);
     return r;
 }

@@ -11,6 +11,7 @@ enum {
     WINDOW_MOST = 128,    /* their answers make a turn of half a millisecond */
     STARTS_A_TURN = 1024, /* gets that are answered at once, before others have their turn */
     PAGE = 512,           /* keys looked at for a page of a source */
+    PAGES_A_TURN = 8,     /* of what is held here, however few of them the prefix lets through */
     PAGE_WHEN_BELOW = 1024,
 };
 #define SLOW_NS (1 * NS_PER_MS) /* later than four times the best, and this */
@@ -54,6 +55,10 @@ struct warming {
     uint64_t best_ns;  /* the quickest answer lately */
     unsigned old_news; /* answers still to come of those that were under way when the window was halved */
     uint64_t began_ns;
+    struct {
+        uint64_t ns; /* which turn */
+        unsigned starts, pages;
+    } turn;
     bool closed, let_go, pumping;
     struct warming_figures figures;
 };
@@ -183,10 +188,20 @@ uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t coun
 static void count(struct warming *w, const struct cache_get *get)
 {
     bool found = get->status == STATUS_HIT || get->status == STATUS_ABSENT;
+    bool wanted = !found || cache_warms(get, &get->entry);
     w->figures.done++;
     w->figures.missing += !found;
-    w->figures.here += found && get->tier == TIER_L1;
-    w->figures.loaded += found && get->tier != TIER_L1;
+    w->figures.others += !wanted;
+    w->figures.here += found && wanted && get->tier == TIER_L1;
+    w->figures.loaded += found && wanted && get->tier != TIER_L1;
+}
+
+static void pull_over(struct pull *p)
+{
+    count(p->warming, &p->get);
+    p->warming->pulls--;
+    free(p->queued);
+    free(p);
 }
 
 static void pulled(struct cache_get *get)
@@ -194,15 +209,11 @@ static void pulled(struct cache_get *get)
     struct pull *p = CONTAINER_OF(get, struct pull, get);
     struct warming *w = p->warming;
     window_learns(w, cache_now(w->cache) - p->began_ns);
-    count(w, get);
-    w->pulls--;
-    free(p->queued);
-    free(p);
+    pull_over(p);
     pump(w);
 }
 
-/* False: it was answered at once. */
-static bool pull_next(struct warming *w)
+static void pull_next(struct warming *w)
 {
     struct pull *p = must_alloc(sizeof(*p));
     p->queued = dequeue(w);
@@ -212,14 +223,9 @@ static bool pull_next(struct warming *w)
                                 .warming = true,
                                 .only_tag = p->queued->only_tag,
                                 .done = pulled};
-    if (cache_get(w->cache, &p->get) == CACHE_PENDING) {
-        w->pulls++;
-        return true;
-    }
-    count(w, &p->get);
-    free(p->queued);
-    free(p);
-    return false;
+    w->pulls++;
+    if (cache_get(w->cache, &p->get) == CACHE_DONE)
+        pull_over(p);
 }
 
 /* ======= sources ======= */
@@ -284,19 +290,25 @@ static void list_here(struct warming *w, struct source *s)
         forget_source(s);
 }
 
-/* The next page of the first source, before the queue runs dry. */
-static void ask_source(struct warming *w)
+static bool wants_keys(const struct warming *w)
 {
-    struct list *first = list_first(&w->sources);
-    if (!first || w->queue_count >= PAGE_WHEN_BELOW || !has_room(w, PAGE * WIRE_KEY_MAX))
-        return;
-    struct source *s = CONTAINER_OF(first, struct source, node);
-    if (s->asked)
-        return;
-    if (w->cache->fleet)
-        ask_fleet(w, s);
-    else
-        list_here(w, s);
+    return w->queue_count < PAGE_WHEN_BELOW && has_room(w, PAGE * WIRE_KEY_MAX);
+}
+
+/* The next pages of the first source, before the queue runs dry. */
+static void ask_sources(struct warming *w)
+{
+    struct list *first;
+    while (w->turn.pages < PAGES_A_TURN && wants_keys(w) && (first = list_first(&w->sources))) {
+        struct source *s = CONTAINER_OF(first, struct source, node);
+        if (s->asked)
+            return;
+        w->turn.pages++;
+        if (w->cache->fleet)
+            ask_fleet(w, s);
+        else
+            list_here(w, s);
+    }
 }
 
 bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
@@ -316,17 +328,32 @@ bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
 
 /* ======= life ======= */
 
+/* Gets that are answered at once and pages that bring nothing cost a turn what others wait for: each has its share of
+ * it, however often this is come by. */
+static void begin_turn(struct warming *w)
+{
+    uint64_t now = cache_now(w->cache);
+    if (w->turn.ns != now) {
+        w->turn.ns = now;
+        w->turn.starts = w->turn.pages = 0;
+    }
+}
+
+static bool may_pull(const struct warming *w)
+{
+    return is_running(w) && !list_empty(&w->queue) && w->pulls < (unsigned)w->window &&
+           w->turn.starts < STARTS_A_TURN;
+}
+
 static void pump(struct warming *w)
 {
     if (w->pumping)
         return; /* a get that was answered meanwhile */
     w->pumping = true;
-    for (unsigned n = 0; n < STARTS_A_TURN && is_running(w); n++) {
-        ask_source(w);
-        if (list_empty(&w->queue) || w->pulls >= (unsigned)w->window)
-            break;
+    begin_turn(w);
+    ask_sources(w);
+    for (; may_pull(w); w->turn.starts++)
         pull_next(w);
-    }
     if (nothing_left(w))
         over(w, WARMING_DONE, NULL);
     w->pumping = false;
@@ -346,7 +373,8 @@ static unsigned under_way(const struct cache *c)
     unsigned n = 0;
     LIST_FOR(node, &c->warmings)
     {
-        n++;
+        const struct warming *w = CONTAINER_OF(node, struct warming, node);
+        n += is_running(w) || w->pulls || w->pages;
     }
     return n;
 }

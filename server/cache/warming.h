@@ -29,10 +29,11 @@ struct warming_figures {
     enum warming_state state;
     uint64_t total;   /* keys known so far */
     bool total_known; /* there will be no more */
-    uint64_t done;    /* of those: loaded + here + missing */
+    uint64_t done;    /* of those: loaded + here + missing + others */
     uint64_t loaded;  /* came from a slower tier */
     uint64_t here;    /* were in the fastest that may have them */
     uint64_t missing; /* are nowhere, or not provably current */
+    uint64_t others;  /* do not carry the tag that was asked for */
     uint64_t elapsed_ns;
     const char *why; /* of FAILED: static sentence */
 };

@@ -46,16 +46,6 @@ static void invalidate_start(struct request *r, uint32_t flags)
 
 /* ======= judging the request ======= */
 
-static bool owns_all(struct request *r, const struct wire_strings *list)
-{
-    struct reader names = reader_of(list->raw);
-    struct slice name;
-    while (wire_next_string(&names, &name))
-        if (!tenant_owns(r->session, name))
-            return false;
-    return true;
-}
-
 static bool acceptable(struct request *r, const struct wire_invalidate *m)
 {
     if (request_too_many(r, m->keys.count, "keys") || request_too_many(r, m->tags.count, "tags") ||
@@ -65,7 +55,7 @@ static bool acceptable(struct request *r, const struct wire_invalidate *m)
         request_answer(r, STATUS_UNSUPPORTED, "invalidating by glob is not known to this daemon");
     else if (!m->keys.count && !m->tags.count && !m->prefixes.count && !(m->flags & WIRE_INVALIDATE_ALL))
         request_answer(r, STATUS_BAD_REQUEST, "names nothing to invalidate");
-    else if (!owns_all(r, &m->keys) || !owns_all(r, &m->prefixes))
+    else if (!tenant_owns_all(r->session, &m->keys) || !tenant_owns_all(r->session, &m->prefixes))
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
     return request_open(r);
 }

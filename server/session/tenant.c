@@ -9,6 +9,16 @@ bool tenant_owns(const struct session *s, struct slice key)
     return key.size >= s->tenant_bytes && memcmp(key.data ? key.data : "", s->tenant, s->tenant_bytes) == 0;
 }
 
+bool tenant_owns_all(const struct session *s, const struct wire_strings *list)
+{
+    struct reader names = reader_of(list->raw);
+    struct slice name;
+    while (wire_next_string(&names, &name))
+        if (!tenant_owns(s, name))
+            return false;
+    return true;
+}
+
 size_t tenant_tag_bytes(const struct session *s, struct slice tag)
 {
     return s->tenant_bytes ? s->tenant_bytes + tag.size : 0;

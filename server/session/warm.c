@@ -20,22 +20,13 @@ static void answer_progress(struct request *r, uint32_t taken)
                               .loaded = f.loaded,
                               .here = f.here,
                               .missing = f.missing,
+                              .others = f.others,
                               .elapsed_ms = f.elapsed_ns / NS_PER_MS,
                               .why = slice_text(f.why)};
     request_wrote(r, wire_write_progress(request_out(r), r->id, &m, s->frame_max));
 }
 
 /* ======= judging the request ======= */
-
-static bool owns_all(struct request *r, const struct wire_strings *list)
-{
-    struct reader names = reader_of(list->raw);
-    struct slice name;
-    while (wire_next_string(&names, &name))
-        if (!tenant_owns(r->session, name))
-            return false;
-    return true;
-}
 
 static bool names_something(const struct wire_warm *m)
 {
@@ -120,7 +111,7 @@ void warm_run(struct request *r, struct reader *fields, const struct wire_head *
     int e = wire_read_warm(fields, head, &m);
     if (e < 0)
         request_malformed(r, e);
-    else if (!owns_all(r, &m.keys) || !owns_all(r, &m.prefixes))
+    else if (!tenant_owns_all(r->session, &m.keys) || !tenant_owns_all(r->session, &m.prefixes))
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
     else if (m.flags & WIRE_WARM_CANCEL && r->session->warming)
         warming_cancel(r->session->warming);

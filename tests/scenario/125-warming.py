@@ -57,7 +57,8 @@ def a_tag_pulls_what_carries_it_and_nothing_else(fleet):
     fill(a, 50, b"red:", tags=[b"red"])
     fill(a, 50, b"blue:", tags=[b"blue"])
     b, = fleet.start(1)
-    b.says("warm", "--tag", "red")
+    told = row(b.says("warm", "--tag", "red", "--json"))
+    expect((told["done"], told["loaded"], told["others"]), (100, 50, 50))
     expect([b.holds(b"red:%d" % n) for n in range(50)], [True] * 50)
     expect([b.holds(b"blue:%d" % n) for n in range(50)], [False] * 50)
 
@@ -137,6 +138,14 @@ def five_at_a_time_are_one_too_many_and_one_ends_with_its_connection(fleet):
     until(lambda: refusal(clients[4].warm, [b"k"]) is None, "a place is free")
 
 
+def connections_that_are_kept_after_their_warming_leave_room_for_the_next(fleet):
+    b, = fleet.start(1)
+    for _ in range(6):
+        client = b.client()
+        client.warm([b"k"])
+        until(lambda: client.warm().state == wire.DONE, "it is done")
+
+
 def a_bound_connection_pulls_what_is_its_own(fleet):
     a, = fleet.start(1)
     fill(a, 10, b"acme:")
@@ -160,4 +169,5 @@ play(a_host_that_joins_pulls_a_prefix_and_hits_in_shared_memory,
      without_redis_to_ask_it_fails_and_says_so,
      one_that_is_cancelled_stops_and_the_next_may_begin,
      five_at_a_time_are_one_too_many_and_one_ends_with_its_connection,
+     connections_that_are_kept_after_their_warming_leave_room_for_the_next,
      a_bound_connection_pulls_what_is_its_own)

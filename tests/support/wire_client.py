@@ -31,7 +31,7 @@ Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms f
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
 Result = namedtuple("Result", "status message count partition epoch v")
 Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms")
-Progress = namedtuple("Progress", "state taken total_known total done loaded here missing elapsed_ms why")
+Progress = namedtuple("Progress", "state taken total_known total done loaded here missing others elapsed_ms why")
 Held = namedtuple("Held", "key tier ttl_ms bytes")
 Welcome = namedtuple("Welcome", "version daemon namespace mode partitions incarnation key_max value_max batch_max "
                                 "frame_max descriptors why_no_segment")

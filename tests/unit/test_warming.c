@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "support/cache_rig.h"
 
-enum { SOME = 10, WINDOW = 16 };
+enum { SOME = 10, WINDOW = 16, SHARE_OF_A_TURN = 1024 };
 
 static const char *name_of(unsigned n)
 {
@@ -29,6 +29,14 @@ static struct warming *warming_of(struct fixture *f, unsigned count)
         assert_int_equal(warming_keys(w, &(struct slice){name_of(n), strlen(name_of(n))}, 1), 1);
     warming_close(w);
     return w;
+}
+
+static void turns(struct fixture *f, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        f->now_ns += NS_PER_MS;
+        cache_tick(f->cache);
+    }
 }
 
 static struct warming_figures figures(const struct warming *w)
@@ -178,11 +186,80 @@ static void without_a_fleet_a_prefix_means_what_is_held_here(void **state)
     assert_true(warming_source(w, slice_text("k:"), slice_of(NULL, 0)));
     assert_true(warming_source(w, slice_text("nobody:"), slice_of(NULL, 0)));
     warming_close(w);
-    for (unsigned n = 0; n < 8; n++)
-        cache_tick(f->cache);
+    turns(f, 8);
     assert_int_equal(figures(w).state, WARMING_DONE);
     assert_int_equal(figures(w).loaded, SOME);
     assert_true(figures(w).total_known);
+    warming_end(w);
+}
+
+/* A caller may keep its connection, and with it the figures, for as long as it likes. */
+static void one_that_is_over_takes_no_place_though_its_figures_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct warming *done[WARMINGS_MAX], *next;
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        done[n] = warming_of(f, 0);
+    turns(f, 1);
+    assert_int_equal(figures(done[0]).state, WARMING_DONE);
+    assert_non_null(next = warming_begin(f->cache));
+    warming_end(next);
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        warming_end(done[n]);
+}
+
+static void one_that_was_cancelled_keeps_its_place_until_its_gets_have_landed(void **state)
+{
+    struct fixture *f = *state;
+    struct warming *all[WARMINGS_MAX];
+    store_below(f, SOME);
+    f->warm.slow = true;
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        all[n] = warming_of(f, SOME);
+    turns(f, 1);
+    warming_cancel(all[0]);
+    assert_null(warming_begin(f->cache));
+    table_tier_land(&f->warm);
+    assert_non_null(all[0] = (warming_end(all[0]), warming_begin(f->cache)));
+    for (unsigned n = 0; n < WARMINGS_MAX; n++)
+        warming_end(all[n]);
+}
+
+/* Answered at once, each get asks for the next: without a share of the turn the callers would wait for all of them. */
+static void a_turn_does_not_begin_more_gets_than_its_share(void **state)
+{
+    struct fixture *f = *state;
+    static struct slice keys[2 * SHARE_OF_A_TURN];
+    for (unsigned n = 0; n < 2 * SHARE_OF_A_TURN; n++)
+        keys[n] = slice_text("nobody");
+    struct warming *w = warming_begin(f->cache);
+    assert_int_equal(warming_keys(w, keys, 2 * SHARE_OF_A_TURN), 2 * SHARE_OF_A_TURN);
+    warming_close(w);
+    cache_tick(f->cache);
+    cache_tick(f->cache); /* the same turn still */
+    assert_int_equal(figures(w).done, SHARE_OF_A_TURN);
+    turns(f, 1);
+    assert_int_equal(figures(w).done, 2 * SHARE_OF_A_TURN);
+    assert_int_equal(figures(w).state, WARMING_DONE);
+    warming_end(w);
+}
+
+static void what_does_not_carry_the_tag_is_counted_apart_and_stays_where_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_set red = a_set("k:red", "v");
+    red.tags = &(struct slice){"red", 3};
+    red.tags_count = 1;
+    store_below(f, SOME);
+    assert_int_equal(cache_set(f->cache, &red), CACHE_DONE);
+    struct warming *w = warming_begin(f->cache);
+    assert_true(warming_source(w, slice_text("k:"), slice_text("red")));
+    warming_close(w);
+    turns(f, 8);
+    assert_int_equal(figures(w).others, SOME);
+    assert_int_equal(figures(w).loaded + figures(w).here, 1);
+    assert_int_equal(figures(w).done, SOME + 1);
+    assert_null(table_tier_find(&f->l1, slice_text(name_of(0))));
     warming_end(w);
 }
 
@@ -201,6 +278,10 @@ int main(void)
         TEST(a_full_queue_takes_no_more),
         TEST(a_fifth_is_too_many_and_one_that_ends_makes_room),
         TEST(without_a_fleet_a_prefix_means_what_is_held_here),
+        TEST(one_that_is_over_takes_no_place_though_its_figures_are_kept),
+        TEST(one_that_was_cancelled_keeps_its_place_until_its_gets_have_landed),
+        TEST(a_turn_does_not_begin_more_gets_than_its_share),
+        TEST(what_does_not_carry_the_tag_is_counted_apart_and_stays_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
