@@ -291,12 +291,15 @@ struct desk {
     larder_load *loads[8];
     int count;
     const char *now; /* not NULL: fills at once */
+    const char *tag; /* NULL: none */
 };
 
 static void take_down(void *user, larder_slice key, larder_load *load)
 {
     struct desk *d = user;
     d->loads[d->count++] = load;
+    if (d->tag)
+        larder_loaded_tag(larder_load_result(load), T(d->tag));
     if (!d->now)
         return;
     larder_loaded_set(larder_load_result(load), T(d->now));
@@ -399,6 +402,24 @@ static void a_deadline_ends_the_wait_of_one_caller_and_not_the_load(void **state
     assert_int_equal(d.count, 1);
 }
 
+/* "over:k", tagged "over-tag", named in every way there is. */
+static void each_change(struct fixture *f,
+                        void (*overlap)(struct fixture *, const larder_invalidate_options *))
+{
+    const larder_slice key = T("over:k"), tag = T("over-tag"), prefix = T("over:");
+    larder_invalidate_options by_key = LARDER_INVALIDATE_OPTIONS_INIT, by_tag = by_key, by_prefix = by_key,
+                              by_all = by_key;
+    by_key.keys = &key, by_key.keys_count = 1;
+    by_tag.tags = &tag, by_tag.tags_count = 1;
+    by_prefix.prefixes = &prefix, by_prefix.prefixes_count = 1;
+    by_all.all = true;
+    const larder_invalidate_options *changes[] = {&by_key, &by_tag, &by_prefix, &by_all};
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        assert_true(larder_invalidate(f->c, key) >= 0);
+        overlap(f, changes[i]);
+    }
+}
+
 static void a_call_after_an_own_invalidation_never_joins_an_older_load(void **state)
 {
     struct fixture *f = *state;
@@ -421,20 +442,45 @@ static void a_call_after_an_own_invalidation_never_joins_an_older_load(void **st
     expect_text(f->c, "own", "new");         /* and its fill was refused */
 }
 
-static void a_load_that_another_process_invalidated_is_not_given_to_later_callers(void **state)
+static void overlapped_by_itself(struct fixture *f, const larder_invalidate_options *change)
 {
-    struct fixture *f = *state;
-    struct desk d = {0}, new = {.now = "new"};
+    struct desk old = {.tag = "over-tag"}, new = {.now = "new", .tag = "over-tag"};
+    struct told before = {0}, done = {0}, after = {0};
+    ask(f->a, "over:k", &old, &before);
+    TURN_UNTIL(f->a, old.count);
+    assert_int_equal(larder_async_invalidate(f->a, change, tell, &done), LARDER_OK);
+    TURN_UNTIL(f->a, done.times);
+    ask(f->a, "over:k", &new, &after);
+    fill(&old, 0, "old");
+    TURN_UNTIL(f->a, before.times && after.times);
+    assert_string_equal(before.text, "old");
+    assert_string_equal(after.text, "new");
+    expect_text(f->c, "over:k", "new");
+}
+
+static void a_load_that_this_object_invalidated_by_any_name_is_refused(void **state)
+{
+    each_change(*state, overlapped_by_itself);
+}
+
+static void overlapped_by_another(struct fixture *f, const larder_invalidate_options *change)
+{
+    struct desk d = {.tag = "over-tag"}, new = {.now = "new", .tag = "over-tag"};
     struct told before = {0}, after = {0};
-    ask(f->a, "other", &d, &before);
+    ask(f->a, "over:k", &d, &before);
     TURN_UNTIL(f->a, d.count);
-    assert_int_equal(larder_invalidate(f->c, T("other")), LARDER_OK);
-    ask(f->a, "other", &new, &after); /* comes aboard: nobody told this process */
+    assert_int_equal(larder_invalidate_all_of(f->c, change), LARDER_OK);
+    ask(f->a, "over:k", &new, &after); /* comes aboard: nobody told this process */
     fill(&d, 0, "old");
     TURN_UNTIL(f->a, before.times && after.times);
     assert_string_equal(before.text, "old");
     assert_string_equal(after.text, "new");
-    expect_text(f->c, "other", "new");
+    expect_text(f->c, "over:k", "new");
+}
+
+static void a_load_that_another_process_invalidated_is_not_given_to_later_callers(void **state)
+{
+    each_change(*state, overlapped_by_another);
 }
 
 static void a_stale_value_is_given_at_once_and_refreshed_beside_it(void **state)
@@ -599,6 +645,7 @@ int main(void)
         WITH_DAEMON(who_waits_for_another_process_gets_what_that_one_loads),
         WITH_DAEMON(a_deadline_ends_the_wait_of_one_caller_and_not_the_load),
         WITH_DAEMON(a_call_after_an_own_invalidation_never_joins_an_older_load),
+        WITH_DAEMON(a_load_that_this_object_invalidated_by_any_name_is_refused),
         WITH_DAEMON(a_load_that_another_process_invalidated_is_not_given_to_later_callers),
         WITH_DAEMON(a_stale_value_is_given_at_once_and_refreshed_beside_it),
         WITH_DAEMON(a_load_may_be_ended_after_its_object_was_closed),
