@@ -16,7 +16,14 @@ Newer is told twice, and either suffices: by time (the change began after the va
 read, when it was a fill), and by position (same epoch and partition, greater V).  A change without a certain answer may
 take effect or not, late too: its value may be seen, nothing is expected of it.
 
-    history.py FILE…   judges files of traffic; without arguments the judge is judged, by histories known to be wrong"""
+What came straight from a loader (flagged `loaded`) may have been refused by every tier (C6): who waited for it before it was
+overtaken gets it all the same (F9).  So of it is asked what is asked of a source read at that time: it is known, and no
+change that had ended before the caller asked began after the source was read.  And of leases:
+
+  single    a lease is good for one fill; of two leases of a key that were held at the same time, in one scope, at most
+            one is (I5)
+
+    history.py FILE…   judges files of traffic (histories.py judges the judge)"""
 
 import bisect
 import os
@@ -26,17 +33,18 @@ import sys
 from collections import defaultdict, namedtuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-import tap
 from tree import read
 
 WORDS = re.findall(r"^    uint64_t (\w+);", read("tests/fault/traffic.h"), re.MULTILINE)
 Op = namedtuple("Op", WORDS)
-GET, SET, FILL, COMPARE, INVALIDATE, SOFTEN = range(1, 7)
+GET, SET, FILL, COMPARE, INVALIDATE, SOFTEN, LEASE = range(1, 8)
+READS = GET, LEASE
 MISS = OK = 0
-HIT, QUEUED, LOCAL = 1, 9, 10
+HIT, QUEUED, LOCAL, LEASED, WAIT, FAILED = 1, 9, 10, 11, 12, -19
 NOTHING_HAPPENED = {4, 5, 6, 7, 8, -1, -4, -5, -6, -7, -8, -9, -15}  # refused, not met, not sent: what was not stored
 MAYBE = {-2, -3}
-STALE, IS_LOCAL, IS_DETACHED, NEAR, FOREIGN = 1, 2, 4, 1 << 16, 1 << 17
+STALE, IS_LOCAL, IS_DETACHED, IS_LOADED, NEAR, FOREIGN = 1, 2, 4, 16, 1 << 16, 1 << 17
+OF_THE_FLEET = 2
 
 MS = 1_000_000
 DELTA_NS = 250 * MS
@@ -60,24 +68,28 @@ class Violation(namedtuple("Violation", "rule why hit other")):
 
 
 def tell(op):
-    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate", "soften"][op.verb]
-    flags = "".join(word for bit, word in [(STALE, " stale"), (IS_LOCAL, " local"), (IS_DETACHED, " detached"), (NEAR, " near")]
+    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate", "soften", "lease"][op.verb]
+    flags = "".join(word for bit, word in [(STALE, " stale"), (IS_LOCAL, " local"), (IS_DETACHED, " detached"),
+                                    (IS_LOADED, " loaded"), (NEAR, " near")]
                     if op.flags & bit)
     read_at = f" read {op.read / MS:.3f}" if op.read else ""
+    read_at += f" lease {op.lease & 0xffff:04x}" if op.lease else ""
     return (f"{verb} host {op.host} client {op.client} keys {op.names:#x} result {op.result}{flags} value {op.value:#x} at "
             f"{op.epoch & 0xffff:04x}.{op.v}.{op.id:x} from {op.begin / MS:.3f} to {op.end / MS:.3f} ms{read_at}")
 
 
 RESULTS = {OK: "OK", QUEUED: "QUEUED", LOCAL: "LOCAL", 8: "REFUSED", 6: "NOT_FOUND", 7: "CONFLICT", -1: "UNREACHABLE",
-           -2: "TIMEOUT", -3: "UNKNOWN", -8: "BUSY", -9: "DRAINING", -15: "DETACHED"}
+           -2: "TIMEOUT", -3: "UNKNOWN", -8: "BUSY", -9: "DRAINING", -15: "DETACHED", LEASED: "LEASE", WAIT: "WAIT", FAILED: "LOAD_FAILED"}
 
 
 def outcome(op):
     """In one word, for tables."""
-    if op.verb != GET:
+    if op.verb not in READS or op.result in (LEASED, WAIT, FAILED):
         return RESULTS.get(op.result, str(op.result))
     if op.result != HIT:
         return "miss"
+    if op.flags & IS_LOADED:
+        return "loaded"
     return "local hit" if op.flags & IS_LOCAL else "flagged hit" if op.flags & IS_DETACHED else "hit"
 
 
@@ -121,7 +133,7 @@ class Changes:
         settled = set_op.read or (set_op.end if set_op.result in (OK, LOCAL) else None)
         if settled is not None and begun.begin > settled and begun is not set_op:
             return begun
-        if hit.flags & IS_LOCAL:
+        if hit.flags & (IS_LOCAL | IS_LOADED):
             return None  # its position is only that of the absence it was made in
         greatest = self.greatest[count - 1].get((set_op.partition, hit.epoch))
         return greatest if greatest is not None and greatest.v > hit.v else None
@@ -174,6 +186,8 @@ def judge_known(key, hit, sets, rules):
         return Violation("known", "it was set for another key", hit, set_op)
     if set_op.begin > hit.end:
         return Violation("known", "it was set later", hit, set_op)
+    if hit.flags & IS_LOADED:
+        return None
     if set_op.result in NOTHING_HAPPENED or set_op.result == QUEUED:
         return Violation("known", "its set said that nothing was stored", hit, set_op)
     return None
@@ -181,6 +195,8 @@ def judge_known(key, hit, sets, rules):
 
 def judge_local(key, hit, sets, rules):
     set_op, flagged = sets[hit.value], hit.flags & IS_LOCAL
+    if hit.flags & IS_LOADED:
+        return None if set_op.host == hit.host and set_op.lease else Violation("local", "loaded, and not here", hit, set_op)
     if set_op.result == LOCAL and not (flagged and set_op.host == hit.host):
         return Violation("local", "a value of one host only, elsewhere or not flagged", hit, set_op)
     if flagged and (set_op.result == OK or set_op.host != hit.host):
@@ -218,7 +234,7 @@ def judge_current(key, hit, sets, rules):
 
 def judge_reached(key, hit, sets, rules):
     """Of the same partition and epoch; positions of others say nothing here."""
-    if not hit.after_epoch or hit.epoch != hit.after_epoch or hit.flags & IS_LOCAL:
+    if not hit.after_epoch or hit.epoch != hit.after_epoch or hit.flags & (IS_LOCAL | IS_LOADED):
         return None
     other = key.known(hit).up_to(hit)
     if other and (other.epoch, other.partition) == (hit.after_epoch, hit.after_partition) and other.v > hit.v:
@@ -229,7 +245,7 @@ def judge_reached(key, hit, sets, rules):
 def judge_monotone(key, rules):
     """Of all hits that had ended when this one began none was newer."""
     for host in key.hosts:
-        hits = [op for op in key.hits if op.host == host and not op.flags & IS_LOCAL]
+        hits = [op for op in key.hits if op.host == host and not op.flags & (IS_LOCAL | IS_LOADED)]
         ended, at, greatest, left, current = sorted(hits, key=lambda op: op.end), 0, {}, set(), None
         for hit in sorted(hits, key=lambda op: op.begin):
             while at < len(ended) and ended[at].end < hit.begin:
@@ -254,10 +270,22 @@ def judge_once(changes):
                 yield Violation("once", "two compare-and-sets of one version succeeded", op, other)
 
 
+def judge_single(ops):
+    """A fill that is not refused ends the lease it came with and, with the record it leaves, all others of the scope."""
+    filled = defaultdict(list)
+    for op in sorted((op for op in ops if op.lease and op.result == OK), key=lambda op: op.begin):
+        for other in filled[op.names, op.scope, 0 if op.scope == OF_THE_FLEET else op.host]:
+            if other.lease == op.lease:
+                yield Violation("single", "a lease was good for two fills", op, other)
+            elif op.read < other.begin:
+                yield Violation("single", "of two holders at the same time both filled", op, other)
+        filled[op.names, op.scope, 0 if op.scope == OF_THE_FLEET else op.host].append(op)
+
+
 def keys_of(ops):
     keys = defaultdict(Key)
     for op in ops:
-        if op.verb == GET:
+        if op.verb in READS:
             if op.result == HIT:
                 keys[op.names].hits.append(op)
         else:
@@ -271,7 +299,7 @@ def judge(ops, rules=None):
     """All violations, the earliest first."""
     rules = rules or Rules()
     sets = {op.value: op for op in ops if op.verb in (SET, FILL, COMPARE)}
-    found = list(judge_once(ops))
+    found = [*judge_once(ops), *judge_single(ops)]
     for key in keys_of(ops).values():
         key.prepare()
         found += judge_monotone(key, rules)
@@ -283,266 +311,7 @@ def judge(ops, rules=None):
     return sorted(found, key=lambda v: v.hit.begin)
 
 
-# ---- the judge is judged ---------------------------------------------------------------------------------------
-
-
-class Story:
-    """Operations one after the other, a millisecond each and one between; `at` jumps."""
-
-    def __init__(self):
-        self.ops, self.now, self.values = [], 1000, 0
-
-    def at(self, ms):
-        self.now = ms
-        return self
-
-    def add(self, verb, host, key=0, result=OK, v=0, epoch=1, flags=0, value=0, names=None, took=1, read=0, ttl=0, expected=0,
-            waited=0, after=0):
-        begin, self.now = self.now, self.now + took + 1
-        self.ops.append(Op(verb=verb, host=host, client=host, begin=begin * MS, end=(begin + took) * MS, read=read * MS,
-                           result=result, flags=flags, value=value, names=names or 1 << key, partition=0, epoch=epoch, v=v,
-                           id=v, ttl_ms=ttl, expected=expected, waited=waited, after_partition=0, after_epoch=1 if after else 0,
-                           after_v=after))
-        return self.ops[-1]
-
-    def set(self, host, verb=SET, **more):
-        self.values += 1
-        return self.add(verb, host, value=self.values, **more).value
-
-    def get(self, host, value, **more):
-        return self.add(GET, host, result=HIT, value=value, **more)
-
-    def invalidate(self, host, **more):
-        return self.add(INVALIDATE, host, **more)
-
-
-def passes(tell_story, **rules):
-    story = Story()
-    tell_story(story)
-    wrong = judge(story.ops, Rules(**rules))
-    assert not wrong, "\n".join(map(str, wrong))
-
-
-def is_found(tell_story, rule, **rules):
-    story = Story()
-    tell_story(story)
-    wrong = judge(story.ops, Rules(**rules))
-    assert [v.rule for v in wrong] == [rule], f"expected one of {rule}, found {[str(v) for v in wrong]}"
-
-
-def two_sets(s, host=1):
-    return s.set(host, v=1), s.set(host, v=2)
-
-
-def right_histories():
-    def current(s):
-        s.get(1, s.set(1, v=1), v=1)
-        s.get(2, s.set(1, v=2), v=2)
-    yield "what was just set is read everywhere", current
-
-    def lagging(s):
-        old, new = two_sets(s)
-        s.get(2, old, v=1)
-        s.at(1300).get(2, new, v=2)
-    yield "another host is behind for less than Δ", lagging
-
-    def overlapping(s):
-        old = s.set(1, v=1)
-        new = s.set(1, v=2, took=100)
-        s.at(1050).get(1, old, v=1)
-        s.at(1060).get(1, new, v=2)
-    yield "before an overlapping set is answered either may be read", overlapping
-
-    def unknown(s):
-        old = s.set(1, v=1)
-        s.set(1, result=-3)
-        s.get(1, old, v=1)
-        s.at(5000).get(2, 2, v=2)
-    yield "a set without an answer may take effect, late too", unknown
-
-    def flagged(s):
-        old, _ = two_sets(s)
-        s.at(4000).get(2, old, v=1, flags=IS_DETACHED)
-    yield "a host cut off is behind for longer, flagged", flagged
-
-    def kept_here(s):
-        s.set(1, v=1)
-        mine = s.set(1, result=LOCAL)
-        s.get(1, mine, v=1, flags=IS_LOCAL | IS_DETACHED)
-    yield "a value of one host is read there, flagged", kept_here
-
-    def forgotten(s):
-        old = s.set(2, v=1)
-        s.invalidate(1, result=LOCAL)
-        s.at(3000).get(1, old, v=1)
-    yield "what was done on one host only dies with its daemon", forgotten
-
-    def another_epoch(s):
-        old, new = s.set(1, v=9), s.set(1, v=3, epoch=2)
-        s.get(2, old, v=9)
-        s.at(2000).get(2, new, v=3, epoch=2)
-    yield "positions of two epochs are not compared", another_epoch
-
-    def refilled(s):
-        s.invalidate(2, v=5)
-        s.get(1, s.set(1, verb=FILL, v=5, read=1001), v=5)
-    yield "a fill read after the invalidation", refilled
-
-
-    def softened(s):
-        old = s.set(1, v=1)
-        s.add(SOFTEN, 1, v=2)
-        s.get(1, old, v=1, flags=STALE)
-    yield "softly invalidated it is served, flagged stale", softened
-
-    def reached(s):
-        old, new = two_sets(s)
-        s.get(2, old, v=1, after=1)
-        s.get(2, new, v=2, after=2)
-    yield "a position that was reached", reached
-
-
-def wrong_histories():
-    def own_old(s):
-        old, _ = two_sets(s)
-        s.get(1, old, v=1)
-    yield "the host itself serves what it overwrote", "current", own_old
-
-    def own_dead(s):
-        old = s.set(1, v=1)
-        s.invalidate(1, v=2)
-        s.get(1, old, v=1, flags=IS_DETACHED)
-    yield "the host itself serves what it invalidated, flagged too", "current", own_dead
-
-    def others_old(s):
-        old, _ = two_sets(s)
-        s.at(2000).get(2, old, v=1)
-    yield "another host is behind for longer than Δ", "current", others_old
-
-    def flagged_for_ever(s):
-        old, _ = two_sets(s)
-        s.at(9000).get(2, old, v=1, flags=IS_DETACHED)
-    yield "a host cut off is behind for longer than it may", "current", flagged_for_ever
-
-    def by_position(s):
-        old = s.set(1, v=1, result=-3)
-        s.set(2, v=2)
-        s.at(2000).get(3, old, v=1)
-    yield "a set without an answer, older by its position", "current", by_position
-
-    def late_fill(s):
-        s.at(1010).invalidate(2, v=5)
-        late = s.set(1, verb=FILL, v=5, read=1000)
-        s.at(2000).get(1, late, v=5)
-    yield "a fill read before the invalidation", "current", late_fill
-
-    def dead_by_name(s):
-        old = s.set(1, v=1, key=3)
-        s.invalidate(1, names=0b1010, v=2)
-        s.get(1, old, v=1, key=3)
-    yield "an entry whose tag was invalidated", "current", dead_by_name
-
-    def taken_here(s):
-        old = s.set(2, v=1)
-        s.invalidate(1, result=QUEUED)
-        s.at(3000).get(1, old, v=1)
-    yield "an invalidation that was queued, over a restart too", "current", taken_here
-
-    def backwards(s):
-        old, new = s.set(1, v=1), s.set(1, v=2)
-        s.get(2, new, v=2)
-        s.get(2, old, v=1)
-    yield "a host goes back", "monotone", backwards
-
-    def old_epoch(s):
-        old, new = s.set(1, v=1), s.set(1, v=1, epoch=2)
-        s.get(2, old, v=1)
-        s.get(2, new, v=1, epoch=2)
-        s.get(2, old, v=1)
-    yield "a host goes back to an epoch it had left", "monotone", old_epoch
-
-    def from_nowhere(s):
-        s.get(1, 77, v=1)
-    yield "a value nobody set", "known", from_nowhere
-
-    def of_another_key(s):
-        s.get(1, s.set(1, v=1, key=1), v=1, key=2)
-    yield "the value of another key", "known", of_another_key
-
-    def torn(s):
-        s.get(1, s.set(1, v=1), v=1, flags=FOREIGN)
-    yield "bytes that are no value", "known", torn
-
-    def from_the_future(s):
-        s.at(2000).set(1, v=1)
-        s.at(1000).get(1, 1, v=1)
-    yield "a value before it was set", "known", from_the_future
-
-    def refused(s):
-        s.get(1, s.set(1, verb=FILL, result=8, read=999), v=1)
-    yield "a fill that was refused", "known", refused
-
-    def not_sent(s):
-        s.get(1, s.set(1, result=-15), v=1)
-    yield "a set that could not be decided", "known", not_sent
-
-    def elsewhere(s):
-        s.get(2, s.set(1, result=LOCAL), v=1, flags=IS_LOCAL | IS_DETACHED)
-    yield "a value of one host on another", "local", elsewhere
-
-    def unflagged(s):
-        s.get(1, s.set(1, result=LOCAL), v=1)
-    yield "a value of one host without its flag", "local", unflagged
-
-    def flagged_without_reason(s):
-        s.get(1, s.set(1, v=1), v=1, flags=IS_LOCAL)
-    yield "a value of all flagged as one of this host", "local", flagged_without_reason
-
-    def expired(s):
-        short = s.set(1, v=1, ttl=100)
-        s.at(1200).get(1, short, v=1)
-    yield "a value past its ttl", "alive", expired
-
-    def waited_for_nobody(s):
-        old = s.set(1, v=1)
-        s.set(1, v=2, waited=1)
-        s.get(2, old, v=1)
-    yield "a change that waited for all and was not known", "current", waited_for_nobody
-
-    def softened(s):
-        old = s.set(1, v=1)
-        s.add(SOFTEN, 1, v=2)
-        s.get(1, old, v=1)
-    yield "softly invalidated and not flagged", "current", softened
-
-    def not_reached(s):
-        old, _ = two_sets(s)
-        s.get(2, old, v=1, after=2)
-    yield "older than the position asked for", "reached", not_reached
-
-    def twice(s):
-        s.set(1, verb=COMPARE, v=2, expected=1)
-        s.set(2, verb=COMPARE, v=3, expected=1)
-    yield "two compare-and-sets of one version", "once", twice
-
-
-RULES = {"detached_max_ns": 5000 * MS, "restarts": [(2000 * MS, 1)]}
-
-
-def judge_the_judge():
-    report = tap.Report()
-    for name, story in right_histories():
-        with report.case(f"passes: {name}"):
-            passes(story, **RULES)
-    for name, rule, story in wrong_histories():
-        with report.case(f"found: {name}"):
-            is_found(story, rule, **RULES)
-    report.end()
-
-
 def main(paths):
-    if not paths:
-        judge_the_judge()
     wrong = judge(load(paths))
     print("\n".join(map(str, wrong)))
     return 1 if wrong else 0

@@ -309,6 +309,7 @@ class Nemesis:
         self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
         self.story = []  # what was done, round by round
         self.restarts, self.violations, self.ops, self.hits, self.near = [], [], 0, 0, 0
+        self.leases, self.loaded = 0, 0
         self.seen, self.fresh_ms = defaultdict(Counter), defaultdict(list)
         self.slowest, self.late = {}, 0
 
@@ -397,11 +398,14 @@ class Nemesis:
         return wrong
 
     def count(self, op, names, begun, ended):
-        kind = "get" if op.verb == history.GET else "change"
-        self.late += took(op) > (GET_MS if kind == "get" else CHANGE_MS) + LATE_MS
+        kind = {history.GET: "get", history.LEASE: "lease"}.get(op.verb, "change")
+        limit = {"get": GET_MS, "lease": 2 * GET_MS + op.waited, "change": CHANGE_MS}[kind]
+        self.late += took(op) > limit + LATE_MS
         if kind not in self.slowest or took(op) > took(self.slowest[kind]):
             self.slowest[kind] = op
-        self.hits += op.verb == history.GET and op.result == history.HIT
+        self.hits += op.verb in history.READS and op.result == history.HIT
+        self.leases += op.result == history.LEASED
+        self.loaded += op.result == history.HIT and bool(op.flags & history.IS_LOADED)
         self.near += bool(op.flags & history.NEAR)
         if len(names) == 1 and op.end > begun and op.begin < ended + 200 * MS:
             self.seen[names[0]][history.outcome(op)] += 1
@@ -445,6 +449,7 @@ def run(options, n):
 
 def tell(report, n, seed):
     print(f"# figure: nemesis: {len(n.story)} rounds, {n.ops} operations, {n.hits} hits, {n.near} of them near, "
+          f"{n.leases} leases, {n.loaded} values handed over by who loaded them, "
           f"slowest get {took(n.slowest['get'])} ms, slowest change {took(n.slowest['change'])} ms, "
           f"{n.late} calls later than their deadline and {LATE_MS} ms")
     for line in table(n):

@@ -5,8 +5,9 @@
  * It works on the first host; now and then it goes to the second, with the position of its own last change.
  *
  * Obeys lines: `go ROUND` begins a new file FILE.ROUND and new keys, `stop` ends it and is answered `ops N`.  It ends
- * with its standard input.  Key n of a round is "r:gG:kN" with a prefix and a tag of its own (traffic.h); a value is its
- * key and a number, long or short, so that whatever is found can be told from everything else. */
+ * with its standard input.  Key n of a round is "r:gG:hH:kN" below two prefixes, with two tags (traffic.h); a value is its
+ * key and a number, long or short, so that whatever is found can be told from everything else.  Keys of odd number are loaded by
+ * one in the fleet, those of even number by one a host. */
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,6 +27,13 @@ enum {
     PAUSE_US = 2000,   /* at most, between two operations */
     TTL_MS = 400,      /* of the short-lived ones */
     WAITS_OF = 30,     /* one change of so many waits for all hosts */
+    LEASE_WAIT_MS = 30,
+    LOAD_MS = 30,
+    HARD_MS = 200,    /* how long a load may take */
+    OVERDUE_MS = 250, /* how long one of OVERDUE_OF takes */
+    OVERDUE_OF = 64,
+    WANTED = 2,   /* keys that are worked on most, so that somebody waits for a load */
+    AGAIN_OF = 8, /* one lease of so many is used twice */
 };
 
 static struct place {
@@ -66,7 +74,8 @@ static uint64_t now_ns(void)
 
 static larder_slice key_name(unsigned key, char room[TEXT])
 {
-    snprintf(room, TEXT, "%s:g%u:k%u", round_name, key % TRAFFIC_PREFIXES, key);
+    snprintf(room, TEXT, "%s:g%u:h%u:k%u", round_name, key % TRAFFIC_PREFIXES, key % TRAFFIC_SUBPREFIXES,
+             key);
     return larder_text(room);
 }
 
@@ -76,9 +85,21 @@ static larder_slice tag_name(unsigned tag, char room[TEXT])
     return larder_text(room);
 }
 
+static larder_slice colour_name(unsigned colour, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s.c%u", round_name, colour);
+    return larder_text(room);
+}
+
 static larder_slice prefix_name(unsigned prefix, char room[TEXT])
 {
     snprintf(room, TEXT, "%s:g%u:", round_name, prefix);
+    return larder_text(room);
+}
+
+static larder_slice subprefix_name(unsigned key, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s:g%u:h%u:", round_name, key % TRAFFIC_PREFIXES, key % TRAFFIC_SUBPREFIXES);
     return larder_text(room);
 }
 
@@ -88,6 +109,11 @@ static uint64_t mask_of(unsigned groups, unsigned group)
     for (unsigned key = group; key < TRAFFIC_KEYS; key += groups)
         mask |= 1ull << key;
     return mask;
+}
+
+static uint8_t scope_of(unsigned key)
+{
+    return key % 2 ? LARDER_SCOPE_FLEET : LARDER_SCOPE_HOST;
 }
 
 /* ======= the book ======= */
@@ -130,12 +156,12 @@ static larder_slice new_value(unsigned key, char *room, size_t size)
 static void store(unsigned key, larder_set_options *options)
 {
     static char room[LONG_VALUE + TEXT];
-    char name[TEXT], tag[TEXT];
-    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, tag)};
+    char name[TEXT], tag[TEXT], colour[TEXT];
+    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, tag), colour_name(key % TRAFFIC_COLOURS, colour)};
     larder_entry_version version = {0};
     larder_position position = {0};
     options->tags = tags;
-    options->tags_count = 1;
+    options->tags_count = 2;
     options->ret_version = &version;
     options->ret_position = &position;
     if (below(8) == 0)
@@ -168,64 +194,90 @@ static void compare_and_set(unsigned key)
     store(key, &options);
 }
 
-static void invalidate(uint64_t verb, const larder_slice *keys, const larder_slice *tags,
-                       const larder_slice *prefixes, bool all, uint64_t names)
+static void invalidate(larder_invalidate_options *options, uint64_t names)
 {
     larder_position position = {0};
-    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
-    options.keys = keys, options.keys_count = keys != NULL;
-    options.tags = tags, options.tags_count = tags != NULL;
-    options.prefixes = prefixes, options.prefixes_count = prefixes != NULL;
-    options.all = all;
-    options.soft = verb == TRAFFIC_SOFTEN;
-    options.ret_position = &position;
-    begin(verb, names);
-    op.waited = options.wait_all = below(WAITS_OF) == 0;
-    int result = larder_invalidate_all_of(at->client, &options);
+    options->ret_position = &position;
+    begin(options->soft ? TRAFFIC_SOFTEN : TRAFFIC_INVALIDATE, names);
+    op.waited = options->wait_all = below(WAITS_OF) == 0;
+    int result = larder_invalidate_all_of(at->client, options);
     put_position(&position);
     end(result);
 }
 
-static void invalidate_key(unsigned key)
+static void kill_key(unsigned key, bool soft)
 {
     char name[TEXT];
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
     larder_slice keys[] = {key_name(key, name)};
-    invalidate(TRAFFIC_INVALIDATE, keys, NULL, NULL, false, 1ull << key);
+    options.keys = keys, options.keys_count = 1, options.soft = soft;
+    invalidate(&options, 1ull << key);
+}
+
+/* By either of its tags, or by any of both. */
+static void kill_tag(unsigned key, bool soft)
+{
+    char tag[TEXT], colour[TEXT];
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, tag), colour_name(key % TRAFFIC_COLOURS, colour)};
+    uint64_t masks[] = {mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS),
+                        mask_of(TRAFFIC_COLOURS, key % TRAFFIC_COLOURS)};
+    uint64_t first = below(2), count = below(4) == 0 ? 2 - first : 1;
+    options.tags = &tags[first], options.tags_count = count, options.soft = soft;
+    invalidate(&options, masks[first] | masks[first + count - 1]);
+}
+
+static void invalidate_key(unsigned key)
+{
+    kill_key(key, false);
 }
 
 static void invalidate_tag(unsigned key)
 {
-    char name[TEXT];
-    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, name)};
-    invalidate(TRAFFIC_INVALIDATE, NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
+    kill_tag(key, false);
+}
+
+static void soften_key(unsigned key)
+{
+    kill_key(key, true);
+}
+
+static void soften_tag(unsigned key)
+{
+    kill_tag(key, true);
 }
 
 static void invalidate_prefix(unsigned key)
 {
     char name[TEXT];
-    larder_slice prefixes[] = {prefix_name(key % TRAFFIC_PREFIXES, name)};
-    invalidate(TRAFFIC_INVALIDATE, NULL, NULL, prefixes, false,
-               mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES));
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    bool deep = below(2);
+    uint64_t mask = mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES);
+    larder_slice prefixes[] = {deep ? subprefix_name(key, name) : prefix_name(key % TRAFFIC_PREFIXES, name)};
+    options.prefixes = prefixes, options.prefixes_count = 1;
+    invalidate(&options, deep ? mask & mask_of(TRAFFIC_SUBPREFIXES, key % TRAFFIC_SUBPREFIXES) : mask);
+}
+
+/* A key, the tag of another one and the prefix of a third, in one change. */
+static void invalidate_several(unsigned key)
+{
+    char name[TEXT], tag[TEXT], prefix[TEXT];
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    unsigned second = (unsigned)below(TRAFFIC_TAGS), third = (unsigned)below(TRAFFIC_PREFIXES);
+    larder_slice keys[] = {key_name(key, name)}, tags[] = {tag_name(second, tag)};
+    larder_slice prefixes[] = {prefix_name(third, prefix)};
+    options.keys = keys, options.keys_count = 1;
+    options.tags = tags, options.tags_count = 1;
+    options.prefixes = prefixes, options.prefixes_count = 1;
+    invalidate(&options, 1ull << key | mask_of(TRAFFIC_TAGS, second) | mask_of(TRAFFIC_PREFIXES, third));
 }
 
 static void invalidate_all(unsigned key)
 {
     (void)key;
-    invalidate(TRAFFIC_INVALIDATE, NULL, NULL, NULL, true, mask_of(1, 0));
-}
-
-static void soften_key(unsigned key)
-{
-    char name[TEXT];
-    larder_slice keys[] = {key_name(key, name)};
-    invalidate(TRAFFIC_SOFTEN, keys, NULL, NULL, false, 1ull << key);
-}
-
-static void soften_tag(unsigned key)
-{
-    char name[TEXT];
-    larder_slice tags[] = {tag_name(key % TRAFFIC_TAGS, name)};
-    invalidate(TRAFFIC_SOFTEN, NULL, tags, NULL, false, mask_of(TRAFFIC_TAGS, key % TRAFFIC_TAGS));
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    options.all = true;
+    invalidate(&options, mask_of(1, 0));
 }
 
 /* ======= gets ======= */
@@ -240,20 +292,99 @@ static void found(unsigned key, const larder_value *value)
     op.epoch = value->version.epoch;
     op.v = value->version.v;
     op.id = value->version.id;
+    if (value->flags & LARDER_IS_LOADED)
+        return;
     seen[key].version = value->version;
     seen[key].known = true;
 }
 
-static void fill(unsigned key, const larder_token *token)
+static void pause_ms(uint64_t ms)
+{
+    struct timespec t = {.tv_nsec = (long)ms * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* `lease`: that of the token, 0 when it is of a miss. */
+static void fill(unsigned key, const larder_token *token, uint64_t read_ns, uint64_t lease)
 {
     larder_set_options options = LARDER_SET_OPTIONS_INIT;
-    struct timespec load = {.tv_nsec = (long)below(3) * 1000000};
-    uint64_t read_ns = now_ns(); /* the source is read here: what is invalidated from now on may be in it */
-    nanosleep(&load, NULL);
     begin(TRAFFIC_FILL, 1ull << key);
     op.read = read_ns;
+    op.lease = lease;
+    op.scope = lease ? scope_of(key) : 0;
     options.since = token;
     store(key, &options);
+}
+
+/* The token of a miss. */
+static void load_and_fill(unsigned key, const larder_token *token)
+{
+    uint64_t read_ns = now_ns(); /* the source is read here: what is invalidated from now on may be in it */
+    pause_ms(below(3));
+    fill(key, token, read_ns, 0);
+}
+
+/* FNV-1a. */
+static uint64_t name_of(const larder_token *token)
+{
+    uint64_t h = 0xcbf29ce484222325ull;
+    for (unsigned i = 0; i < token->size; i++)
+        h = (h ^ token->bytes[i]) * 0x100000001b3ull;
+    return h | 1;
+}
+
+/* While it loads, it may see to it that its value comes too late. */
+static void load(unsigned key)
+{
+    void (*changes[])(unsigned) = {invalidate_key,
+                                   invalidate_tag,
+                                   invalidate_prefix,
+                                   invalidate_several,
+                                   soften_tag,
+                                   invalidate_all,
+                                   set};
+    uint64_t load_ms = below(OVERDUE_OF) == 0 ? OVERDUE_MS : below(LOAD_MS);
+    pause_ms(load_ms / 2);
+    if (below(3) == 0)
+        changes[below(sizeof(changes) / sizeof(changes[0]))](key);
+    pause_ms(load_ms - load_ms / 2);
+}
+
+/* It may fail, bring its value, or bring it twice. */
+static void hold(unsigned key, const larder_token *token)
+{
+    char name[TEXT];
+    uint64_t read_ns = now_ns(), lease = name_of(token);
+    load(key);
+    if (below(8) == 0) {
+        larder_lease_fail(at->client, key_name(key, name), token, 1 + (uint32_t)below(20));
+        return;
+    }
+    fill(key, token, read_ns, lease);
+    if (below(AGAIN_OF) == 0)
+        fill(key, token, read_ns, lease);
+}
+
+static void lease(unsigned key)
+{
+    static larder_value value = LARDER_VALUE_INIT;
+    char name[TEXT];
+    larder_load_options options = LARDER_LOAD_OPTIONS_INIT;
+    options.scope = scope_of(key);
+    options.hard_ms = HARD_MS;
+    options.timeout_ms = below(2) ? LEASE_WAIT_MS : 0;
+    begin(TRAFFIC_LEASE, 1ull << key);
+    op.scope = options.scope;
+    op.waited = options.timeout_ms;
+    int result = larder_lease(at->client, key_name(key, name), &options, &value);
+    op.flags = value.flags | (value.near ? TRAFFIC_NEAR : 0);
+    if (result == LARDER_HIT)
+        found(key, &value);
+    end(result);
+    if (result == LARDER_LEASE || (result == LARDER_HIT && value.token.size))
+        hold(key, &value.token);
+    else if (result == LARDER_MISS && value.token.size)
+        load_and_fill(key, &value.token);
 }
 
 static void get(unsigned key)
@@ -276,7 +407,7 @@ static void get(unsigned key)
         op.expected = (uint64_t)value.reason;
     end(result);
     if (result == LARDER_MISS && value.token.size && below(2) == 0)
-        fill(key, &value.token);
+        load_and_fill(key, &value.token);
 }
 
 /* ======= the mix ======= */
@@ -289,9 +420,11 @@ static const struct {
            {40, invalidate_key},
            {12, invalidate_tag},
            {6, invalidate_prefix},
+           {4, invalidate_several},
            {10, soften_key},
            {4, soften_tag},
            {2, invalidate_all},
+           {250, lease},
            {1000, get}};
 
 static void act(void)
@@ -301,7 +434,7 @@ static void act(void)
     while (dice >= mix[i].of_1000)
         dice -= mix[i++].of_1000;
     at = &places[below(8) == 0];
-    mix[i].act((unsigned)below(TRAFFIC_KEYS));
+    mix[i].act((unsigned)below(below(3) ? TRAFFIC_KEYS : WANTED));
     struct timespec pause = {.tv_nsec = (long)below(PAUSE_US) * 1000};
     nanosleep(&pause, NULL);
 }

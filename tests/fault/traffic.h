@@ -19,17 +19,33 @@ struct traffic_op {
     uint64_t epoch;
     uint64_t v;
     uint64_t id;
-    uint64_t ttl_ms;          /* of a set; 0: the default */
-    uint64_t expected;        /* of a compare-and-set: the version it named; of a miss: its reason */
-    uint64_t waited;          /* of a change: until all hosts must know */
+    uint64_t ttl_ms;   /* of a set; 0: the default */
+    uint64_t expected; /* of a compare-and-set: the version it named; of a miss: its reason */
+    uint64_t waited;   /* of a change: until all hosts must know; of a lease: for how many ms at most */
+    uint64_t lease;    /* of a fill: which lease it was made with; 0: none */
+    uint64_t scope;    /* of a lease and its fill: enum larder_scope */
     uint64_t after_partition; /* of a get: nothing older than this was asked for; no epoch: anything */
     uint64_t after_epoch;
     uint64_t after_v;
 };
 
-enum { TRAFFIC_GET = 1, TRAFFIC_SET, TRAFFIC_FILL, TRAFFIC_COMPARE, TRAFFIC_INVALIDATE, TRAFFIC_SOFTEN };
+enum {
+    TRAFFIC_GET = 1,
+    TRAFFIC_SET,
+    TRAFFIC_FILL,
+    TRAFFIC_COMPARE,
+    TRAFFIC_INVALIDATE,
+    TRAFFIC_SOFTEN,
+    TRAFFIC_LEASE
+};
 enum { TRAFFIC_NEAR = 1 << 16, TRAFFIC_FOREIGN = 1 << 17 }; /* of flags, beside those of the library */
 
-enum { TRAFFIC_KEYS = 24, TRAFFIC_TAGS = 5, TRAFFIC_PREFIXES = 3 };
+enum {
+    TRAFFIC_KEYS = 24,
+    TRAFFIC_TAGS = 5,
+    TRAFFIC_COLOURS = 7,
+    TRAFFIC_PREFIXES = 3,
+    TRAFFIC_SUBPREFIXES = 2
+};
 
 #endif

@@ -138,7 +138,7 @@ GROUPS = {
                         *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
                         *python_programs("fault", "tests/fault/hostile_http.py", seconds=240),
                         *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True),
-                        *python_programs("fault", "tests/fault/history.py", seconds=60),
+                        *python_programs("fault", "tests/fault/histories.py", seconds=60),
                         *python_programs("fault", "tests/fault/outages.py", seconds=300, alone=True),
                         *python_programs("fault", "tests/fault/outbox.py", seconds=300, alone=True),
                         *python_programs("fault", "tests/fault/missed.py", seconds=300, alone=True),
