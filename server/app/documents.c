@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/loaders.h"
 #include "l1/l1.h"
 #include "l2/l2.h"
 #include "warm/warm.h"
@@ -32,6 +33,9 @@ static const struct figure warm_rows[] = {WARM_FIGURES(FIGURE_ROW)};
 #undef FIGURE_STRUCT
 #define FIGURE_STRUCT struct session_figures
 static const struct figure session_rows[] = {SESSION_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+#define FIGURE_STRUCT struct loader_figures
+static const struct figure loader_rows[] = {LOADER_FIGURES(FIGURE_ROW)};
 #undef FIGURE_STRUCT
 
 /* ---- small things -------------------------------------------------------------------------------------- */
@@ -209,6 +213,35 @@ static const char *state_text(const struct documents *d)
     return mode_text(worst);
 }
 
+static void put_loader(void *user, const struct loader_look *look)
+{
+    json_t *o = json_object();
+    put_text(o, "patterns", look->patterns.data ? look->patterns.data : "");
+    put_text(o, "client", look->name.data);
+    put_number(o, "pid", look->pid);
+    put_number(o, "hands", look->hands);
+    put_number(o, "out", look->out);
+    put_number(o, "asked", look->asked);
+    put_number(o, "loaded", look->loaded);
+    put_number(o, "failed", look->failed);
+    put_number(o, "late", look->late);
+    put_number(o, "unstored", look->unstored);
+    put_number(o, "rests_ms", look->rest_ns / NS_PER_MS);
+    put_text(o, "trouble", look->trouble);
+    json_array_append_new(user, o);
+}
+
+/* Who offered to load, and what became of what they were asked for. */
+static json_t *loaders(const struct cache *c)
+{
+    struct loader_figures counted;
+    loaders_measure(c, &counted);
+    json_t *o = figures(loader_rows, COUNT_OF(loader_rows), &counted), *connected = json_array();
+    loaders_look(c, put_loader, connected);
+    json_object_set_new(o, "connected", connected);
+    return o;
+}
+
 static json_t *namespaces(const struct documents *d)
 {
     json_t *all = json_object();
@@ -219,6 +252,7 @@ static json_t *namespaces(const struct documents *d)
         measure(s, &c);
         put_text(o, "state", mode_text(cache_mode(s->cache)));
         json_object_set_new(o, "cache", figures(cache_rows, COUNT_OF(cache_rows), &c.cache));
+        json_object_set_new(o, "loaders", loaders(s->cache));
         if (s->l1)
             json_object_set_new(o, "l1", figures(l1_rows, COUNT_OF(l1_rows), &c.l1));
         if (s->warm)

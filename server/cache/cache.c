@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cache/failures.h"
 #include "cache/lease.h"
+#include "cache/loaders.h"
 #include "cache/warming.h"
 
 enum { POSITION_START_SHIFT = 40 }; /* V = start_no << 40 | n: a trillion changes between two starts */
@@ -77,6 +78,7 @@ struct cache *cache_create(const struct cache_setup *setup)
         c->guards[0] = guard_create(c->position, GUARD_ROWS);
     c->flights = flights_create();
     c->leases = leases_create(cache_now(c));
+    c->loaders = loaders_create();
     c->failures = failures_create();
     c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
@@ -94,6 +96,7 @@ struct cache *cache_destroy(struct cache *c)
         return NULL;
     CHECK(cache_idle(c));
     c->flights = flights_destroy(c->flights);
+    c->loaders = loaders_destroy(c->loaders);
     c->leases = leases_destroy(c->leases);
     c->failures = failures_destroy(c->failures);
     c->refreshed = failures_destroy(c->refreshed);
@@ -112,7 +115,7 @@ bool cache_idle(const struct cache *c)
 {
     return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
            list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) &&
-           c->limits_open == 0 && c->committing == 0;
+           loaders_idle(c->loaders) && c->limits_open == 0 && c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)
@@ -231,6 +234,7 @@ void cache_tick(struct cache *c)
     probes_tick(c);
     warmings_tick(c);
     alarms_turn(c->leases->alarms, cache_now(c));
+    loaders_tick(c);
 }
 
 /* ======= safety ======= */

@@ -149,13 +149,13 @@ struct version {
 struct cache_get {
     /* the question */
     struct slice key;
-    uint8_t tiers;    /* bits 1 << enum tier_name; 0: all */
-    bool no_stale;    /* stale counts as a miss */
-    bool no_promote;  /* only looking: listings, explain, dump */
-    bool warming;     /* nobody waits for it: it is promoted where nothing has to make room, and is not counted */
+    uint8_t tiers;   /* bits 1 << enum tier_name; 0: all */
+    bool no_stale;   /* stale counts as a miss */
+    bool no_promote; /* only looking: listings, explain, dump */
+    bool warming; /* nobody waits for it: it is promoted where nothing has to make room, and is not counted */
     uint64_t only_tag; /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
-    bool beyond_host; /* what this host has will not do: ask the fleet, if there is one */
-    bool if_version;  /* answer NOT_MODIFIED when the entry has this version */
+    bool beyond_host;  /* what this host has will not do: ask the fleet, if there is one */
+    bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     /* Nothing older than this change (C4).  Says nothing of keys of other partitions. */
     struct {
@@ -171,6 +171,7 @@ struct cache_get {
     bool too_big_for_l1; /* it will never be found in shared memory */
     bool overtaken;      /* the key changed while the read was under way: true once, but not any more */
     bool detached;       /* nobody vouches for it: the fleet is away */
+    bool due;            /* it is stale or soon to be, and there are registered loaders: cache_fetch_ahead */
     uint64_t now_ns;     /* what the decision took for now */
     struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED */
     uint8_t token[64];   /* of MISS */
@@ -237,7 +238,7 @@ struct cache_load {
     struct lease *lease; /* that this call is about to have */
     uint8_t stage, rounds;
     bool late, waited;
-    uint64_t patience_ns; /* when to stop waiting */
+    uint64_t patience_ns;             /* when to stop waiting */
     uint64_t late_ns, late_absent_ns; /* what the policy says of it */
     struct list waiting, of_peer;
     struct alarm alarm;

@@ -25,6 +25,7 @@ struct cache {
     uint32_t guard_rows;
     struct flights *flights;
     struct leases *leases;
+    struct loaders *loaders;
     struct failures *failures;
     struct failures *refreshed; /* keys not to be refreshed ahead yet, though their policy would */
     uint64_t kills_seen;        /* kills by name done here, gaps and new epochs too */
@@ -133,6 +134,10 @@ void token_now(struct cache *c, const struct cache_get *get, struct token *ret);
 bool token_admits(struct cache *c, const struct token *t, const struct entry *e, unsigned partition);
 
 /* ---- loads ---- */
+
+/* Its policy wants it loaded anew, though it may be fresh yet. */
+bool load_is_late(const struct cache *c, const struct policy *p, const struct entry *e, uint64_t key_hash,
+                  uint64_t now_ns);
 
 /* A set brings a token of that kind: sets set->lease.  False: it is no lease of that key. */
 bool load_take(struct cache *c, struct cache_set *set, const struct token *token);

@@ -13,6 +13,7 @@
  * joined before the change and is inserted nowhere (I3, I11, F9); kills by name are judged when the read ends, in the
  * same turn in which it is inserted. */
 #include "cache/cache_private.h"
+#include "cache/loaders.h"
 
 enum { AT_L1, AT_FLIGHT, AT_WARM, AT_L2, AT_MISS };
 enum { STEP_MORE = 2 }; /* beside CACHE_DONE and CACHE_PENDING */
@@ -87,6 +88,13 @@ static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason 
     return CACHE_DONE;
 }
 
+/* Looked at only where somebody could load it. */
+static bool is_due(const struct cache *c, const struct cache_get *get, const struct entry *e)
+{
+    return loaders_any(c->loaders) && !get->warming && !get->tiers &&
+           (e->stale || load_is_late(c, policy_of(c, get), e, get->key_hash, get->now_ns));
+}
+
 static int answer_found(struct cache *c, struct cache_get *get, const struct entry *e, enum tier_name tier)
 {
     enum age age = policy_age(e, get->now_ns);
@@ -101,6 +109,7 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
     get->status = e->absent ? STATUS_ABSENT : STATUS_HIT;
     if (get->if_version && version_is(e, &get->version))
         get->status = STATUS_NOT_MODIFIED;
+    get->due = is_due(c, get, &get->entry);
     count_hit(c, get);
     return CACHE_DONE;
 }
@@ -388,7 +397,7 @@ static void begin(struct cache *c, struct cache_get *get)
     get->now_ns = cache_now(c);
     get->step = AT_L1;
     get->reason = MISS_NONE;
-    get->overtaken = get->too_big_for_l1 = get->detached = get->held = get->confirmed = false;
+    get->overtaken = get->too_big_for_l1 = get->detached = get->due = get->held = get->confirmed = false;
     get->compared = 0;
     get->at_v = 0;
     get->partition = 0;

@@ -82,12 +82,18 @@ static void let_go(struct lease *l)
     l->peer = NULL;
 }
 
-struct lease *lease_take(struct leases *all, const struct token *token, struct slice key)
+struct lease *lease_held(const struct leases *all, const struct token *token)
 {
     struct lease *l = NULL;
     if (all->by_token)
         HASH_FIND(by_token, all->by_token, &token->v, sizeof(token->v), l);
-    if (!l || l->token.epoch != token->epoch || !slice_equal(lease_key(l), key))
+    return l && l->token.epoch == token->epoch ? l : NULL;
+}
+
+struct lease *lease_take(struct leases *all, const struct token *token, struct slice key)
+{
+    struct lease *l = lease_held(all, token);
+    if (!l || !slice_equal(lease_key(l), key))
         return NULL;
     let_go(l);
     l->state = LEASE_FILLING;

@@ -44,8 +44,9 @@ struct lease {
     struct cache_load *asker; /* ASKING: who will have it; NULL: he has gone */
     struct load_peer *peer;   /* HELD: whose connection it is tied to */
     struct list of_peer;
-    struct list waiting; /* struct cache_load.waiting */
-    struct alarm alarm;  /* HELD: its end, or to keep it alive in the fleet; BUSY: to ask again */
+    struct list waiting;       /* struct cache_load.waiting */
+    struct cache_fetch *fetch; /* HELD by a registered loader: what it is loading, who is told of the end */
+    struct alarm alarm;        /* HELD: its end, or to keep it alive in the fleet; BUSY: to ask again */
     struct fleet_lease ask;
     uint8_t proof[FLEET_PROOF_BYTES];
     UT_hash_handle by_key, by_token;
@@ -75,6 +76,8 @@ struct lease *lease_begin(struct cache *c, struct slice key, void (*ring)(struct
 void lease_give(struct lease *l, struct load_peer *peer, uint64_t random, uint64_t ends_ns);
 /* HELD → FILLING: the lease of that token and key, which is used up now; NULL: there is none. */
 struct lease *lease_take(struct leases *all, const struct token *token, struct slice key);
+/* The lease that token is of, whatever its key; NULL: none. */
+struct lease *lease_held(const struct leases *all, const struct token *token);
 /* Newcomers find it no more. */
 void lease_overtake(struct lease *l);
 /* From any state; those who wait are moved to *ret_waiting first. */

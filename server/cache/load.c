@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "cache/failures.h"
 #include "cache/lease.h"
+#include "cache/loaders.h"
 
 /* A lease of the shared store that nobody keeps alive, because its daemon died, lasts so long (D3). */
 #define FLEET_LIFE_NS (10 * NS_PER_S)
@@ -210,9 +211,12 @@ static void end_for_all(struct cache *c, struct lease *s)
 
 void lease_pass_on(struct cache *c, struct lease *s)
 {
+    struct cache_fetch *fetch = s->fetch;
+    bool late = cache_now(c) >= s->ends_ns;
     c->figures.loads_passed_on++;
     lease_drop_there(c, s, 0);
     end_for_all(c, s);
+    fetch_over(fetch, late ? FETCH_LATE : FETCH_FAILED, STATUS_OK);
 }
 
 /* ======= the fleet's lease ======= */
@@ -402,14 +406,35 @@ static int missing(struct cache *c, struct cache_load *l)
 
 /* ======= what a get found ======= */
 
+/* The fresh life below which a policy wants it loaded anew.  "A share of its life" is one of the life that the policy gives,
+ * since nobody keeps how long an entry was to live; `refreshed` (load_landed) knows those that were loaded here for less. */
+static uint64_t policy_late_ns(const struct policy *p, bool absent)
+{
+    uint64_t share = p->refresh_at ? 1000 - p->refresh_at : 0;
+    return (absent ? p->negative_ttl_ns : p->ttl_ns) / 1000 * share;
+}
+
+bool load_is_late(const struct cache *c, const struct policy *p, const struct entry *e, uint64_t key_hash,
+                  uint64_t now_ns)
+{
+    uint64_t left_ns = e->soft_ns > now_ns ? e->soft_ns - now_ns : 0;
+    return left_ns < policy_late_ns(p, e->absent) && failures_left_ns(c->refreshed, key_hash, now_ns) == 0;
+}
+
 static bool is_due(const struct cache *c, const struct cache_load *l)
 {
     const struct entry *e = &l->get.entry;
     uint64_t left_ns = e->soft_ns > l->get.now_ns ? e->soft_ns - l->get.now_ns : 0;
     if (e->stale || left_ns < l->refresh_ns)
         return true;
-    return left_ns < (e->absent ? l->late_absent_ns : l->late_ns) &&
-           failures_left_ns(c->refreshed, l->get.key_hash, l->get.now_ns) == 0;
+    return !l->refresh_ns &&
+           load_is_late(c, policies_match(c->policies, l->get.key), e, l->get.key_hash, l->get.now_ns);
+}
+
+/* A registered loader does it, and spares the caller. */
+static bool is_done_for_him(struct cache *c, const struct cache_load *l)
+{
+    return !l->get.warming && cache_fetch_ahead(c, l->get.key);
 }
 
 static int judge_first(struct cache *c, struct cache_load *l)
@@ -419,7 +444,7 @@ static int judge_first(struct cache *c, struct cache_load *l)
     bool due = has_value(l) && !l->get.tiers && is_due(c, l);
     if (!due || present_lease(c, l) || failures_left_ns(c->failures, l->get.key_hash, cache_now(c)))
         return answer_get(l);
-    return begin(c, l, true);
+    return is_done_for_him(c, l) ? look(c, l, LAST) : begin(c, l, true);
 }
 
 /* The fleet was asked for a younger one. */
@@ -499,16 +524,14 @@ static int look(struct cache *c, struct cache_load *l, unsigned stage)
 
 /* ======= the verb ======= */
 
-/* What the caller leaves to the policy.  "A share of its life" is one of the life that the policy gives, since nobody
- * keeps how long an entry was to live; `refreshed` (load_landed) knows those that were loaded here for less. */
+/* What the caller leaves to the policy. */
 static void obey_policy(const struct cache *c, struct cache_load *l)
 {
     const struct policy *p = policies_match(c->policies, l->get.key);
-    uint64_t late_share = p->refresh_at ? 1000 - p->refresh_at : 0;
     if (l->scope == LOAD_AS_POLICY)
         l->scope = p->lease_scope == LEASE_SCOPE_FLEET ? LOAD_IN_FLEET : LOAD_ON_HOST;
-    l->late_ns = l->refresh_ns ? 0 : p->ttl_ns / 1000 * late_share;
-    l->late_absent_ns = l->refresh_ns ? 0 : p->negative_ttl_ns / 1000 * late_share;
+    l->late_ns = l->refresh_ns ? 0 : policy_late_ns(p, false);
+    l->late_absent_ns = l->refresh_ns ? 0 : policy_late_ns(p, true);
 }
 
 int cache_load(struct cache *c, struct cache_load *l)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cache/failures.h"
 #include "cache/lease.h"
+#include "cache/loaders.h"
 
 /* ======= the end of a lease ======= */
 
@@ -12,19 +13,25 @@ static struct lease *take(struct cache *c, struct slice key, struct slice bytes)
     return valid ? lease_take(c->leases, &token, key) : NULL;
 }
 
-enum status cache_load_failed(struct cache *c, struct slice key, struct slice token, uint64_t backoff_ns)
+static void fail(struct cache *c, struct lease *s, uint64_t backoff_ns, enum status why)
 {
-    struct lease *s = take(c, key, token);
+    struct cache_fetch *fetch = s->fetch;
     struct list waiting;
-    if (!s)
-        return STATUS_REFUSED;
-    uint64_t now_ns = cache_now(c);
-    uint64_t until_ns =
-        failures_note(c->failures, cache_key_hash(c, key), backoff_ns, now_ns, (uint32_t)cache_random(c));
+    uint64_t now_ns = cache_now(c), hash = cache_key_hash(c, lease_key(s));
+    uint64_t until_ns = failures_note(c->failures, hash, backoff_ns, now_ns, (uint32_t)cache_random(c));
     c->figures.loads_failed++;
     lease_drop_there(c, s, until_ns - now_ns);
     lease_end(s, &waiting);
     loads_fail(c, &waiting);
+    fetch_over(fetch, FETCH_FAILED, why);
+}
+
+enum status cache_load_failed(struct cache *c, struct slice key, struct slice token, uint64_t backoff_ns)
+{
+    struct lease *s = take(c, key, token);
+    if (!s)
+        return STATUS_REFUSED;
+    fail(c, s, backoff_ns, STATUS_LOAD_FAILED);
     return STATUS_OK;
 }
 
@@ -53,9 +60,19 @@ void cache_load_abandon(struct cache *c, struct load_peer *peer)
 
 /* ======= fills ======= */
 
+/* A registered loader that brings a key it was not asked for will not bring the one it was. */
+static void brought_another(struct cache *c, const struct token *token)
+{
+    struct lease *s = lease_held(c->leases, token);
+    if (s && s->fetch)
+        fail(c, lease_take(c->leases, token, lease_key(s)), 0, STATUS_CONFLICT);
+}
+
 bool load_take(struct cache *c, struct cache_set *set, const struct token *token)
 {
     set->lease = lease_take(c->leases, token, set->key);
+    if (!set->lease)
+        brought_another(c, token);
     return set->lease != NULL;
 }
 
@@ -101,6 +118,7 @@ void load_landed(struct cache *c, struct cache_set *set)
     struct lease *s = set->lease;
     struct list waiting, late;
     struct cache_load *l;
+    struct cache_fetch *fetch = s->fetch;
     bool stored = set->status == STATUS_OK || set->status == STATUS_LOCAL;
     set->lease = NULL;
     c->figures.loads_done += stored;
@@ -119,6 +137,7 @@ void load_landed(struct cache *c, struct cache_set *set)
             serve(c, l, set, stored);
     }
     loads_ask_again(c, &late);
+    fetch_over(fetch, stored ? FETCH_LOADED : FETCH_UNSTORED, set->status);
 }
 
 /* ======= looking in ======= */

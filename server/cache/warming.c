@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "cache/cache_private.h"
+#include "cache/loaders.h"
 
 enum {
     WINDOW_FIRST = 16,
@@ -14,7 +15,8 @@ enum {
     PAGES_A_TURN = 8,     /* of what is held here, however few of them the prefix lets through */
     PAGE_WHEN_BELOW = 1024,
 };
-#define SLOW_NS (1 * NS_PER_MS) /* later than four times the best, and this */
+#define ELSEWHERE_NS (30 * NS_PER_S) /* to wait for what another host loads, which has its own time-out */
+#define SLOW_NS      (1 * NS_PER_MS) /* later than four times the best, and this */
 
 /* A key in the queue. */
 struct queued {
@@ -36,9 +38,10 @@ struct source {
     char prefix[];
 };
 
-/* A get under way. */
+/* A get under way, or what a loader was asked for when it found nothing. */
 struct pull {
     struct cache_get get;
+    struct cache_fetch fetch;
     struct warming *warming;
     uint64_t began_ns;
     struct queued *queued;
@@ -50,7 +53,9 @@ struct warming {
     struct list queue, sources;
     size_t queue_bytes;
     unsigned queue_count, sources_count;
-    unsigned pulls, pages; /* under way: while there are any it stays in memory */
+    unsigned pulls, pages, fetches; /* under way: while there are any it stays in memory */
+    unsigned fetches_max;           /* 0: loaders are not asked */
+    uint64_t refresh_ns;
     double window;
     uint64_t best_ns;  /* the quickest answer lately */
     unsigned old_news; /* answers still to come of those that were under way when the window was halved */
@@ -120,9 +125,14 @@ static void forget_sources(struct warming *w)
     }
 }
 
+static bool is_busy(const struct warming *w)
+{
+    return w->pulls || w->pages || w->fetches;
+}
+
 static void free_when_over(struct warming *w)
 {
-    if (!w->let_go || w->pulls || w->pages || w->pumping)
+    if (!w->let_go || is_busy(w) || w->pumping)
         return;
     list_remove(&w->node);
     free(w);
@@ -141,7 +151,7 @@ static void over(struct warming *w, enum warming_state state, const char *why)
 
 static bool nothing_left(const struct warming *w)
 {
-    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && w->pulls == 0 && w->pages == 0;
+    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && !is_busy(w);
 }
 
 /* ======= the queue ======= */
@@ -185,9 +195,14 @@ uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t coun
 
 /* ======= gets ======= */
 
+static bool is_found(const struct cache_get *get)
+{
+    return get->status == STATUS_HIT || get->status == STATUS_ABSENT;
+}
+
 static void count(struct warming *w, const struct cache_get *get)
 {
-    bool found = get->status == STATUS_HIT || get->status == STATUS_ABSENT;
+    bool found = is_found(get);
     bool wanted = !found || cache_warms(get, &get->entry);
     w->figures.done++;
     w->figures.missing += !found;
@@ -196,12 +211,81 @@ static void count(struct warming *w, const struct cache_get *get)
     w->figures.loaded += found && wanted && get->tier != TIER_L1;
 }
 
-static void pull_over(struct pull *p)
+static void pull_free(struct pull *p)
 {
-    count(p->warming, &p->get);
-    p->warming->pulls--;
     free(p->queued);
     free(p);
+}
+
+/* ======= loaders ======= */
+
+static bool is_due(const struct warming *w, const struct cache_get *get)
+{
+    const struct entry *e = &get->entry;
+    uint64_t left_ns = e->soft_ns > get->now_ns ? e->soft_ns - get->now_ns : 0;
+    return e->stale || left_ns < w->refresh_ns;
+}
+
+static bool is_to_load(const struct warming *w, const struct cache_get *get)
+{
+    if (!w->fetches_max || !is_running(w) || get->status == STATUS_BAD_KEY || get->reason == MISS_DISABLED)
+        return false;
+    bool wanted = !is_found(get) || (cache_warms(get, &get->entry) && is_due(w, get));
+    return wanted && cache_can_fetch(w->cache, get->key);
+}
+
+static void fetch_counted(struct pull *p)
+{
+    struct warming *w = p->warming;
+    enum fetch_end end = p->fetch.end;
+    w->fetches--;
+    if (end == FETCH_THERE) {
+        count(w, &p->fetch.load.get);
+    } else {
+        w->figures.done++;
+        w->figures.loaded += end == FETCH_LOADED;
+        w->figures.brought += end == FETCH_LOADED;
+        w->figures.failed += end != FETCH_LOADED;
+    }
+    pull_free(p);
+}
+
+static void fetched(struct cache_fetch *fetch)
+{
+    struct pull *p = CONTAINER_OF(fetch, struct pull, fetch);
+    struct warming *w = p->warming;
+    fetch_counted(p);
+    pump(w);
+}
+
+static void load(struct pull *p)
+{
+    struct warming *w = p->warming;
+    p->fetch = (struct cache_fetch){
+        .key = p->get.key, .refresh_ns = w->refresh_ns, .wait_ns = ELSEWHERE_NS, .done = fetched};
+    w->fetches++;
+    if (cache_fetch(w->cache, &p->fetch) == CACHE_DONE)
+        fetch_counted(p);
+}
+
+void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time)
+{
+    w->fetches_max = at_a_time ? at_a_time : WARMING_LOADS;
+    w->refresh_ns = refresh_ns;
+}
+
+/* ======= gets under way ======= */
+
+static void pull_over(struct pull *p)
+{
+    struct warming *w = p->warming;
+    w->pulls--;
+    if (is_to_load(w, &p->get)) {
+        load(p);
+        return;
+    }
+    count(w, &p->get);
+    pull_free(p);
 }
 
 static void pulled(struct cache_get *get)
@@ -342,7 +426,7 @@ static void begin_turn(struct warming *w)
 static bool may_pull(const struct warming *w)
 {
     return is_running(w) && !list_empty(&w->queue) && w->pulls < (unsigned)w->window &&
-           w->turn.starts < STARTS_A_TURN;
+           w->turn.starts < STARTS_A_TURN && (!w->fetches_max || w->fetches + w->pulls < w->fetches_max);
 }
 
 static void pump(struct warming *w)
@@ -374,7 +458,7 @@ static unsigned under_way(const struct cache *c)
     LIST_FOR(node, &c->warmings)
     {
         const struct warming *w = CONTAINER_OF(node, struct warming, node);
-        n += is_running(w) || w->pulls || w->pages;
+        n += is_running(w) || is_busy(w);
     }
     return n;
 }

@@ -10,6 +10,9 @@
  * is waiting too.  (Additive increase, multiplicative decrease: Chiu and Jain, 1989; by delay as in TCP Vegas, Brakmo and
  * Peterson, 1995.)
  *
+ * What is nowhere may be had from a registered loader, if the warming is told so: bounded by a number of its own, and no
+ * sign for the window.
+ *
  * Thread rule: loop thread only. */
 #ifndef LARDER_CACHE_WARMING_H
 #define LARDER_CACHE_WARMING_H
@@ -21,6 +24,8 @@ enum {
     WARMING_KEYS_MAX = 65536,    /* in the queue of one */
     WARMING_BYTES_MAX = 8 << 20, /* of those keys together */
     WARMING_SOURCES_MAX = 64,
+    WARMING_LOADS =
+        16, /* keys asked of loaders at a time: sources are databases, which have others to serve */
 };
 
 enum warming_state { WARMING_RUNS = 1, WARMING_DONE, WARMING_CANCELLED, WARMING_FAILED };
@@ -29,11 +34,13 @@ struct warming_figures {
     enum warming_state state;
     uint64_t total;   /* keys known so far */
     bool total_known; /* there will be no more */
-    uint64_t done;    /* of those: loaded + here + missing + others */
-    uint64_t loaded;  /* came from a slower tier */
+    uint64_t done;    /* of those: loaded + here + missing + others + failed */
+    uint64_t loaded;  /* came from a slower tier, or from a loader */
     uint64_t here;    /* were in the fastest that may have them */
     uint64_t missing; /* are nowhere, or not provably current */
     uint64_t others;  /* do not carry the tag that was asked for */
+    uint64_t brought; /* of those loaded: by a registered loader */
+    uint64_t failed;  /* a registered loader could not bring them, or not in time */
     uint64_t elapsed_ns;
     const char *why; /* of FAILED: static sentence */
 };
@@ -46,6 +53,9 @@ struct warming *warming_begin(struct cache *c);
 uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count);
 /* Every key with that prefix (empty: all), and with that tag where tag is not empty.  False: too many sources. */
 bool warming_source(struct warming *w, struct slice prefix, struct slice tag);
+/* What is nowhere, or stale, or has less fresh life than `refresh_ns`, is asked of registered loaders (cache/loaders.h), at
+ * most `at_a_time` (0: WARMING_LOADS). */
+void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time);
 /* Nothing more is added: it is done when its queue and its sources are. */
 void warming_close(struct warming *w);
 void warming_cancel(struct warming *w);
