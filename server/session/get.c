@@ -170,6 +170,8 @@ static void key_known(struct op *op)
         request_log(r, g->key, w.status, w.tier, w.reason);
         values_tell(r, op->index, &w);
     }
+    if (g->due)
+        cache_fetch_ahead(r->session->space->cache, g->key);
     op_return(op);
 }
 

@@ -191,8 +191,10 @@ static void greet(struct request *r, const struct wire_hello *m)
                        WIRE_NAME_MAX - 1);
     if (!request_open(r))
         return;
-    if (!again)
+    if (!again) {
+        memcpy(s->name, m->client.data ? m->client.data : "", m->client.size);
         become_ready(s, space);
+    }
     welcome(r, m);
     log_debug("client greeted", L_BYTES("client", m->client), L_TEXT("namespace", space->name),
               L_U64("uid", s->peer.uid), L_U64("pid", s->peer.pid));

@@ -55,17 +55,21 @@ static void loaded(struct cache_load *load)
     request_released(r);
 }
 
-/* Batches that wait for each other would never end.  And waiting requests leave room for others of the connection: the one
- * that fills what they wait for may be among them. */
-static bool may_wait(const struct request *r)
+bool request_may_wait(const struct request *r)
 {
     unsigned limit = (unsigned)r->session->all->host.options->requests_in_flight;
-    return r->count == 1 && r->session->requests_count < limit - limit / 8;
+    return r->session->requests_count < limit - limit / 8;
 }
 
-static uint64_t hold_ns(const struct wire_lease *m)
+/* Batches that wait for each other would never end. */
+static bool may_wait(const struct request *r)
 {
-    uint32_t ms = m->hold_ms ? m->hold_ms : WIRE_HOLD_DEFAULT_MS;
+    return r->count == 1 && request_may_wait(r);
+}
+
+uint64_t hold_ns_of(uint32_t hold_ms)
+{
+    uint32_t ms = hold_ms ? hold_ms : WIRE_HOLD_DEFAULT_MS;
     return (ms < WIRE_HOLD_MAX_MS ? ms : WIRE_HOLD_MAX_MS) * NS_PER_MS;
 }
 
@@ -87,7 +91,7 @@ static void start_key(struct request *r, const struct wire_lease *m, uint32_t in
         .peer = &s->loader,
         .scope = m->scope,
         .wait_ns = may_wait(r) ? m->wait_ms * NS_PER_MS : 0,
-        .hold_ns = hold_ns(m),
+        .hold_ns = hold_ns_of(m->hold_ms),
         .refresh_ns = m->refresh_ms * NS_PER_MS,
         .done = loaded};
     if (op_done_now(op, cache_load(s->space->cache, &op->load)))
@@ -95,7 +99,7 @@ static void start_key(struct request *r, const struct wire_lease *m, uint32_t in
 }
 
 /* The cache ends the wait by itself; what it asks its tiers meanwhile has the time that a get has. */
-static uint32_t deadline_ms(const struct request *r, uint32_t wait_ms)
+uint32_t deadline_ms_of(const struct request *r, uint32_t wait_ms)
 {
     uint64_t ms = r->session->all->host.options->request_timeout / NS_PER_MS + wait_ms;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
@@ -115,7 +119,7 @@ void lease_run(struct request *r, struct reader *fields, const struct wire_head 
         for (uint32_t i = 0; wire_next_string(&keys, &key); i++)
             start_key(r, &m, i, key);
     }
-    request_started(r, e < 0 ? 0 : deadline_ms(r, m.wait_ms));
+    request_started(r, e < 0 ? 0 : deadline_ms_of(r, m.wait_ms));
 }
 
 /* ======= fail ======= */

@@ -49,6 +49,7 @@ static const struct verb verbs[] = {
     [WIRE_LEASE] = {lease_run, "lease", IN(READY), CLASS_LEASE, FIGURE_OF(requests_lease)},
     [WIRE_FAIL] = {fail_run, "fail", IN(READY), CLASS_SET, FIGURE_OF(requests_lease)},
     [WIRE_LIMIT] = {limit_run, "limit", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
+    [WIRE_OFFER] = {offer_run, "offer", IN(READY), CLASS_LOOK, FIGURE_OF(requests_lease)},
     [WIRE_WARM] = {warm_run, "warm", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_KEYS] = {keys_run, "keys", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_STATS] = {stats_run, "stats", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
@@ -172,6 +173,7 @@ static void abandon_leases(struct session *s)
 {
     if (s->space)
         cache_load_abandon(s->space->cache, &s->loader);
+    s->offers = loader_leave(s->offers);
     s->warming = warming_end(s->warming);
 }
 
@@ -262,7 +264,12 @@ void sessions_drain(struct sessions *all, uint64_t deadline_ns, void (*done)(voi
     uint64_t now = loop_now_ns(all->host.loop);
     timer_start(&all->drain_deadline, deadline_ns > now ? deadline_ns - now : 0, 0);
     LIST_FOR(node, &all->open)
-    CONTAINER_OF(node, struct session, in_open)->loader.gone = true; /* nobody here gets another's lease */
+    {
+        struct session *s = CONTAINER_OF(node, struct session, in_open);
+        s->loader.gone = true; /* nobody here gets another's lease */
+        if (s->offers)
+            loader_shut(s->offers);
+    }
     LIST_FOR(node, &all->open)
     {
         struct session *s = CONTAINER_OF(node, struct session, in_open);

@@ -10,6 +10,7 @@
 #ifndef LARDER_SESSION_PRIVATE_H
 #define LARDER_SESSION_PRIVATE_H
 
+#include "cache/loaders.h"
 #include "cache/warming.h"
 #include "net/stream.h"
 #include "net/turns.h"
@@ -64,10 +65,12 @@ struct session {
     unsigned requests_count, ops_count;
     bool half_closed;
     struct load_peer loader; /* its leases */
+    struct loader *offers;   /* what it can load, or NULL */
     struct warming *warming; /* that it began, or NULL */
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
+    char name[WIRE_NAME_MAX + 1];   /* who it says it is */
 };
 
 struct request;
@@ -115,6 +118,7 @@ struct op {
     union {
         struct cache_get get;
         struct cache_load load;
+        struct cache_offer offer;
         struct cache_set set;
         struct cache_touch touch;
         struct cache_probe probe;
@@ -184,6 +188,15 @@ struct wire_entry values_entry(const struct cache_get *g, bool no_value);
 bool values_tell(struct request *r, uint32_t index, struct wire_entry *w);
 void values_complete(struct request *r);
 
+/* ---- lease.c ---------------------------------------------------------------------------------------------- */
+
+/* As LEASE and OFFER say it. */
+uint64_t hold_ns_of(uint32_t hold_ms);
+/* What the cache may take to answer, beside the wait that it ends itself. */
+uint32_t deadline_ms_of(const struct request *r, uint32_t wait_ms);
+/* A request that waits for something of others must leave room for those of its connection that bring it. */
+bool request_may_wait(const struct request *r);
+
 /* ---- hello.c --------------------------------------------------------------------------------------------- */
 
 void session_forget_gifts(struct session *s); /* the touch page */
@@ -200,6 +213,7 @@ void touch_run(struct request *r, struct reader *fields, const struct wire_head 
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void event_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void limit_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void offer_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void warm_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);

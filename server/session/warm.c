@@ -21,6 +21,8 @@ static void answer_progress(struct request *r, uint32_t taken)
                               .here = f.here,
                               .missing = f.missing,
                               .others = f.others,
+                              .brought = f.brought,
+                              .failed = f.failed,
                               .elapsed_ms = f.elapsed_ns / NS_PER_MS,
                               .why = slice_text(f.why)};
     request_wrote(r, wire_write_progress(request_out(r), r->id, &m, s->frame_max));
@@ -96,6 +98,8 @@ static void add(struct request *r, const struct wire_warm *m)
 {
     struct session *s = r->session;
     uint32_t taken = add_keys(r, &m->keys);
+    if (m->flags & WIRE_WARM_LOAD)
+        warming_load(s->warming, 0, 0);
     if (taken == m->keys.count && !add_sources(s, m)) {
         request_answer(r, STATUS_LIMIT, "more than %d prefixes and tags", WARMING_SOURCES_MAX);
         return;

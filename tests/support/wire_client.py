@@ -13,7 +13,7 @@ VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
-LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS = 32, 34, 36, 37, 38, 40, 41
+LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD = 32, 34, 36, 37, 38, 40, 41, 43, 44
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
@@ -24,14 +24,15 @@ L1, WARM, L2 = 1, 2, 3
 STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1, LOADED = 1, 2, 4, 8, 16
 HOST, FLEET = 1, 2
 NO_BACKOFF = 2**32 - 1
-MORE, EVERYTHING, CANCEL = 1, 2, 4
+MORE, EVERYTHING, CANCEL, ASK_LOADERS = 1, 2, 4, 8
 UNDER_WAY, DONE, CANCELLED, FAILED = 1, 2, 3, 4
 
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
 Result = namedtuple("Result", "status message count partition epoch v")
 Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms")
-Progress = namedtuple("Progress", "state taken total_known total done loaded here missing others elapsed_ms why")
+Progress = namedtuple("Progress", "state taken total_known total done loaded here missing others brought failed elapsed_ms why")
+Load = namedtuple("Load", "kind key token hold_ms pattern")
 Held = namedtuple("Held", "key tier ttl_ms bytes")
 Welcome = namedtuple("Welcome", "version daemon namespace mode partitions incarnation key_max value_max batch_max "
                                 "frame_max descriptors why_no_segment")
@@ -218,6 +219,17 @@ class Client:
     def warm(self, keys=(), prefixes=(), tags=(), flags=0):
         """WARM; the answer tells how far it is."""
         return _take(Progress, self.call(PROGRESS, PULL, flags, *map(list, (keys, prefixes, tags))))
+
+    def send_offer(self, *patterns, wait_ms=60000, hold_ms=0):
+        return self.send(OFFER, wait_ms, hold_ms, list(patterns))
+
+    def load(self):
+        """What the daemon asks for, in answer to the offer sent last."""
+        return _take(Load, self._expect(LOAD, self.receive()))
+
+    def offer(self, *patterns, **options):
+        self.send_offer(*patterns, **options)
+        return self.load()
 
     def touch(self, key, ttl_ms, stale_ms=0):
         return _take(Outcome, self.call(OUTCOMES, TOUCH, 0, ttl_ms, stale_ms, [key])[0][0])

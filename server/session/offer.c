@@ -1,0 +1,106 @@
+/* OFFER: a connection has a hand free to load something; answered by LOAD when there is something, or when it has waited
+ * long enough.
+ *
+ * What must stay true: a key that the cache gave is told to the peer, or goes to another at once: when the peer has gone,
+ * was told already that there was nothing, or has no room for the answer. */
+#include "session/session_private.h"
+
+#include "base/clock.h"
+
+/* ======= the answer ======= */
+
+static bool tell(struct request *r, const struct cache_offer *offer)
+{
+    struct wire_load m = {.kind = offer->key.size ? WIRE_LOAD_KEY : WIRE_LOAD_NOTHING,
+                          .key = offer->key,
+                          .token = offer->token,
+                          .hold_ms = (uint32_t)(offer->hold_ns / NS_PER_MS),
+                          .pattern = (uint8_t)offer->pattern};
+    int written = wire_write_load(request_out(r), r->id, &m, r->session->frame_max);
+    request_wrote(r, written);
+    request_log(r, offer->key, written < 0 ? STATUS_BUSY : STATUS_OK, 0, 0);
+    return written == 0;
+}
+
+static bool answered(struct cache_offer *offer)
+{
+    struct op *op = CONTAINER_OF(offer, struct op, offer);
+    struct request *r = op->request;
+    bool told = request_open(r) && tell(r, offer);
+    op_return(op);
+    request_released(r);
+    return told;
+}
+
+/* The deadline passed while the cache was asking its tiers. */
+static void offer_complete(struct request *r)
+{
+    tell(r, &(struct cache_offer){.key = {0}});
+}
+
+/* ======= the request ======= */
+
+static bool joined(struct request *r)
+{
+    struct session *s = r->session;
+    if (!s->offers)
+        s->offers = loader_join(s->space->cache, (uint32_t)s->peer.pid, slice_text(s->name));
+    if (!s->offers)
+        request_answer(r, STATUS_BUSY, "%d connections of this namespace offer to load", LOADERS_MAX);
+    return s->offers != NULL;
+}
+
+static bool learned(struct request *r, const struct wire_strings *list)
+{
+    struct slice patterns[LOADER_PATTERNS_MAX];
+    struct reader names = reader_of(list->raw);
+    const char *why;
+    unsigned count = 0;
+    while (count < LOADER_PATTERNS_MAX && wire_next_string(&names, &patterns[count]))
+        count++;
+    if (loader_can(r->session->offers, patterns, count, &why))
+        return true;
+    request_answer(r, STATUS_BAD_REQUEST, "patterns: %s", why);
+    return false;
+}
+
+/* What it may offer, and that it has said what at least once. */
+static bool is_known(struct request *r, const struct wire_offer *m)
+{
+    if (!tenant_owns_all(r->session, &m->patterns)) {
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
+        return false;
+    }
+    if (!m->patterns.count && !r->session->offers) {
+        request_answer(r, STATUS_BAD_REQUEST, "the first OFFER of a connection names patterns");
+        return false;
+    }
+    return joined(r) && (!m->patterns.count || learned(r, &m->patterns));
+}
+
+static void wait_for_work(struct request *r, const struct wire_offer *m)
+{
+    struct session *s = r->session;
+    struct op *op = op_take(r, 0);
+    op->offer = (struct cache_offer){.loader = s->offers,
+                                     .wait_ns = request_may_wait(r) ? m->wait_ms * NS_PER_MS : 0,
+                                     .hold_ns = hold_ns_of(m->hold_ms),
+                                     .done = answered};
+    if (!op_done_now(op, cache_offer(s->space->cache, &op->offer)))
+        return;
+    if (!tell(r, &op->offer) && op->offer.key.size)
+        cache_load_return(s->space->cache, op->offer.key, op->offer.token);
+    op_return(op);
+}
+
+void offer_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_offer m;
+    int e = wire_read_offer(fields, head, &m);
+    r->complete = offer_complete;
+    if (e < 0)
+        request_malformed(r, e);
+    else if (is_known(r, &m))
+        wait_for_work(r, &m);
+    request_started(r, e < 0 ? 0 : deadline_ms_of(r, m.wait_ms));
+}
