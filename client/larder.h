@@ -463,11 +463,13 @@ typedef struct larder_warm_progress {
     int state;           /* enum larder_warm_state */
     bool total_known;    /* false: more keys may still be found */
     uint64_t total;      /* keys so far */
-    uint64_t done;       /* of those: the next four together */
+    uint64_t done;       /* of those: loaded, here, missing, others and failed */
     uint64_t loaded;     /* were pulled up from a slower tier */
     uint64_t here;       /* were in shared memory already */
     uint64_t missing;    /* are nowhere, or cannot be proven to be current */
     uint64_t others;     /* were looked at for a tag that they do not carry */
+    uint64_t brought;    /* of those loaded: by a registered loader */
+    uint64_t failed;     /* a registered loader could not bring them, or not in time */
     uint64_t elapsed_ms;
     char why[128];       /* of FAILED: a sentence */
 } larder_warm_progress;
@@ -485,6 +487,7 @@ typedef struct larder_warm_options {
     /* When not NULL, called every 100 ms or so by the calling thread; false cancels.  Must not use the client. */
     bool (*progress)(void *user, const larder_warm_progress *progress);
     void *user;
+    bool load;            /* what is nowhere, or stale, is asked of registered loaders (larder_register_loader) */
 } larder_warm_options;
 #define LARDER_WARM_OPTIONS_INIT {.struct_size = sizeof(larder_warm_options)}
 

@@ -52,11 +52,12 @@ static struct wire_warm next_message(struct warming *w, size_t frame_max)
         return m;
     size_t count = next_chunk(w, frame_max);
     m.keys = strings_of(how->keys + w->keys_sent, count, w->keys);
+    m.flags = how->load ? WIRE_WARM_LOAD : 0;
     if (w->keys_sent + count < how->keys_count) {
-        m.flags = WIRE_WARM_MORE;
+        m.flags |= WIRE_WARM_MORE;
         return m;
     }
-    m.flags = how->all ? WIRE_WARM_ALL : 0;
+    m.flags |= how->all ? WIRE_WARM_ALL : 0;
     m.prefixes = strings_of(how->prefixes, how->prefixes_count, w->prefixes);
     m.tags = strings_of(how->tags, how->tags_count, w->tags);
     return m;
@@ -77,6 +78,8 @@ static void take_progress(struct warming *w, const struct wire_warm *asked, cons
                                  .here = p->here,
                                  .missing = p->missing,
                                  .others = p->others,
+                                 .brought = p->brought,
+                                 .failed = p->failed,
                                  .elapsed_ms = p->elapsed_ms};
     size_t size = p->why.size < sizeof(to->why) - 1 ? p->why.size : sizeof(to->why) - 1;
     if (size)

@@ -46,7 +46,7 @@ struct cli {
     larder_position after;
     const char *file, *event, *keys_from;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
-    bool all, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
+    bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
 
 /* "larder: VERB: …" on stderr; returns `code`. */

@@ -109,8 +109,8 @@ static bool show(void *user, const larder_warm_progress *p)
 
 static void print_row(struct cli *cli, const larder_warm_progress *p)
 {
-    static const char *const columns[] = {"result",  "done",   "loaded",     "here",
-                                          "missing", "others", "elapsed_ms", NULL};
+    static const char *const columns[] = {"result", "done",    "loaded", "here",       "missing",
+                                          "others", "brought", "failed", "elapsed_ms", NULL};
     static const char *const words[] = {"none", "running", "warmed", "cancelled", "failed"};
     json_t *row = row_new();
     out_columns(&cli->out, columns);
@@ -120,6 +120,8 @@ static void print_row(struct cli *cli, const larder_warm_progress *p)
     row_number(row, "here", p->here);
     row_number(row, "missing", p->missing);
     row_number(row, "others", p->others);
+    row_number(row, "brought", p->brought);
+    row_number(row, "failed", p->failed);
     row_number(row, "elapsed_ms", p->elapsed_ms);
     out_row(&cli->out, row);
 }
@@ -137,6 +139,10 @@ static void print_end(struct cli *cli, const larder_warm_progress *p)
            (unsigned long long)p->here, (unsigned long long)p->missing);
     if (p->others)
         printf(", %llu without the tag", (unsigned long long)p->others);
+    if (p->brought)
+        printf(", %llu of those loaded brought by loaders", (unsigned long long)p->brought);
+    if (p->failed)
+        printf(", %llu not brought", (unsigned long long)p->failed);
     putchar('\n');
 }
 
@@ -150,6 +156,7 @@ static int pull(struct cli *cli, larder_warm_options *how)
     how->tags = cli->tags.items;
     how->tags_count = cli->tags.count;
     how->all = cli->all;
+    how->load = cli->load;
     how->progress = show;
     how->user = cli;
     int r = larder_warm(cli->client, how, &p);
