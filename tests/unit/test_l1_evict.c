@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "l1/eviction_private.h"
 #include "support/l1_fixture.h"
 
 static char value_bytes[4096];
@@ -183,6 +184,23 @@ static void the_entry_limit_is_kept_and_the_newest_stays(void **state)
     fixture_destroy(f);
 }
 
+/* What segments are worth is known from residents looked at for each insertion.  Large values leave the index nearly
+ * empty, and looks into empty buckets taught nothing. */
+static void each_insertion_looks_at_residents_however_large_they_are(void **state)
+{
+    enum { INSERTIONS = 1000 };
+    struct fixture *f = fixture_create(32 << 20, 0);
+    int i = 0;
+    while (fixture_measure(f)->l1_evictions == 0)
+        put_number(f, i++, sizeof(value_bytes), HOUR * NS_PER_S);
+    uint32_t before = f->l1->eviction->looks;
+    for (int n = 0; n < INSERTIONS; n++)
+        put_number(f, i++, sizeof(value_bytes), HOUR * NS_PER_S);
+    uint32_t looks = f->l1->eviction->looks - before;
+    assert_in_range(looks, INSERTIONS * eviction_looks(f->l1->eviction) / 2, UINT32_MAX);
+    fixture_destroy(f);
+}
+
 static void an_eviction_never_brings_a_killed_entry_back(void **state)
 {
     struct fixture *f = fixture_create(0, 0);
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_key_of_a_doomed_segment_can_be_put_again),
         cmocka_unit_test(what_dies_together_lies_together),
         cmocka_unit_test(the_entry_limit_is_kept_and_the_newest_stays),
+        cmocka_unit_test(each_insertion_looks_at_residents_however_large_they_are),
         cmocka_unit_test(an_eviction_never_brings_a_killed_entry_back),
         cmocka_unit_test(a_move_keeps_value_life_and_slot),
         cmocka_unit_test(an_entry_costs_at_most_56_bytes_beyond_key_and_value),
