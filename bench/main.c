@@ -16,6 +16,7 @@ static const struct {
     {"replay", verb_replay, "a recorded trace, read through: hit ratio and latency of each tier"},
     {"bars", verb_bars, "every bar of the design: goal, figure, and by how much it is missed"},
     {"simulate", verb_simulate, "a recorded trace through the daemon's eviction policy: miss ratio by size"},
+    {"hitratio", verb_hitratio, "recorded traces through Larder, memcached and Redis with the same memory"},
     {"lag", verb_lag, "how long another host goes on seeing what was invalidated here"},
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

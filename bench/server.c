@@ -92,7 +92,9 @@ static void redis_args(struct args *a, const struct server *s, const struct serv
                            "--maxmemory",
                            a->texts[0],
                            "--maxmemory-policy",
-                           o->keeps_journal ? "volatile-lru" : "allkeys-lru"};
+                           o->keeps_journal ? "volatile-lru"
+                           : o->policy      ? o->policy
+                                            : "allkeys-lru"};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         add(a, words[i]);
 }

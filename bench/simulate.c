@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bench/keys.h"
 #include "bench/model.h"
+#include "bench/recorded.h"
 #include "bench/table.h"
 #include "bench/trace.h"
 
@@ -20,84 +20,10 @@ enum {
     FRACTIONS_MAX = 16,
 };
 
-struct request {
-    uint32_t key, bytes;
-};
-
-struct recorded {
-    struct request *requests;
-    uint64_t count, room, bytes; /* bytes: of every key's first size */
-    uint64_t *names;             /* open addressing; name + 1 */
-    uint32_t *numbers, keys;
-    uint64_t slots;
-};
-
 struct outcome {
     double miss_ratio, byte_miss_ratio, copies;
     uint64_t misses;
 };
-
-/* ---- the trace ----------------------------------------------------------------------------------------------- */
-
-static uint64_t slot_of(const struct recorded *t, uint64_t name)
-{
-    uint64_t slot = mix64(name) & (t->slots - 1);
-    while (t->names[slot] && t->names[slot] != name + 1)
-        slot = (slot + 1) & (t->slots - 1);
-    return slot;
-}
-
-static void names_grow(struct recorded *t)
-{
-    uint64_t *names = t->names, slots = t->slots;
-    uint32_t *numbers = t->numbers;
-    t->slots = slots ? 2 * slots : 1u << 16;
-    t->names = calloc(t->slots, sizeof(*t->names));
-    t->numbers = malloc(t->slots * sizeof(*t->numbers));
-    for (uint64_t i = 0; i < slots; i++) {
-        if (!names[i])
-            continue;
-        uint64_t slot = slot_of(t, names[i] - 1);
-        t->names[slot] = names[i];
-        t->numbers[slot] = numbers[i];
-    }
-    free(names);
-    free(numbers);
-}
-
-static uint32_t number_of(struct recorded *t, uint64_t name, uint32_t bytes)
-{
-    if (2 * (uint64_t)t->keys >= t->slots)
-        names_grow(t);
-    uint64_t slot = slot_of(t, name);
-    if (!t->names[slot]) {
-        t->names[slot] = name + 1;
-        t->numbers[slot] = t->keys++;
-        t->bytes += bytes;
-    }
-    return t->numbers[slot];
-}
-
-static int record(struct recorded *t, struct trace *from)
-{
-    struct trace_request r;
-    int more;
-    while ((more = trace_next(from, &r)) == 1) {
-        uint32_t bytes = r.size == 0 ? 1 : r.size < UINT32_MAX ? (uint32_t)r.size : UINT32_MAX;
-        if (t->count == t->room)
-            t->requests =
-                realloc(t->requests, sizeof(*t->requests) * (t->room = t->room ? 2 * t->room : 1u << 16));
-        t->requests[t->count++] = (struct request){number_of(t, r.key, bytes), bytes};
-    }
-    return more;
-}
-
-static void recorded_free(struct recorded *t)
-{
-    free(t->requests);
-    free(t->names);
-    free(t->numbers);
-}
 
 /* ---- runs ------------------------------------------------------------------------------------------------------ */
 
@@ -117,7 +43,7 @@ static struct outcome run(const struct recorded *t, const struct options *o, dou
     struct outcome out = {0};
     double bytes = 0, missed = 0;
     for (uint64_t i = 0; i < t->count; i++) {
-        const struct request *r = &t->requests[i];
+        const struct recorded_request *r = &t->requests[i];
         bool there = model_request(m, r->key, o->bytes ? r->bytes : 1);
         bytes += r->bytes;
         missed += there ? 0 : r->bytes;
@@ -130,23 +56,12 @@ static struct outcome run(const struct recorded *t, const struct options *o, dou
     return out;
 }
 
-static const char *name_of(const char *path)
-{
-    static char name[64];
-    const char *slash = strrchr(path, '/');
-    snprintf(name, sizeof(name), "%s", slash ? slash + 1 : path);
-    char *end = strstr(name, ".txt");
-    if (end)
-        *end = '\0';
-    return name;
-}
-
 static void print_json(const struct recorded *t, const struct options *o, double fraction,
                        const struct outcome *ring, const struct outcome *perfect)
 {
     double whole = o->bytes ? (double)t->bytes : t->keys;
     json_t *line =
-        json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:f}", "trace", name_of(o->trace), "fraction",
+        json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:f}", "trace", recorded_name(o->trace), "fraction",
                   fraction, o->bytes ? "bytes" : "objects", (json_int_t)(fraction * whole + 0.5), "requests",
                   (json_int_t)t->count, "misses", (json_int_t)ring->misses, "miss_ratio", ring->miss_ratio,
                   "perfect_touch_miss_ratio", perfect->miss_ratio, "copies_per_insertion", ring->copies);
@@ -219,7 +134,7 @@ int verb_simulate(struct options *o)
         return 2;
     }
     struct recorded t = {0};
-    int result = record(&t, from);
+    int result = recorded_read(&t, from, 0);
     if (result < 0)
         fprintf(stderr, "larder-bench: %s: %s\n", o->trace, trace_why(from));
     else

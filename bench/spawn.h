@@ -19,6 +19,7 @@ struct server_options {
     bool no_warm;          /* larderd without its warm tier */
     const char *redis;     /* larderd: socket of the fleet's store; NULL: none */
     bool keeps_journal;    /* redis-server as that store: it may not evict what has no end of life */
+    const char *policy;    /* redis-server otherwise: its maxmemory-policy; NULL: allkeys-lru */
 };
 
 struct server {

@@ -10,5 +10,6 @@ int verb_replay(struct options *o);
 int verb_bars(struct options *o);
 int verb_lag(struct options *o);
 int verb_simulate(struct options *o);
+int verb_hitratio(struct options *o);
 
 #endif
