@@ -246,6 +246,7 @@ int larder_async_process(larder_async *a)
     link_work(a, now_ns());
     expire(a, now_ns());
     int count = hand_out(a, ASYNC_REQUESTS_MAX);
+    serve_offers(a);
     link_work(a, now_ns()); /* what callbacks asked for leaves with this turn */
     return count;
 }

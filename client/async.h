@@ -3,6 +3,7 @@
  *   async_link.c   the connection: dialing, greeting, bytes out and in, back-off
  *   async.c        requests: a place in the queue, a deadline, an answer; the loop
  *   async_read.c async_change.c   get, mget; set, invalidate
+ *   async_serve.c  loads that the daemon asks for
  *   async_load.h   get_or_load: flights whose passengers are callbacks; async_lease.c what they ask of the daemon
  *
  * What must stay true
@@ -48,9 +49,10 @@ struct request {
         larder_set_options set;
         larder_invalidate_options invalidate;
     } how;
-    struct larder_load *load; /* which it asks for, or waits for */
-    struct request *fellow;   /* the next who waits for the same load */
-    struct asking *asking;    /* of one who waits: what he asked for */
+    struct larder_load *load;   /* which it asks for, or waits for */
+    struct request *fellow;     /* the next who waits for the same load */
+    struct asking *asking;      /* of one who waits: what he asked for */
+    struct larder_load *served; /* of an offer: what the daemon asks for */
 };
 
 struct request_list {
@@ -72,6 +74,13 @@ struct link {
     struct request *regreeting;      /* a second HELLO, for a segment that did not come with the first */
 };
 
+/* Loads that the daemon asks for. */
+struct async_serving {
+    unsigned hands, offered, out; /* registered; under way as requests; as loads */
+    uint32_t hold_ms;
+    bool refused; /* the daemon does not want them */
+};
+
 struct larder_async {
     larder_client *client;
     int epoll_fd;
@@ -80,8 +89,9 @@ struct larder_async {
     struct link link;
     struct request_list waiting, ended;
     struct request *buckets[ASYNC_BUCKETS];
-    unsigned count;            /* calls of the app, in both lists */
-    uint64_t earliest_ns;      /* no deadline in `waiting` comes before that */
+    unsigned count;       /* calls of the app, in both lists */
+    uint64_t earliest_ns; /* no deadline in `waiting` comes before that */
+    struct async_serving serving;
     struct larder_load *loads; /* all of them, those nobody can join included */
 };
 
@@ -141,6 +151,8 @@ void many_free(struct many *many);
 
 /* ---- loads ---- */
 
+/* Offers the hands that are free. */
+void serve_offers(struct larder_async *a);
 /* Shut what this object changes. */
 void loads_change_key(struct larder_async *a, larder_slice key);
 void loads_change_names(struct larder_async *a, const larder_invalidate_options *how);

@@ -46,6 +46,8 @@ static struct larder_load *load_create(struct larder_async *a, const struct aski
 
 static void load_unlist(struct larder_load *load)
 {
+    if (load->a && load->is_served)
+        load->a->serving.out--;
     struct larder_load **at = load->a ? &load->a->loads : NULL;
     while (at && *at != load)
         at = &(*at)->next;
@@ -165,6 +167,26 @@ static void start(struct larder_load *load, enum judge judge, const larder_token
     load->loader(load->loader_user, slice_out(async_load_key(load)), load);
 }
 
+struct larder_load *async_load_create(struct larder_async *a, struct slice key, struct slice lease,
+                                      larder_async_loader loader, void *user)
+{
+    struct asking by = {.how = load_defaults, .loader = loader, .loader_user = user, .key = key};
+    struct larder_load *load = load_create(a, &by);
+    if (!load)
+        return NULL;
+    load->is_shut = load->is_served = true; /* whoever boards asks for himself */
+    load->token.size = (uint8_t)lease.size;
+    memcpy(load->token.bytes, lease.data, lease.size);
+    a->serving.out++;
+    return load;
+}
+
+void async_load_start(struct larder_load *load)
+{
+    larder_token lease = load->token;
+    start(load, JUDGE_LEASE, &lease, true);
+}
+
 static void start_unless_set_back(struct larder_load *load, enum judge judge, const larder_token *token)
 {
     if (load_set_back_ns(load->a->client, load->hash))
@@ -230,6 +252,10 @@ void larder_async_fill(larder_load *load)
 {
     if (!load->a) {
         load_free(load);
+        return;
+    }
+    if (load->is_served && loading_is_nothing(&load->loading)) {
+        larder_async_fail(load, LARDER_E_LOAD);
         return;
     }
     load->is_out = false;
@@ -420,7 +446,7 @@ void loads_change_names(struct larder_async *a, const larder_invalidate_options 
 static void requests_forget_loads(struct request *r)
 {
     for (; r; r = r->newer)
-        r->load = NULL;
+        r->load = r->served = NULL;
 }
 
 void loads_orphan(struct larder_async *a)

@@ -20,8 +20,8 @@ struct larder_load {
     struct loading loading;
     larder_value value;
     struct request *aboard, **last;
-    bool is_shut, is_out,
-        has_retried; /* nobody boards; the app holds it; asked again over a new connection */
+    /* Nobody boards; the app holds it; asked again over a new connection; the daemon asked for it. */
+    bool is_shut, is_out, has_retried, is_served;
     uint64_t hash, asked_ns, turn;
     enum judge judge;
     larder_token token;
@@ -44,6 +44,10 @@ void lease_answered(struct larder_load *load, int result, const larder_value *va
 /* Sent and forgotten. */
 void lease_give_back(struct larder_async *a, struct slice key, const larder_token *lease,
                      uint32_t backoff_ms);
+/* One that the daemon asks for: nobody is aboard, and it begins with its lease.  NULL: no memory. */
+struct larder_load *async_load_create(struct larder_async *a, struct slice key, struct slice lease,
+                                      larder_async_loader loader, void *user);
+void async_load_start(struct larder_load *load);
 /* Ends a load: for all aboard who may have what it brought; the others begin again. */
 void async_land(struct larder_load *load, int result, const larder_value *value, bool vouched);
 

@@ -12,6 +12,7 @@
  *   flight.h   one loader a key in this process
  *   loaded.h refresh.h fallback.h setback.h   what a load brings, puts off, leaves without a daemon, and when it fails
  *   load.c     get_or_load, made of these
+ *   serve.h    loads that the daemon asks for
  *   async.h    all of it for event loops
  *   read.c write.c look.c larder.c   the other public verbs
  *
@@ -35,6 +36,7 @@
 #include "client/pool.h"
 #include "client/refresh.h"
 #include "client/seat.h"
+#include "client/serve.h"
 #include "proto/slice.h"
 
 #define NS_PER_US 1000ull
@@ -71,6 +73,7 @@ struct larder_client {
 
     struct flights flights;
     struct refreshes refreshes;
+    struct registry registry; /* what it loads when the daemon asks */
     struct fallback fallback;
     uint64_t secret;          /* of the hashes these are found by */
     _Atomic unsigned waiters; /* threads that wait at the daemon for somebody else's load */

@@ -139,10 +139,14 @@ static int client_parts_init(struct larder_client *c, bool near_wanted, size_t f
         goto no_pool;
     if ((r = pool_init(&c->leases)) < 0)
         goto no_leases;
+    if ((r = registry_init(&c->registry)) < 0)
+        goto no_registry;
     if ((r = load_parts_init(c, fallback_bytes)) < 0)
         goto no_load;
     return 0;
 no_load:
+    registry_finish(&c->registry);
+no_registry:
     pool_finish(&c->leases);
 no_leases:
     pool_finish(&c->pool);
@@ -190,6 +194,7 @@ void larder_close(larder_client *client)
         return;
     client_enter(client); /* a child closes its own things, not its parent's */
     load_parts_finish(client);
+    registry_finish(&client->registry);
     pool_finish(&client->leases);
     pool_finish(&client->pool);
     near_finish(&client->near);
@@ -230,6 +235,7 @@ static void reborn(struct larder_client *c)
     near_reborn(&c->near);
     pool_reborn(&c->pool);
     pool_reborn(&c->leases);
+    registry_reborn(&c->registry);
     flights_reborn(&c->flights);
     refreshes_reborn(&c->refreshes);
     fallback_reborn(&c->fallback);

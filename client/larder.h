@@ -416,6 +416,28 @@ LARDER_API int larder_lease_fill(larder_client *client, larder_slice key, const 
  * UINT32_MAX: the next one may at once).  OK, REFUSED or an error. */
 LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const larder_token *lease, uint32_t backoff_ms);
 
+/* ---- loads that the daemon asks for (since 0.2) ---------------------------------------------------------------- */
+
+/* Offers to load keys when nobody waits for them: when they are warmed (larder_warm with `load`, a schedule of the daemon), or
+ * found stale or due by a reader.  `pattern` is one of the daemon's policies, without commas: "user:*", "{t}:page:*"; at most 16
+ * a client, for its life.  Loads are done by larder_serve_loads, in threads of the app.  The loader must not ask for the
+ * key it was called for.  OK, INVALID, LIMIT, MEMORY. */
+LARDER_API int larder_register_loader(larder_client *client, larder_slice pattern, larder_loader loader, void *user);
+
+typedef struct larder_serve_options {
+    size_t struct_size;
+    uint32_t wait_ms; /* how long to serve */
+    uint32_t hold_ms; /* how long one load may take before another process is asked; 0: 30 s; at most 10 min */
+} larder_serve_options;
+#define LARDER_SERVE_OPTIONS_INIT {.struct_size = sizeof(larder_serve_options), .wait_ms = 500}
+
+/* Loads in this thread what the daemon asks for, one key after another; returns after wait_ms and the load under way then.
+ * Up to eight threads of a client serve at a time, others wait for their turn.  Among all processes of the fleet one is
+ * asked for a key; when its loader fails, or brings nothing, nobody is for a while (loaded->backoff_ms).  A daemon that is
+ * away is waited for.  Returns how many were brought and taken, or INVALID (nothing is registered, or a pattern that the
+ * daemon does not understand: larder_message), DENIED, UNSUPPORTED.  `options` may be NULL. */
+LARDER_API int larder_serve_loads(larder_client *client, const larder_serve_options *options);
+
 /* ---- limit (since 0.2) ----------------------------------------------------------------------------------- */
 
 enum larder_alone {

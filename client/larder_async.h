@@ -84,6 +84,12 @@ LARDER_API int larder_async_get_or_load(larder_async *async, larder_slice key,
                                         const larder_load_options *options, larder_async_loader loader,
                                         void *loader_user, larder_done done, void *user);
 
+/* larder_register_loader for loops: the loader is called by larder_async_process when the daemon asks for a key, and ends its
+ * load as any.  At most `at_a_time` (1 to 64) such loads of this object are under way, and `hold_ms` (0: 30 s) is how long one
+ * may take; of several patterns the largest numbers count. */
+LARDER_API int larder_async_register_loader(larder_async *async, larder_slice pattern, unsigned at_a_time,
+                                            uint32_t hold_ms, larder_async_loader loader, void *user);
+
 #ifdef __cplusplus
 }
 #endif

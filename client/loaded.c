@@ -67,6 +67,11 @@ larder_slice loading_value(const struct loading *l)
     return l->loaded.absent ? larder_bytes(NULL, 0) : larder_bytes(l->holding.data, l->holding.size);
 }
 
+bool loading_is_nothing(const struct loading *l)
+{
+    return !l->holding.data && !l->loaded.absent && !l->loaded.no_store;
+}
+
 int value_from_loading(larder_value *value, const struct loading *l)
 {
     larder_slice bytes = loading_value(l);

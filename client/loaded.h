@@ -23,6 +23,8 @@ void loading_finish(struct loading *l);
 
 /* As a caller gets it: HIT or ABSENT, or MEMORY. */
 int value_from_loading(larder_value *value, const struct loading *l);
+/* The loader brought no value, nor said that there is none or that none is to be kept. */
+bool loading_is_nothing(const struct loading *l);
 /* As it is stored.  Points into `l`. */
 larder_set_options loading_options(const struct loading *l);
 larder_slice loading_value(const struct loading *l);

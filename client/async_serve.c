@@ -1,0 +1,74 @@
+/* Loads for the daemon, in an event loop: as many offers wait as there are hands free.
+ *
+ * What must stay true: a hand is offered (a request is under way), or out (a larder_load that the app holds, or whose fill is
+ * under way), or neither because there is no connection; never more of them than were registered. */
+#include "client/async_load.h"
+
+enum { OFFER_WAIT_MS = 10000, HANDS_MAX = 64 };
+
+static bool offer_answer(struct larder_async *a, struct request *r, struct reply *reply)
+{
+    struct wire_load m;
+    const struct registered *by;
+    r->result = answer_read(reply, WIRE_LOAD, &m);
+    if (r->result < 0 || m.kind != WIRE_LOAD_KEY)
+        return true;
+    by = registry_find(&a->client->registry, &m);
+    if (by && m.token.size <= sizeof(r->value.token.bytes))
+        r->served = async_load_create(a, m.key, m.token, by->async_loader, by->user);
+    else
+        r->result = LARDER_E_PROTOCOL;
+    return true;
+}
+
+static void offer_end(struct larder_async *a, struct request *r)
+{
+    struct larder_load *load = r->served;
+    a->serving.offered--;
+    a->serving.refused |=
+        r->result == LARDER_E_PROTOCOL || r->result == LARDER_E_UNSUPPORTED || r->result == LARDER_E_DENIED;
+    if (load)
+        async_load_start(load);
+}
+
+static bool offer_one(struct larder_async *a)
+{
+    struct slice room[REGISTERED_MAX];
+    struct wire_offer offer = registry_offer(&a->client->registry, OFFER_WAIT_MS, a->serving.hold_ms, room);
+    struct request *r = request_create(a, OFFER_WAIT_MS * NS_PER_MS + a->client->change_ns, false);
+    if (!r)
+        return false;
+    r->version = 3;
+    r->is_read = true;
+    r->answer = offer_answer;
+    r->end = offer_end;
+    if (link_send(a, r, WIRE_OFFER, &offer) < 0) {
+        request_free(a, r);
+        return false;
+    }
+    a->serving.offered++;
+    request_begin(a, r);
+    return true;
+}
+
+void serve_offers(struct larder_async *a)
+{
+    struct async_serving *s = &a->serving;
+    while (a->link.state == LINK_READY && !s->refused && s->offered + s->out < s->hands && offer_one(a))
+        continue;
+}
+
+int larder_async_register_loader(larder_async *a, larder_slice pattern, unsigned at_a_time, uint32_t hold_ms,
+                                 larder_async_loader loader, void *user)
+{
+    if (async_is_over(a) || !loader || at_a_time == 0 || at_a_time > HANDS_MAX || hold_ms > WIRE_HOLD_MAX_MS)
+        return LARDER_E_INVALID;
+    struct registered by = {.text = slice_in(pattern), .async_loader = loader, .user = user};
+    int r = registry_add(&a->client->registry, &by);
+    if (r < 0)
+        return r;
+    a->serving.hands = at_a_time > a->serving.hands ? at_a_time : a->serving.hands;
+    a->serving.hold_ms = hold_ms > a->serving.hold_ms ? hold_ms : a->serving.hold_ms;
+    a->serving.refused = false;
+    return LARDER_OK;
+}
