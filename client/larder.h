@@ -438,6 +438,11 @@ typedef struct larder_serve_options {
  * daemon does not understand: larder_message), DENIED, UNSUPPORTED.  `options` may be NULL. */
 LARDER_API int larder_serve_loads(larder_client *client, const larder_serve_options *options);
 
+/* A word of the app's for a name in the daemon's configuration.  Since 0.2. */
+typedef struct larder_argument {
+    larder_slice name, value;
+} larder_argument;
+
 /* ---- limit (since 0.2) ----------------------------------------------------------------------------------- */
 
 enum larder_alone {
@@ -462,6 +467,7 @@ typedef struct larder_allowance {
     uint64_t remaining; /* how many more of cost 1 would be allowed now */
     uint64_t reset_ms;  /* until it is as if nothing had been asked */
     uint64_t retry_ms;  /* of LIMITED: until the same would be allowed */
+    uint64_t max;       /* so many a window, as asked or as configured; 0 when the call returns an error */
 } larder_allowance;
 
 /* Rate limit: may it be done once more now?  `key` names who or what is limited, and is no key of an entry.  Exact over all
@@ -469,6 +475,13 @@ typedef struct larder_allowance {
  * of every call; TIMEOUT and UNKNOWN: it may have been counted. */
 LARDER_API int larder_limit(larder_client *client, larder_slice key, const larder_limit_options *options,
                             larder_allowance *ret);
+/* The same by a name: [limit NAME] of the daemon's configuration says max, window and what to do alone; of `options` (NULL:
+ * none) cost and timeout_ms count, and `alone` for when this call returns an error.  A limit with a scope counts by
+ * arguments, any other by `key`; the argument "plan" chooses among its maxima.  At most 64 arguments.  INVALID: no such limit,
+ * or what it counts by was not given (larder_message says which). */
+LARDER_API int larder_limit_named(larder_client *client, larder_slice name, larder_slice key,
+                                  const larder_argument *arguments, size_t count,
+                                  const larder_limit_options *options, larder_allowance *ret);
 
 /* ---- warm (since 0.2) ------------------------------------------------------------------------------------ */
 
@@ -552,9 +565,6 @@ LARDER_API int larder_invalidate_all_of(larder_client *client, const larder_inva
  * change, answered as larder_invalidate_all_of; of `options` (NULL: none) soft, dry_run, timeout_ms, wait_all, ret_count and
  * ret_position count.  An argument's value has 1 to 255 bytes, none of them a ':'.  LARDER_E_INVALID: no such event, or an
  * argument is missing or wrong; LARDER_E_UNSUPPORTED: the daemon knows no events.  Since 0.2. */
-typedef struct larder_argument {
-    larder_slice name, value;
-} larder_argument;
 LARDER_API int larder_event(larder_client *client, larder_slice name, const larder_argument *arguments, size_t count,
                             const larder_invalidate_options *options);
 

@@ -19,7 +19,10 @@ enum exit_code {
     EXIT_TIMED_OUT = 5,
 };
 
-enum { CLI_NAMES_MAX = 1024 }; /* tags or prefixes in one call: what fits into one change */
+enum {
+    CLI_NAMES_MAX = 1024,   /* tags or prefixes in one call: what fits into one change */
+    CLI_ARGUMENTS_MAX = 64, /* name=value of an event or a limit: what the library takes */
+};
 
 struct names {
     larder_slice items[CLI_NAMES_MAX];
@@ -50,6 +53,8 @@ struct cli {
 };
 
 /* "larder: VERB: …" on stderr; returns `code`. */
+/* name=value; false: it is something else. */
+bool cli_argument(const char *word, larder_argument *ret);
 int cli_fail(const struct cli *cli, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same for an error of the library about `what` (NULL: nothing in particular); picks the code. */
 int cli_error(const struct cli *cli, const char *what, int result);

@@ -53,29 +53,18 @@ static int run(struct cli *cli, const larder_invalidate_options *given)
 
 /* ======= events ======= */
 
-enum { ARGUMENTS_MAX = 64 };
-
-static bool argument_of(const char *word, larder_argument *ret)
-{
-    const char *equals = strchr(word, '=');
-    if (!equals || equals == word)
-        return false;
-    *ret = (larder_argument){larder_bytes(word, (size_t)(equals - word)), larder_text(equals + 1)};
-    return true;
-}
-
 static int run_event(struct cli *cli)
 {
-    larder_argument arguments[ARGUMENTS_MAX];
+    larder_argument arguments[CLI_ARGUMENTS_MAX];
     uint64_t count = 0;
     larder_position position = {0};
     larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
-    if (cli->tags.count || cli->prefixes.count || cli->all || cli->args_count > ARGUMENTS_MAX)
+    if (cli->tags.count || cli->prefixes.count || cli->all || cli->args_count > CLI_ARGUMENTS_MAX)
         return cli_fail(cli, EXIT_USAGE,
                         "--event goes with up to %d arguments, written as name=value, and nothing else",
-                        ARGUMENTS_MAX);
+                        CLI_ARGUMENTS_MAX);
     for (int i = 0; i < cli->args_count; i++)
-        if (!argument_of(cli->args[i], &arguments[i]))
+        if (!cli_argument(cli->args[i], &arguments[i]))
             return cli_fail(cli, EXIT_USAGE, "%s: arguments of an event are written as name=value",
                             cli->args[i]);
     how.soft = cli->soft;

@@ -137,12 +137,15 @@ static const struct verb verbs[] = {
      "  larder invalidate --all --dry-run"},
     {"clear", "--yes", "drop everything in the namespace", 0, 0, BIT(YES) | BIT(DRY_RUN), verb_clear,
      "The same as `invalidate --all`, for those who look for it under this name."},
-    {"limit", "KEY", "may it be done once more now?", 1, 1, BIT(MAX) | BIT(WINDOW) | BIT(COST), verb_limit,
+    {"limit", "KEY | NAME WHO...", "may it be done once more now?", 1, MANY, BIT(MAX) | BIT(WINDOW) | BIT(COST), verb_limit,
      "A rate limit, counted once for all hosts of the fleet: --max in one burst or spread over the\n"
      "window.  Columns: result, remaining, reset_ms until it is as if nothing had been asked, retry_ms\n"
-     "until this would be allowed, local while nobody counts for the fleet.  Limited is exit code 1.\n"
+     "until this would be allowed, local while nobody counts for the fleet, max.  Limited is exit code\n"
+     "1.  Without --max and --window it is a limit of the daemon's configuration, [limit NAME], with the\n"
+     "key or the arguments that it counts by.\n"
      "\n"
-     "  larder limit login:203.0.113.7 --max 5 --window 1m"},
+     "  larder limit login:203.0.113.7 --max 5 --window 1m\n"
+     "  larder limit api ip=203.0.113.7 user=42 plan=pro    with [limit api] in the configuration"},
     {"keys", "", "list what the daemon holds", 0, 0, BIT(PREFIX) | BIT(GLOB) | BIT(LIMIT), verb_keys,
      "Columns: key, fastest tier that has it, ttl_ms, bytes.  The list is made page by page while\n"
      "the cache goes on working, so it is not one moment's picture."},
@@ -239,6 +242,15 @@ static void print_verb_help(const struct verb *verb)
 }
 
 /* ======= failing ======= */
+
+bool cli_argument(const char *word, larder_argument *ret)
+{
+    const char *equals = strchr(word, '=');
+    if (!equals || equals == word)
+        return false;
+    *ret = (larder_argument){larder_bytes(word, (size_t)(equals - word)), larder_text(equals + 1)};
+    return true;
+}
 
 int cli_fail(const struct cli *cli, int code, const char *format, ...)
 {

@@ -338,6 +338,7 @@ struct config *config_load(const struct config_sources *sources, struct complain
     find_place(c, &c->server.state, place_state, sources->environment, wrong);
     check_together(c, wrong);
     config_read_policies(c, wrong);
+    config_read_limits(c, wrong);
     return wrong->count ? config_destroy(c) : c;
 }
 
@@ -352,6 +353,7 @@ struct config *config_destroy(struct config *c)
     if (!c)
         return NULL;
     config_free_policies(c);
+    config_free_limits(c);
     for (unsigned i = 0; i < c->values_count; i++)
         config_value_free(&c->values[i]);
     for (unsigned i = 0; i < c->namespaces_count; i++)
@@ -410,6 +412,10 @@ static void exchange_policies(struct config *a, struct config *b)
     b->policies_count = kept.policies_count;
     b->events = kept.events;
     b->events_count = kept.events_count;
+    a->limits = b->limits;
+    a->limits_count = b->limits_count;
+    b->limits = kept.limits;
+    b->limits_count = kept.limits_count;
 }
 
 void config_take_live(struct config *running, struct config *fresh,

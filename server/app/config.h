@@ -48,6 +48,17 @@ struct config_event {
     struct config_value value;
 };
 
+/* [limit NAME]; its values stay where they are. */
+struct config_limit {
+    char *name, *origin;
+    struct quota_rule said;
+    struct quota_plan plans[QUOTA_PLANS_MAX];
+    struct knob plan_knobs[QUOTA_PLANS_MAX]; /* called as they are written */
+    unsigned plans_count;
+    struct config_value *values;
+    unsigned values_count;
+};
+
 struct config {
     struct server_options server;
     struct net_options net;
@@ -61,6 +72,8 @@ struct config {
     unsigned policies_count;
     struct config_event *events;
     unsigned events_count;
+    struct config_limit *limits;
+    unsigned limits_count;
     struct config_value *values; /* in the order of the tables: the daemon, then namespace by namespace */
     unsigned values_count;
     struct settings settings; /* all that was said, also what has no effect yet */
@@ -81,6 +94,9 @@ struct config *config_destroy(struct config *c); /* NULL ok, returns NULL */
  * configuration that was loaded has none. */
 struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
                                       const struct policies *previous, struct policy_fault *ret_fault);
+
+/* The named limits; of a configuration that was loaded none is wrong. */
+struct quotas *config_make_quotas(const struct config *c);
 
 /* Reload: all policies and the LIVE options of `fresh` go into `running`; `changed` is told every difference (of START options, which
  * keep their old value, with live = false).  Namespaces that came or went are told of with knob NULL. */
@@ -103,6 +119,9 @@ bool config_names_redis(const struct config *c);
 
 void config_read_policies(struct config *c, struct complaints *wrong);
 void config_free_policies(struct config *c);
+/* limit_rules.c */
+void config_read_limits(struct config *c, struct complaints *wrong);
+void config_free_limits(struct config *c);
 /* Takes the setting into v, or complains. */
 void config_apply(struct config_value *v, const struct setting *s, const struct settings *all,
                   struct complaints *wrong);

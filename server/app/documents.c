@@ -197,6 +197,14 @@ static json_t *policies(const struct documents *d)
     return array;
 }
 
+static json_t *limits(const struct documents *d)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        list_limits(array, &d->spaces[i]);
+    return array;
+}
+
 static const char *mode_text(unsigned mode)
 {
     static const char *const texts[] = {"STANDALONE", "FRESH", "SUSPECT", "DETACHED"};
@@ -354,6 +362,7 @@ static json_t *stats(const struct documents *d)
     json_object_set_new(o, "overall", overall(d, &all));
     json_object_set_new(o, "tiers", tiers(&all));
     json_object_set_new(o, "policies", policies(d));
+    json_object_set_new(o, "limits", limits(d));
     json_object_set_new(o, "tenants", json_array());
     json_object_set_new(o, "redis", redis(d));
     json_object_set_new(o, "namespaces", namespaces(d));

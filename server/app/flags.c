@@ -267,6 +267,11 @@ static void print_policies(FILE *out)
           "# policies (cascade) hold for what it names.\n#[event NAME]\n",
           out);
     print_samples(out, &event_table, "  ");
+    fputs("\n\n# How often something may be done, by a name the app asks with: `larder limit NAME user=7 "
+          "plan=pro`.\n"
+          "#[limit NAME]\n",
+          out);
+    print_samples(out, &limit_table, "  ");
 }
 
 void flags_print_config(FILE *out)

@@ -221,6 +221,24 @@ static void expose_policies(struct exposition *e, const struct documents *d)
     each_policy(d, expose_misses, e);
 }
 
+static void expose_limits(struct exposition *e, const struct documents *d)
+{
+    exposition_family(e, "larder_limit_answers_total", "counter", "Answers of limits of the configuration.");
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        const struct quotas *all = cache_quotas(d->spaces[i].cache);
+        const char *namespace = d->spaces[i].config->name;
+        for (unsigned n = 0; n < quotas_count(all); n++) {
+            const struct quota *q = quotas_nth(all, n);
+            exposition_sample(e, "larder_limit_answers_total", "",
+                              LABELS({"namespace", namespace}, {"limit", q->name}, {"result", "allowed"}),
+                              (double)(q->figures.asked - q->figures.refused));
+            exposition_sample(e, "larder_limit_answers_total", "",
+                              LABELS({"namespace", namespace}, {"limit", q->name}, {"result", "refused"}),
+                              (double)q->figures.refused);
+        }
+    }
+}
+
 /* ---- the daemon ---------------------------------------------------------------------------------------- */
 
 static void expose_one(struct exposition *e, const char *name, const char *type, const char *help,
@@ -396,6 +414,7 @@ int metrics_answer(const struct documents *d, const struct metrics_more *more, s
     expose_bytes(&e, d, readings);
     expose_states(&e, d, readings);
     expose_policies(&e, d);
+    expose_limits(&e, d);
     expose_table(&e, warm_rows, COUNT_OF(warm_rows), d, &readings->warm, sizeof(*readings));
     expose_daemon(&e, d, more);
     free(readings);

@@ -10,6 +10,7 @@ const struct section_kind section_kinds[SECTIONS] = {
     [SECTION_DURATIONS] = {"durations", false, true}, [SECTION_REDIS] = {"redis", false, false},
     [SECTION_ADMIN] = {"admin", false, false},        [SECTION_HEALTH] = {"health", false, false},
     [SECTION_POLICY] = {"policy", true, false},       [SECTION_EVENT] = {"event", true, false},
+    [SECTION_LIMIT] = {"limit", true, false},
 };
 
 #define KNOB_STRUCT struct server_options
@@ -36,6 +37,16 @@ static const struct knob policy_knobs[] = {POLICY_RULE_OPTIONS(KNOB_ROW) POLICY_
 #undef KNOB_STRUCT
 #define KNOB_STRUCT struct event_rule
 static const struct knob event_knobs[] = {EVENT_OPTIONS(KNOB_ROW)};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct quota_rule
+static const struct knob limit_knobs[] = {
+    QUOTA_OPTIONS(KNOB_ROW){.name = QUOTA_PLAN,
+                            .type = KNOB_COUNT,
+                            .fallback = "",
+                            .min = 1,
+                            .max = QUOTA_MAX,
+                            .aliases = "",
+                            .sentence = "max for those who say plan=NAME: plan.free = 100, plan.pro = 500"}};
 #undef KNOB_STRUCT
 #define KNOB_STRUCT struct l1_options
 static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
@@ -73,6 +84,9 @@ const struct option_table policy_table = {SECTION_POLICY, "what a policy says", 
 const struct option_table event_table = {SECTION_EVENT, "what dies of it", event_knobs, COUNT_OF(event_knobs),
                                          0};
 
+const struct option_table limit_table = {SECTION_LIMIT, "how often, and who is counted", limit_knobs,
+                                         COUNT_OF(limit_knobs), 0};
+
 #define SECTION_namespace                SECTION_NAMESPACE
 #define SECTION_policy                   SECTION_POLICY
 #define SECTION_event                    SECTION_EVENT
@@ -80,17 +94,27 @@ const struct option_table event_table = {SECTION_EVENT, "what dies of it", event
 const struct later_option later_options[] = {LATER_OPTIONS(LATER_ROW)};
 const unsigned later_options_count = COUNT_OF(later_options);
 
+/* plan.NAME stands for plan.free, plan.pro and so on. */
+static bool is_called(const struct knob *knob, const char *name)
+{
+    const char *family = strstr(knob->name, ".NAME");
+    size_t head = family ? (size_t)(family - knob->name) + 1 : 0;
+    return family ? strncmp(knob->name, name, head) == 0 && name[head] : strcmp(knob->name, name) == 0;
+}
+
 static const struct knob *find_in(const struct option_table *table, enum section section, const char *name)
 {
     for (unsigned i = 0; table->section == section && i < table->count; i++)
-        if (strcmp(table->knobs[i].name, name) == 0)
+        if (is_called(&table->knobs[i], name))
             return &table->knobs[i];
     return NULL;
 }
 
 const struct knob *option_find(enum section section, const char *name, const struct option_table **ret_table)
 {
-    const struct option_table *beside = section == SECTION_EVENT ? &event_table : &policy_table;
+    const struct option_table *beside = section == SECTION_EVENT   ? &event_table
+                                        : section == SECTION_LIMIT ? &limit_table
+                                                                   : &policy_table;
     for (unsigned t = 0; t <= option_tables_count; t++) {
         *ret_table = t < option_tables_count ? &option_tables[t] : beside;
         const struct knob *knob = find_in(*ret_table, section, name);
@@ -110,8 +134,10 @@ const struct later_option *option_find_later(enum section section, const char *n
 
 const char *option_words(const struct knob *knob)
 {
-    static const char *const words[][2] = {
-        {"log_level", LOG_LEVEL_WORDS}, {"log_format", LOG_FORMAT_WORDS}, {"lease_scope", LEASE_SCOPE_WORDS}};
+    static const char *const words[][2] = {{"log_level", LOG_LEVEL_WORDS},
+                                           {"log_format", LOG_FORMAT_WORDS},
+                                           {"lease_scope", LEASE_SCOPE_WORDS},
+                                           {"alone", QUOTA_ALONE_WORDS}};
     for (unsigned i = 0; i < COUNT_OF(words); i++)
         if (strcmp(knob->name, words[i][0]) == 0)
             return words[i][1];

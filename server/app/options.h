@@ -7,6 +7,7 @@
 #include "admin/health.h"
 #include "base/knob.h"
 #include "cache/cache.h"
+#include "cache/quota.h"
 #include "l1/l1.h"
 #include "l2/l2.h"
 #include "net/limits.h"
@@ -58,6 +59,7 @@ enum section {
     SECTION_HEALTH,
     SECTION_POLICY,
     SECTION_EVENT,
+    SECTION_LIMIT,
     SECTIONS,
     SECTION_UNKNOWN = SECTIONS,
 };
@@ -83,6 +85,7 @@ extern const unsigned option_tables_count;
 /* Of [policy NAME]: only what is said there counts, so it stands beside the others.  Its struct is a struct policy_rule. */
 extern const struct option_table policy_table;
 extern const struct option_table event_table; /* of [event NAME], alike; struct event_rule */
+extern const struct option_table limit_table; /* of [limit NAME], alike; struct quota_rule.  plan.NAME has no field there */
 
 struct later_option {
     enum section section;

@@ -103,6 +103,25 @@ void list_policies(json_t *array, const struct space *s)
         json_array_append_new(array, rest(s, &near));
 }
 
+#define FIGURE_STRUCT struct quota_figures
+static const struct figure quota_rows[] = {QUOTA_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+
+void list_limits(json_t *array, const struct space *s)
+{
+    const struct quotas *all = cache_quotas(s->cache);
+    for (unsigned i = 0; i < quotas_count(all); i++) {
+        const struct quota *q = quotas_nth(all, i);
+        json_t *o = head(s, q->name);
+        put_number(o, "max", q->max);
+        put_number(o, "window_ms", q->window_ms);
+        for (size_t f = 0; f < sizeof(quota_rows) / sizeof(*quota_rows); f++)
+            put_number(o, quota_rows[f].name,
+                       *(const uint64_t *)(const void *)((const char *)&q->figures + quota_rows[f].offset));
+        json_array_append_new(array, o);
+    }
+}
+
 /* ---- explain ------------------------------------------------------------------------------------------- */
 
 static void put_ms(json_t *o, const char *name, uint64_t ns)

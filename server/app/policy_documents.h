@@ -9,6 +9,9 @@
  * since the policy's name was first seen; near hits of policies past the 62nd name are one sum, in a row of their own. */
 void list_policies(json_t *array, const struct space *s);
 
+/* Appends one object a named limit, in their order: what it allows, how often it was asked. */
+void list_limits(json_t *array, const struct space *s);
+
 /* What holds for the key: every option that decides something. */
 json_t *explain_policy(const struct space *s, struct slice key);
 

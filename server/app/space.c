@@ -307,6 +307,7 @@ bool space_take_policies(struct space *s, const struct config *config)
     else
         log_error("policies not taken, the old ones stay", L_TEXT("namespace", s->config->name),
                   L_TEXT("option", fault.option), L_TEXT("why", fault.why));
+    cache_take_quotas(s->cache, config_make_quotas(config));
     return p;
 }
 

@@ -106,6 +106,7 @@ struct cache *cache_destroy(struct cache *c)
     c->detached = detached_destroy(c->detached);
     c->limits = limits_destroy(c->limits);
     c->policies = policies_destroy(c->policies);
+    c->quotas = quotas_destroy(c->quotas);
     free(c->by_policy);
     free(c);
     return NULL;

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/tier.h"
 #include "cache/policies.h"
+#include "cache/quota.h"
 #include "proto/status.h"
 
 struct cache;
@@ -364,11 +365,12 @@ enum status cache_event_fill(const struct cache *c, struct cache_event *event, v
 
 /* ---- rate limits (cache/limit.h) ----------------------------------------------------------------------- */
 
-#define CACHE_LIMIT_MAX       1000000000u
-#define CACHE_LIMIT_WINDOW_MS 2592000000u /* 30 days */
+#define CACHE_LIMIT_MAX       QUOTA_MAX
+#define CACHE_LIMIT_WINDOW_MS (QUOTA_WINDOW_NS / 1000000) /* 30 days */
 enum cache_limit_alone { CACHE_LIMIT_LOCAL, CACHE_LIMIT_OPEN, CACHE_LIMIT_CLOSED };
 
 struct cache_limit {
+    struct slice name; /* of a quota, whose figures count it; empty: none */
     struct slice key;
     uint64_t max, window_ms, cost;
     enum cache_limit_alone alone; /* while the fleet's store is away: count here, allow, refuse */
@@ -380,6 +382,12 @@ struct cache_limit {
     struct fleet_limit there;
 };
 int cache_limit(struct cache *c, struct cache_limit *limit);
+/* Before it, of one with a name: key, max, window and alone.  `room`: WIRE_KEY_MAX bytes, kept as long as the limit.  False:
+ * see call->message. */
+bool cache_limit_by_name(struct cache *c, struct cache_limit *limit, struct quota_call *call, char *room);
+/* In force from now on; `taken` is the cache's. */
+void cache_take_quotas(struct cache *c, struct quotas *taken);
+const struct quotas *cache_quotas(const struct cache *c); /* NULL: none yet */
 
 /* ---- the way to the fleet and back ---------------------------------------------------------------------- */
 

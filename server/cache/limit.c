@@ -79,8 +79,19 @@ void limits_ask(struct limits *l, uint64_t key_hash, uint64_t now_ns, uint64_t m
 
 /* ======= the call ======= */
 
+static void tell_quota(struct cache *c, const struct cache_limit *limit, bool allowed)
+{
+    struct quota *q = limit->name.size ? quotas_find(c->quotas, limit->name) : NULL;
+    if (!q)
+        return; /* or a reload took it away meanwhile */
+    q->figures.asked++;
+    q->figures.refused += !allowed;
+    q->figures.local += limit->local;
+}
+
 static int answer(struct cache *c, struct cache_limit *limit, const struct bucket_answer *a)
 {
+    tell_quota(c, limit, a->allowed);
     limit->status = a->allowed ? STATUS_OK : STATUS_LIMITED;
     limit->remaining = a->remaining;
     limit->reset_ms = policy_left_ms(a->reset_ns, 0);
@@ -160,4 +171,31 @@ int cache_limit(struct cache *c, struct cache_limit *limit)
     if (limit->status != STATUS_OK)
         return CACHE_DONE;
     return c->fleet ? ask_fleet(c, limit) : answer_here(c, limit);
+}
+
+/* ======= by name ======= */
+
+bool cache_limit_by_name(struct cache *c, struct cache_limit *limit, struct quota_call *call, char *room)
+{
+    const struct quota *q = quotas_find(c->quotas, limit->name);
+    call->message = q ? NULL : "no such limit is configured";
+    size_t size = q ? quota_key(q, call, room, &limit->max) : 0;
+    if (size == 0)
+        return false;
+    limit->key = slice_of(room, size);
+    limit->window_ms = q->window_ms;
+    limit->alone = (enum cache_limit_alone)q->alone;
+    return true;
+}
+
+void cache_take_quotas(struct cache *c, struct quotas *taken)
+{
+    quotas_inherit(taken, c->quotas);
+    quotas_destroy(c->quotas);
+    c->quotas = taken;
+}
+
+const struct quotas *cache_quotas(const struct cache *c)
+{
+    return c->quotas;
 }

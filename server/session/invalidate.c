@@ -62,7 +62,7 @@ static bool acceptable(struct request *r, const struct wire_invalidate *m)
 
 /* ======= collecting ======= */
 
-static struct slice *take_strings(const struct wire_strings *list, struct slice *to)
+struct slice *strings_take(const struct wire_strings *list, struct slice *to)
 {
     struct reader strings = reader_of(list->raw);
     while (wire_next_string(&strings, to))
@@ -87,11 +87,11 @@ static struct named collect(struct request *r, const struct wire_invalidate *m)
         m->keys.count + m->tags.count + m->prefixes.count + 1; /* one for the tenant's own prefix */
     struct named n = {.keys = request_room(r, count * sizeof(struct slice) + tag_names_bytes(s, &m->tags))};
     n.names = (char *)(n.keys + count);
-    n.tags = take_strings(&m->keys, n.keys);
-    n.prefixes = take_strings(&m->tags, n.tags);
+    n.tags = strings_take(&m->keys, n.keys);
+    n.prefixes = strings_take(&m->tags, n.tags);
     for (struct slice *tag = n.tags; tag < n.prefixes; tag++)
         *tag = tenant_tag(s, *tag, &n.names);
-    take_strings(&m->prefixes, n.prefixes);
+    strings_take(&m->prefixes, n.prefixes);
     return n;
 }
 
@@ -170,7 +170,7 @@ static void start_event(struct request *r, const struct wire_event *m, unsigned 
     char *room =
         request_room(r, CACHE_EVENT_ROOM(names) + m->arguments.count * sizeof(struct slice) + scoped);
     struct slice *arguments = (struct slice *)(void *)(room + CACHE_EVENT_ROOM(names));
-    char *tags_room = (char *)take_strings(&m->arguments, arguments);
+    char *tags_room = (char *)strings_take(&m->arguments, arguments);
     struct cache_event event = {
         .name = m->name, .arguments = arguments, .arguments_count = m->arguments.count};
     enum status status = cache_event_fill(s->space->cache, &event, room);

@@ -30,7 +30,7 @@ UNDER_WAY, DONE, CANCELLED, FAILED = 1, 2, 3, 4
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
 Result = namedtuple("Result", "status message count partition epoch v")
-Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms")
+Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms max")
 Progress = namedtuple("Progress", "state taken total_known total done loaded here missing others brought failed elapsed_ms why")
 Load = namedtuple("Load", "kind key token hold_ms pattern")
 Held = namedtuple("Held", "key tier ttl_ms bytes")
@@ -119,6 +119,12 @@ def frame(payload):
 
 
 # ---- the client -------------------------------------------------------------------------------------------
+
+
+def _words(arguments):
+    """Name and value in turn."""
+    words = [word for name_value in arguments.items() for word in name_value]
+    return [w.encode() if isinstance(w, str) else w for w in words]
 
 
 class Client:
@@ -216,6 +222,9 @@ class Client:
     def limit(self, key, max, window_ms, cost=1, alone=0, timeout_ms=0):
         return _take(Allowance, self.call(ALLOWANCE, THROTTLE, timeout_ms, key, max, window_ms, cost, alone))
 
+    def limit_named(self, name, key=b"", cost=1, **arguments):
+        return _take(Allowance, self.call(ALLOWANCE, THROTTLE, 0, key, 0, 0, cost, 0, name, _words(arguments)))
+
     def warm(self, keys=(), prefixes=(), tags=(), flags=0):
         """WARM; the answer tells how far it is."""
         return _take(Progress, self.call(PROGRESS, PULL, flags, *map(list, (keys, prefixes, tags))))
@@ -240,10 +249,8 @@ class Client:
         return _take(Result, self.call(RESULT, INVALIDATE, flags, timeout_ms, *map(list, (keys, tags, prefixes, globs))))
 
     def event(self, name, soft=False, dry_run=False, wait_all=False, timeout_ms=0, **arguments):
-        words = [word for name_value in arguments.items() for word in name_value]
-        words = [w.encode() if isinstance(w, str) else w for w in words]
         flags = soft * 1 + dry_run * 2 + wait_all * WAIT_ALL
-        return _take(Result, self.call(RESULT, EVENT, flags, timeout_ms, name, words))
+        return _take(Result, self.call(RESULT, EVENT, flags, timeout_ms, name, _words(arguments)))
 
     def keys(self, prefix=b"", limit=0):
         cursor, held = b"", []

@@ -149,6 +149,65 @@ static void events_have_a_bound(void **state)
     assert_refused(file, "larder.conf:513: more than 256 events");
 }
 
+/* ======= limits ======= */
+
+static void a_limit_is_read_with_its_plans_and_shown_as_it_was_written(void **state)
+{
+    struct config *c = from_file("[limit api]\nmax = 100\nwindow = 60s\nscope = {ip}|{user}\nplan.free = 10\n"
+                                 "plan.pro = 500\nplan.free = 20\n");
+    struct quotas *q = config_make_quotas(c);
+    const struct quota *api = quotas_nth(q, 0);
+    struct slice words[] = {slice_text("ip"), slice_text("::1"), slice_text("plan"), slice_text("free")};
+    struct quota_call call = {.arguments = words, .arguments_count = 4};
+    char room[1024];
+    uint64_t max;
+    assert_int_equal(quotas_count(q), 1);
+    assert_int_equal(api->max, 100);
+    assert_int_equal(api->window_ms, 60000);
+    assert_true(quota_key(api, &call, room, &max) > 0);
+    assert_int_equal(max, 20);
+    assert_int_equal(c->limits[0].values_count, 5);
+    assert_string_equal(c->limits[0].values[3].knob->name, "plan.free");
+    assert_non_null(strstr(c->limits[0].values[3].origin, "larder.conf:7"));
+    quotas_destroy(q);
+    config_destroy(c);
+}
+
+static void a_wrong_limit_is_told_with_its_place(void **state)
+{
+    static const struct {
+        const char *file, *complaint;
+    } rows[] = {
+        {"\n[limit a]\nwindow = 1s\n", "larder.conf:2: [limit a] max: a: says not how many: expected max = 100"},
+        {"[limit a]\nmax = 1\n", "larder.conf:1: [limit a] window: a: says not in which time"},
+        {"[limit a]\nmax = 0\nwindow = 1s\n", "larder.conf:2: max = 0: expected a number from 1 to 1000000000"},
+        {"[limit a]\nmax = -1\nwindow = 1s\n", "larder.conf:2: max = -1: expected a number"},
+        {"[limit a]\nmax = 99999999999999999999\nwindow = 1s\n", "larder.conf:2: max = 9999"},
+        {"[limit a]\nmax = 1\nwindow = 31d\n", "larder.conf:3: window = 31d: expected a duration from 1ms to 30d"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nscope = {ip\n", "larder.conf:4: [limit a] scope: {ip: a { begins"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nalone = maybe\n", "larder.conf:4: alone = maybe: expected one of: count"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nplan.x = no\n", "larder.conf:4: plan.x = no: expected a number from 1"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nplan. = 1\n", "larder.conf:4: no option plan. in [limit]"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nmaxx = 1\n", "larder.conf:4: no option maxx in [limit]; did you mean max?"},
+        {"[limit]\nmax = 1\n", "needs a name"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_refused(rows[i].file, rows[i].complaint);
+}
+
+static void limits_and_their_plans_have_a_bound(void **state)
+{
+    static char file[16000];
+    file[0] = '\0';
+    for (unsigned i = 0; i <= QUOTAS_MAX; i++)
+        sprintf(file + strlen(file), "[limit l%u]\nmax = 1\nwindow = 1s\n", i);
+    assert_refused(file, "larder.conf:193: more than 64 limits");
+    strcpy(file, "[limit a]\nmax = 1\nwindow = 1s\n");
+    for (unsigned i = 0; i <= QUOTA_PLANS_MAX; i++)
+        sprintf(file + strlen(file), "plan.p%u = 1\n", i);
+    assert_refused(file, "larder.conf:20: [limit a] has more than 16 plans");
+}
+
 /* ======= what is wrong ======= */
 
 static void every_mistake_is_told_with_its_place_and_what_would_be_right(void **state)
@@ -251,6 +310,9 @@ int main(void)
         WITH_FILES(an_event_is_read),
         WITH_FILES(a_wrong_event_is_told_with_its_place),
         WITH_FILES(events_have_a_bound),
+        WITH_FILES(a_limit_is_read_with_its_plans_and_shown_as_it_was_written),
+        WITH_FILES(a_wrong_limit_is_told_with_its_place),
+        WITH_FILES(limits_and_their_plans_have_a_bound),
         WITH_FILES(every_mistake_is_told_with_its_place_and_what_would_be_right),
         WITH_FILES(a_policy_needs_a_pattern_and_a_name_of_its_own),
         WITH_FILES(what_is_wrong_with_one_policy_does_not_hide_the_next),
