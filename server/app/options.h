@@ -85,7 +85,8 @@ extern const unsigned option_tables_count;
 /* Of [policy NAME]: only what is said there counts, so it stands beside the others.  Its struct is a struct policy_rule. */
 extern const struct option_table policy_table;
 extern const struct option_table event_table; /* of [event NAME], alike; struct event_rule */
-extern const struct option_table limit_table; /* of [limit NAME], alike; struct quota_rule.  plan.NAME has no field there */
+extern const struct option_table
+    limit_table; /* of [limit NAME], alike; struct quota_rule.  plan.NAME has no field there */
 
 struct later_option {
     enum section section;

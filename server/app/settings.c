@@ -131,7 +131,8 @@ static void complain_section(struct reading *r, const char *text)
         complain(r->wrong, "%s: no section [%s]; did you mean [%s]?", place(r, at), text, near.best);
     else
         complain(r->wrong,
-                 "%s: no section [%s]; there are [server] [namespace NAME] [policy NAME] [event NAME] [limit NAME] "
+                 "%s: no section [%s]; there are [server] [namespace NAME] [policy NAME] [event NAME] [limit "
+                 "NAME] "
                  "[redis] [admin] [health] [durations]",
                  place(r, at), text);
 }

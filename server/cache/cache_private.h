@@ -42,7 +42,7 @@ struct cache {
     unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;
     struct policies *policies;
-    struct quotas *quotas; /* NULL: none yet */
+    struct quotas *quotas;            /* NULL: none yet */
     struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
 };
 

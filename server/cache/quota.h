@@ -10,7 +10,7 @@
  * SCOPE.  Alternatives, in their order: the first of which all {name}s were given says what is counted, so that a caller who
  * is known is counted by that and all others by their address.  Without a scope the caller gives a key.  What is counted is
  * ":NAME:ALTERNATIVE:VALUES", with ':' and '%' in a value escaped: no value of one argument can pass for two, no alternative
- * for another, and, since no key of a tenant begins with ':', no limit for a key that somebody limits by himself.
+ * for another.  A bound connection's begins with its tenant, so what it counts, by name or by itself, is its own.
  *
  * A set is made from the configuration and never changes but for its figures; a reload makes another one, which goes on
  * counting where those of the same name were.  Pure memory.  Thread rule: loop thread only. */

@@ -178,17 +178,23 @@ static void a_wrong_limit_is_told_with_its_place(void **state)
     static const struct {
         const char *file, *complaint;
     } rows[] = {
-        {"\n[limit a]\nwindow = 1s\n", "larder.conf:2: [limit a] max: a: says not how many: expected max = 100"},
+        {"\n[limit a]\nwindow = 1s\n",
+         "larder.conf:2: [limit a] max: a: says not how many: expected max = 100"},
         {"[limit a]\nmax = 1\n", "larder.conf:1: [limit a] window: a: says not in which time"},
-        {"[limit a]\nmax = 0\nwindow = 1s\n", "larder.conf:2: max = 0: expected a number from 1 to 1000000000"},
+        {"[limit a]\nmax = 0\nwindow = 1s\n",
+         "larder.conf:2: max = 0: expected a number from 1 to 1000000000"},
         {"[limit a]\nmax = -1\nwindow = 1s\n", "larder.conf:2: max = -1: expected a number"},
         {"[limit a]\nmax = 99999999999999999999\nwindow = 1s\n", "larder.conf:2: max = 9999"},
-        {"[limit a]\nmax = 1\nwindow = 31d\n", "larder.conf:3: window = 31d: expected a duration from 1ms to 30d"},
+        {"[limit a]\nmax = 1\nwindow = 31d\n",
+         "larder.conf:3: window = 31d: expected a duration from 1ms to 30d"},
         {"[limit a]\nmax = 1\nwindow = 1s\nscope = {ip\n", "larder.conf:4: [limit a] scope: {ip: a { begins"},
-        {"[limit a]\nmax = 1\nwindow = 1s\nalone = maybe\n", "larder.conf:4: alone = maybe: expected one of: count"},
-        {"[limit a]\nmax = 1\nwindow = 1s\nplan.x = no\n", "larder.conf:4: plan.x = no: expected a number from 1"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nalone = maybe\n",
+         "larder.conf:4: alone = maybe: expected one of: count"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nplan.x = no\n",
+         "larder.conf:4: plan.x = no: expected a number from 1"},
         {"[limit a]\nmax = 1\nwindow = 1s\nplan. = 1\n", "larder.conf:4: no option plan. in [limit]"},
-        {"[limit a]\nmax = 1\nwindow = 1s\nmaxx = 1\n", "larder.conf:4: no option maxx in [limit]; did you mean max?"},
+        {"[limit a]\nmax = 1\nwindow = 1s\nmaxx = 1\n",
+         "larder.conf:4: no option maxx in [limit]; did you mean max?"},
         {"[limit]\nmax = 1\n", "needs a name"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
