@@ -4,7 +4,7 @@
 
 #include "cache/lease.h"
 #include "cache/loaders.h"
-#include "cache/pattern.h"
+#include "base/pattern.h"
 
 struct loader {
     struct cache *cache;

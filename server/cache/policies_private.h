@@ -2,7 +2,7 @@
 #ifndef LARDER_CACHE_POLICIES_PRIVATE_H
 #define LARDER_CACHE_POLICIES_PRIVATE_H
 
-#include "cache/pattern.h"
+#include "base/pattern.h"
 #include "cache/policies.h"
 #include "cache/target.h"
 

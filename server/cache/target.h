@@ -7,7 +7,7 @@
 #ifndef LARDER_CACHE_TARGET_H
 #define LARDER_CACHE_TARGET_H
 
-#include "cache/pattern.h"
+#include "base/pattern.h"
 
 enum target_kind { TARGET_KEY, TARGET_TAG, TARGET_PREFIX };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/check.h"
-#include "cache/pattern.h"
+#include "base/pattern.h"
 
 static struct pattern parsed(const char *text, struct pattern_names *names)
 {

@@ -10,8 +10,8 @@
  * Bytes are bytes: keys may hold anything, and what a pattern says besides the above is meant literally.
  *
  * Pure.  Everything parsed points into the text it was parsed from. */
-#ifndef LARDER_CACHE_PATTERN_H
-#define LARDER_CACHE_PATTERN_H
+#ifndef LARDER_BASE_PATTERN_H
+#define LARDER_BASE_PATTERN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,6 +67,9 @@ bool pattern_match(const struct pattern *p, const struct key_levels *key);
 /* Can a key that begins with the prefix match?  `prefix` is "a:b:" taken apart; *ret_known: the names it decides. */
 bool pattern_reaches(const struct pattern *p, const struct key_levels *prefix, struct captures *ret,
                      unsigned *ret_known);
+/* Can a key that `other` matches match?  As pattern_overlaps; *ret_known: the names that all such keys decide. */
+bool pattern_meets(const struct pattern *p, const struct pattern *other, struct captures *ret,
+                   unsigned *ret_known);
 void pattern_remember(const struct pattern *p, const struct key_levels *key,
                       struct captures *ret); /* after a match */
 /* Is there a key that both match?  Exact but for what two wildcards in one level can agree on: then yes. */

@@ -1,4 +1,4 @@
-#include "cache/pattern.h"
+#include "base/pattern.h"
 
 #include <string.h>
 
@@ -302,6 +302,22 @@ bool pattern_overlaps(const struct pattern *a, const struct pattern *b)
     if (many->rest)
         return x->any ? agree_in_front(x->head, y->head) : begins(x->head, y->head);
     return levels_overlap(x, y);
+}
+
+bool pattern_meets(const struct pattern *p, const struct pattern *other, struct captures *ret,
+                   unsigned *ret_known)
+{
+    *ret_known = 0;
+    if (!pattern_overlaps(p, other))
+        return false;
+    for (unsigned i = 0; i < p->count && i < other->count; i++) {
+        const struct pattern_level *l = &p->levels[i];
+        if (l->name < 0 || other->levels[i].any)
+            continue;
+        remember(l, other->levels[i].head, ret);
+        *ret_known |= 1u << l->name;
+    }
+    return true;
 }
 
 /* ======= templates ======= */
