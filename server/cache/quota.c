@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "cache/pattern.h"
+#include "base/pattern.h"
 #include "cache/policies_private.h"
 #include "proto/wire.h"
 
