@@ -1,10 +1,5 @@
 #include "client/message.h"
 
-bool key_fits(larder_slice key)
-{
-    return key.data && key.size >= 1 && key.size <= WIRE_KEY_MAX;
-}
-
 /* ======= reading ======= */
 
 unsigned reading_version(const struct reading *how)

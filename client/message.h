@@ -9,7 +9,10 @@
 #include "client/client.h"
 #include "proto/wire.h"
 
-bool key_fits(larder_slice key);
+static inline bool key_fits(larder_slice key)
+{
+    return key.data && key.size >= 1 && key.size <= WIRE_KEY_MAX;
+}
 
 /* ======= reading ======= */
 

@@ -2,10 +2,13 @@
 
 #include <stdlib.h>
 
+_Thread_local struct seat_last seat_last;
+
 /* Runs as its thread ends. */
 static void seat_leave(void *pointer)
 {
     struct seat *seat = pointer;
+    seat_last = (struct seat_last){0, NULL}; /* what else runs as the thread ends takes another */
     near_stripe_return(&seat->client->near, seat);
     seat->message[0] = '\0';
     atomic_store_explicit(&seat->taken, false, memory_order_release);
@@ -13,7 +16,9 @@ static void seat_leave(void *pointer)
 
 int seats_init(struct seats *seats)
 {
+    static _Atomic uint64_t serials;
     atomic_init(&seats->first, NULL);
+    seats->serial = atomic_fetch_add(&serials, 1) + 1;
     return pthread_key_create(&seats->key, seat_leave) == 0 ? 0 : LARDER_E_SYSTEM;
 }
 
@@ -64,7 +69,7 @@ static struct seat *seat_create(struct larder_client *c)
     return seat;
 }
 
-struct seat *seat_take(struct larder_client *c)
+static struct seat *seat_take(struct larder_client *c)
 {
     struct seat *seat = seat_reuse(&c->seats);
     if (!seat)
@@ -73,5 +78,15 @@ struct seat *seat_take(struct larder_client *c)
         atomic_store_explicit(&seat->taken, false, memory_order_release);
         return NULL;
     }
+    return seat;
+}
+
+struct seat *seat_find(struct larder_client *c)
+{
+    struct seat *seat = pthread_getspecific(c->seats.key);
+    if (!seat)
+        seat = seat_take(c);
+    if (seat)
+        seat_last = (struct seat_last){c->seats.serial, seat};
     return seat;
 }

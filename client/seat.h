@@ -34,21 +34,31 @@ struct seat {
 
 struct seats {
     pthread_key_t key;
+    uint64_t serial; /* never used twice in a process: an address may be */
     _Atomic(struct seat *) first;
 };
+
+/* The seat this thread took last, and of which client: asking the key costs a call.  In the library's fixed share of
+ * thread memory, so that it is one load also where the library came by dlopen. */
+struct seat_last {
+    uint64_t serial;
+    struct seat *seat;
+};
+extern
+    __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local struct seat_last seat_last;
 
 int seats_init(struct seats *seats);
 void seats_finish(struct seats *seats);
 /* After a fork: nobody is inside, no stripe is held. */
 void seats_reborn(struct seats *seats);
 
-/* This thread's seat, or NULL when there is no memory for one. */
-struct seat *seat_take(struct larder_client *c);
+/* As seat_mine, when another client was asked last. */
+struct seat *seat_find(struct larder_client *c);
 
+/* This thread's seat, or NULL when there is no memory for one. */
 static inline struct seat *seat_mine(struct larder_client *c, const struct seats *seats)
 {
-    struct seat *seat = pthread_getspecific(seats->key);
-    return __builtin_expect(seat != NULL, 1) ? seat : seat_take(c);
+    return __builtin_expect(seat_last.serial == seats->serial, 1) ? seat_last.seat : seat_find(c);
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* Copy and compare by aligned 8-byte relaxed loads, shifted together when the bytes lie across words.  A word is
+/* Copy, compare and scan by aligned 8-byte relaxed loads, shifted together when the bytes lie across words.  A word is
  * loaded only if it holds a wanted byte, so nothing beyond the last word of a segment is ever touched.
  * For every CPU, little-endian (the segment's byte order is the host's and shape words are built by shifts). */
 #ifndef LARDER_PROTO_SHM_COPY_WORDS_H
@@ -78,6 +78,15 @@ static inline bool shm_same(const uint8_t *shared, const uint8_t *own, size_t si
         differences |= (shm_words_next(&w, size) ^ mine) & mask;
     }
     return differences == 0;
+}
+
+/* Which slots of a bucket have the tag, one bit each.  A hint only; who follows it loads the slot again. */
+static inline unsigned shm_match(const au64 *slots, uint16_t tag)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < SHM_SLOTS; i++)
+        found |= (unsigned)(shm_slot_tag(SHM_RELAXED(slots + i)) == tag) << i;
+    return found;
 }
 
 #endif

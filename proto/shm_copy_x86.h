@@ -1,4 +1,4 @@
-/* Copy and compare by 16-byte loads in inline assembly: the same relaxed loads as the word loop, only wider, and
+/* Copy, compare and scan by 16-byte loads in inline assembly: the same relaxed loads as the word loop, only wider, and
  * opaque to the compiler, which would be free to tear or repeat plain ones.  On x86 loads stay in order, so what
  * R3 needs (all of these before the second look at gen and slot) holds without a fence instruction.
  *
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "proto/shm.h"
 
 #define SHM_ASM_LOAD(NAME, TYPE, INSTRUCTION, REGISTER)               \
     static inline TYPE NAME(const uint8_t *from)                      \
@@ -108,6 +109,23 @@ static inline bool shm_same(const uint8_t *shared, const uint8_t *own, size_t si
         if (!shm_same_16(shared + i, own + i))
             return false;
     return shm_same_16(shared + size - 16, own + size - 16);
+}
+
+/* The upper halves of four slots, whose upper halves in turn are their tags. */
+static inline __m128i shm_tags_of_4(const au64 *slots)
+{
+    const uint8_t *at = (const uint8_t *)slots;
+    __m128 first = _mm_castsi128_ps(shm_load16(at)), second = _mm_castsi128_ps(shm_load16(at + 16));
+    return _mm_srai_epi32(_mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(3, 1, 3, 1))), 16);
+}
+
+/* Which slots of a bucket have the tag, one bit each: all eight at once, because a loop over them ends where no CPU can
+ * predict it to.  A hint only; who follows it loads the slot again. */
+static inline unsigned shm_match(const au64 *slots, uint16_t tag)
+{
+    __m128i tags = _mm_packs_epi32(shm_tags_of_4(slots), shm_tags_of_4(slots + 4));
+    __m128i same = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
 }
 
 #endif

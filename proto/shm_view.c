@@ -226,16 +226,17 @@ static inline enum look look_bucket(const struct shm_view *v, struct shm_peek *p
                                     uint32_t bucket, uint16_t tag)
 {
     const au64 *slots = v->buckets + (uint64_t)bucket * SHM_SLOTS;
-    for (unsigned i = 0; i < SHM_SLOTS; i++) {
+    for (unsigned found = shm_match(slots, tag); found; found &= found - 1) {
+        unsigned i = (unsigned)__builtin_ctz(found);
         uint64_t slot = SHM_RELAXED(slots + i);
         if (shm_slot_tag(slot) != tag || slot == 0)
             continue;
-        enum look found = look_slot(v, p, f, slots + i, slot);
-        if (found == LOOK_NO)
+        enum look looked = look_slot(v, p, f, slots + i, slot);
+        if (looked == LOOK_NO)
             continue;
         f->slot_number = bucket * SHM_SLOTS + i;
         f->tag = tag;
-        return found;
+        return looked;
     }
     return LOOK_NO;
 }
@@ -245,8 +246,10 @@ static inline enum look look(const struct shm_view *v, struct shm_peek *p, struc
     uint32_t buckets[2];
     shm_buckets(hash, v->shape.bucket_count, buckets);
     __builtin_prefetch(v->buckets + (uint64_t)buckets[1] * SHM_SLOTS);
-    enum look found = look_bucket(v, p, f, buckets[0], shm_tag(hash));
-    return found != LOOK_NO ? found : look_bucket(v, p, f, buckets[1], shm_tag(hash));
+    enum look found = LOOK_NO;
+    for (unsigned i = 0; i < 2 && found == LOOK_NO; i++)
+        found = look_bucket(v, p, f, buckets[i], shm_tag(hash));
+    return found;
 }
 
 /* ---- R5: was it invalidated ------------------------------------------------------------------------------ */
@@ -436,7 +439,8 @@ static inline void expect_item(const uint8_t *at)
 static bool expect_bucket(const struct shm_view *v, uint32_t bucket, uint16_t tag)
 {
     const au64 *slots = v->buckets + (uint64_t)bucket * SHM_SLOTS;
-    for (unsigned i = 0; i < SHM_SLOTS; i++) {
+    for (unsigned found = shm_match(slots, tag); found; found &= found - 1) {
+        unsigned i = (unsigned)__builtin_ctz(found);
         uint64_t slot = SHM_RELAXED(slots + i);
         if (shm_slot_tag(slot) == tag && slot != 0 && shm_slot_offset(slot) < v->shape.total_bytes) {
             expect_item(v->base + shm_slot_offset(slot));

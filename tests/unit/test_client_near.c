@@ -451,6 +451,23 @@ static void threads_that_end_leave_their_stripe_to_others(void **state)
     assert_true(counted(f->c).near_hits >= before + 200);
 }
 
+/* The next client may lie where the last one lay; what a thread remembers of the one must not be taken for the other's. */
+static void a_client_after_another_at_the_same_address_is_another(void **state)
+{
+    struct fixture *f = *state;
+    larder_options o = LARDER_OPTIONS_INIT;
+    o.socket = f->larderd.socket;
+    UNTIL(stored(f->c, "k"));
+    for (int i = 0; i < 50; i++) {
+        larder_client *c = NULL;
+        assert_int_equal(larder_open(&c, &o), LARDER_OK);
+        UNTIL(near_hit(c, "k"));
+        assert_true(near_hit(f->c, "k"));
+        assert_in_range(counted(c).near_hits, 1, 2);
+        larder_close(c);
+    }
+}
+
 enum { CROWD = 80 }; /* more than there are stripes */
 
 struct crowd {
@@ -510,6 +527,7 @@ int main(void)
         RUNNING(a_view_does_not_outlive_a_fork),
         RUNNING(many_threads_share_a_client),
         RUNNING(threads_go_on_while_daemons_come_and_go),
+        RUNNING(a_client_after_another_at_the_same_address_is_another),
         RUNNING(threads_that_end_leave_their_stripe_to_others),
         RUNNING(more_threads_than_stripes_hit_all_the_same),
     };
