@@ -126,9 +126,9 @@ static const larder_slice *copy_names(const larder_slice *names, size_t count, l
 /* What it concerns outlives the call: its loads are shut when it has happened. */
 static bool invalidate_keep(struct request *r, const larder_invalidate_options *o)
 {
-    size_t count = o->keys_count + o->tags_count + o->prefixes_count;
+    size_t count = o->keys_count + o->tags_count + o->prefixes_count + o->globs_count;
     r->names = malloc(1 + bytes_of(o->keys, o->keys_count) + bytes_of(o->tags, o->tags_count) +
-                      bytes_of(o->prefixes, o->prefixes_count));
+                      bytes_of(o->prefixes, o->prefixes_count) + bytes_of(o->globs, o->globs_count));
     if (!r->names)
         return false;
     larder_slice *slices = r->names;
@@ -137,6 +137,7 @@ static bool invalidate_keep(struct request *r, const larder_invalidate_options *
     r->how.invalidate.keys = copy_names(o->keys, o->keys_count, &slices, &bytes);
     r->how.invalidate.tags = copy_names(o->tags, o->tags_count, &slices, &bytes);
     r->how.invalidate.prefixes = copy_names(o->prefixes, o->prefixes_count, &slices, &bytes);
+    r->how.invalidate.globs = copy_names(o->globs, o->globs_count, &slices, &bytes);
     return true;
 }
 

@@ -434,7 +434,7 @@ void loads_change_key(struct larder_async *a, larder_slice key)
 
 void loads_change_names(struct larder_async *a, const larder_invalidate_options *how)
 {
-    if (how->all || how->tags_count)
+    if (how->all || how->tags_count || how->globs_count)
         shut_where(a, slice_text(""), true);
     for (size_t i = 0; i < how->prefixes_count; i++)
         shut_where(a, slice_in(how->prefixes[i]), true);

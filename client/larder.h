@@ -551,6 +551,9 @@ typedef struct larder_invalidate_options {
     uint64_t *ret_count;           /* entries dropped, as far as the daemon can tell at once */
     larder_position *ret_position; /* in a fleet with several partitions there is one in each; this is one of them */
     bool wait_all;                 /* as of a set; since 0.2 */
+    const larder_slice *globs;     /* keys that match: * takes what is left of its level (between two ':'), or, at the very
+                                    * end, all that is left; one * a level, at most 16 globs of 255 bytes; since 0.2 */
+    size_t globs_count;
 } larder_invalidate_options;
 #define LARDER_INVALIDATE_OPTIONS_INIT {.struct_size = sizeof(larder_invalidate_options)}
 

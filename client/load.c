@@ -473,10 +473,10 @@ static void prefix_changes(struct larder_client *c, struct slice prefix)
     fallback_drop_prefix(&c->fallback, prefix);
 }
 
-/* What tags a load will bring is not known before it has: a tag concerns them all. */
+/* What tags a load will bring is not known before it has: a tag concerns them all.  Of globs the daemon knows best. */
 void load_names_change(struct larder_client *c, const larder_invalidate_options *how)
 {
-    if (how->all || how->tags_count)
+    if (how->all || how->tags_count || how->globs_count)
         prefix_changes(c, slice_text(""));
     for (size_t i = 0; i < how->prefixes_count; i++)
         prefix_changes(c, slice_in(how->prefixes[i]));

@@ -130,7 +130,7 @@ static int names_check(const larder_slice *names, size_t count)
 
 int invalidate_check(const larder_invalidate_options *how)
 {
-    size_t count = how->keys_count + how->tags_count + how->prefixes_count;
+    size_t count = how->keys_count + how->tags_count + how->prefixes_count + how->globs_count;
     if (count > WIRE_BATCH_MAX)
         return LARDER_E_LIMIT; /* one change must fit into one message */
     if (count == 0 && !how->all)
@@ -138,7 +138,9 @@ int invalidate_check(const larder_invalidate_options *how)
     int r = names_check(how->keys, how->keys_count);
     if (r == 0)
         r = names_check(how->tags, how->tags_count);
-    return r == 0 ? names_check(how->prefixes, how->prefixes_count) : r;
+    if (r == 0)
+        r = names_check(how->prefixes, how->prefixes_count);
+    return r == 0 ? names_check(how->globs, how->globs_count) : r;
 }
 
 static struct wire_strings names_message(const larder_slice *names, size_t count, struct slice **room)
@@ -159,6 +161,7 @@ struct wire_invalidate invalidate_message(const larder_invalidate_options *how, 
         .keys = names_message(how->keys, how->keys_count, &room),
         .tags = names_message(how->tags, how->tags_count, &room),
         .prefixes = names_message(how->prefixes, how->prefixes_count, &room),
+        .globs = names_message(how->globs, how->globs_count, &room),
     };
 }
 

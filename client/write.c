@@ -272,7 +272,7 @@ int larder_invalidate_all_of(larder_client *client, const larder_invalidate_opti
     client_enter(client);
     if (!options || !options_copy(&how, sizeof(how), options))
         return LARDER_E_INVALID;
-    size_t count = how.keys_count + how.tags_count + how.prefixes_count;
+    size_t count = how.keys_count + how.tags_count + how.prefixes_count + how.globs_count;
     int r = invalidate_check(&how);
     if (r < 0)
         return r;

@@ -20,7 +20,7 @@ enum exit_code {
 };
 
 enum {
-    CLI_NAMES_MAX = 1024,   /* tags or prefixes in one call: what fits into one change */
+    CLI_NAMES_MAX = 1024,   /* of one kind in one call: what fits into one change */
     CLI_ARGUMENTS_MAX = 64, /* name=value of an event or a limit: what the library takes */
 };
 
@@ -39,7 +39,7 @@ struct cli {
     int args_count;
     /* options, as given */
     larder_slice prefix; /* the last one, for verbs that take one */
-    struct names tags, prefixes;
+    struct names tags, prefixes, globs;
     uint64_t ttl_ms, stale_ms; /* LARDER_TTL_DEFAULT when not given */
     uint64_t limit, max, window_ms, cost;
     bool has_cost;

@@ -59,7 +59,8 @@ static int run_event(struct cli *cli)
     uint64_t count = 0;
     larder_position position = {0};
     larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
-    if (cli->tags.count || cli->prefixes.count || cli->all || cli->args_count > CLI_ARGUMENTS_MAX)
+    if (cli->tags.count || cli->prefixes.count || cli->globs.count || cli->all ||
+        cli->args_count > CLI_ARGUMENTS_MAX)
         return cli_fail(cli, EXIT_USAGE,
                         "--event goes with up to %d arguments, written as name=value, and nothing else",
                         CLI_ARGUMENTS_MAX);
@@ -84,8 +85,8 @@ int verb_invalidate(struct cli *cli)
         return run_event(cli);
     if (cli->args_count > CLI_NAMES_MAX)
         return cli_fail(cli, EXIT_USAGE, "at most %d keys in one change", CLI_NAMES_MAX);
-    if (cli->args_count == 0 && !cli->tags.count && !cli->prefixes.count && !cli->all)
-        return cli_fail(cli, EXIT_USAGE, "name keys, --tag, --prefix, --event or --all");
+    if (cli->args_count == 0 && !cli->tags.count && !cli->prefixes.count && !cli->globs.count && !cli->all)
+        return cli_fail(cli, EXIT_USAGE, "name keys, --tag, --prefix, --glob, --event or --all");
     for (int i = 0; i < cli->args_count; i++)
         keys.items[keys.count++] = larder_text(cli->args[i]);
     how.keys = keys.items;
@@ -94,6 +95,8 @@ int verb_invalidate(struct cli *cli)
     how.tags_count = cli->tags.count;
     how.prefixes = cli->prefixes.items;
     how.prefixes_count = cli->prefixes.count;
+    how.globs = cli->globs.items;
+    how.globs_count = cli->globs.count;
     how.all = cli->all;
     return run(cli, &how);
 }

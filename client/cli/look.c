@@ -64,6 +64,8 @@ int verb_keys(struct cli *cli)
     static const char *const columns[] = {"key", "tier", "ttl_ms", "bytes", NULL};
     struct listing l = {.cli = cli, .left = cli->limit ? cli->limit : UINT64_MAX};
     larder_token cursor = {.size = 0};
+    if (cli->globs.count)
+        return cli_fail(cli, EXIT_DAEMON, "--glob: this daemon lists by prefix only");
     out_columns(&cli->out, columns);
     do {
         uint32_t page = l.left < KEYS_PAGE ? (uint32_t)l.left : KEYS_PAGE;

@@ -37,7 +37,7 @@
     OPTION(SINCE, 0, "since", "TOKEN",                                                                       \
            "refuse when something newer happened since the miss that gave TOKEN")                            \
     OPTION(PREFIX, 0, "prefix", "P", "keys that begin with P")                                               \
-    OPTION(GLOB, 0, "glob", "G", "keys that match G (not yet supported by this daemon)")                     \
+    OPTION(GLOB, 0, "glob", "G", "keys that match G, as in '*:user_42:*'; may be given many times")          \
     OPTION(ALL, 0, "all", NULL, "everything in the namespace")                                               \
     OPTION(LOAD, 0, "load", NULL, "ask registered loaders for what is nowhere, or stale")                    \
     OPTION(EVENT, 0, "event", "NAME", "what the daemon's configuration says of that event")                  \
@@ -126,13 +126,16 @@ static const struct verb verbs[] = {
     {"invalidate", "[KEY...]", "what must not be served any more", 0, MANY,
      BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(EVENT) | BIT(SOFT) | BIT(DRY_RUN) | BIT(WAIT),
      verb_invalidate,
-     "Keys, tags and prefixes may be mixed; all of one call are one change with one count and one\n"
-     "position.  When it returns, no get on this host returns what was named.  A prefix ends with\n"
-     "':', within a key's first 8 levels.  It says queued when Redis is away: done here, and told to\n"
-     "the other hosts when it is back.\n"
+     "Keys, tags, prefixes and globs may be mixed; all of one call are one change with one count and\n"
+     "one position.  When it returns, no get on this host returns what was named; the count is of\n"
+     "named keys.  A prefix ends with ':', within a key's first 8 levels.  In a glob a * takes what is\n"
+     "left of its level (between two ':'), at the very end all that is left; one * a level, and prefixes\n"
+     "and tags cost less.  It says queued when Redis is away: done here, and told to the other hosts\n"
+     "when it is back.\n"
      "\n"
      "  larder invalidate user:42 user:43\n"
      "  larder invalidate --tag users --prefix session:\n"
+     "  larder invalidate --glob '*:user_42:*'\n"
      "  larder invalidate --event course.updated id=7    with [event course.updated] in the configuration\n"
      "  larder invalidate --all --dry-run"},
     {"clear", "--yes", "drop everything in the namespace", 0, 0, BIT(YES) | BIT(DRY_RUN), verb_clear,
@@ -388,7 +391,7 @@ static int take_option(struct cli *cli, enum option_id o)
         cli->has_since = true;
         return parsed_option(cli, o, token_parse(optarg, &cli->since), "a token of `get --json`");
     case OPT_PREFIX: cli->prefix = larder_text(optarg); return name_option(cli, &cli->prefixes);
-    case OPT_GLOB: return cli_fail(cli, EXIT_DAEMON, "--glob: not yet supported by this daemon");
+    case OPT_GLOB: return name_option(cli, &cli->globs);
     case OPT_ALL: cli->all = true; break;
     case OPT_EVENT: cli->event = optarg; break;
     case OPT_SOFT: cli->soft = true; break;

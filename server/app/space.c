@@ -17,6 +17,7 @@ enum {
     HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
     HOT_SLOTS_A_SLICE = 16384,  /* about 50 µs; 256 MiB are gone round in some 10 s */
     KILLS_WORTH_PRUNING = 1000, /* 48 KB; pruning makes old tokens useless, so not before it is of use */
+    BANS_WORTH_PRUNING = BANS_MAX / 4,
 };
 /* A fill may come this long after its miss, whatever was killed meanwhile. */
 #define PRUNE_EVERY (60 * NS_PER_S)
@@ -410,7 +411,8 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
     if (s->l2 &&
         l2_fleet(s->l2)->view->partitions > 1) /* no order among positions: the map has its own bound */
         return;
-    if (kills_count(s->kills) < KILLS_WORTH_PRUNING || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
+    bool worth = kills_count(s->kills) >= KILLS_WORTH_PRUNING || kills_bans(s->kills) >= BANS_WORTH_PRUNING;
+    if (!worth || now_ns < clock_after(m->at_ns, PRUNE_EVERY))
         return;
     if (s->l1)
         l1_measure(s->l1, &l1);

@@ -50,7 +50,8 @@ struct fleet_view {
 
 enum fleet_verb { FLEET_SET, FLEET_FILL, FLEET_TOUCH, FLEET_INVALIDATE };
 
-/* Keys and names of one INVALIDATE; more are FLEET_AWAY.  It bounds the turn a store of one thread spends on them. */
+/* Keys and names of one INVALIDATE, globs among them; more are FLEET_AWAY.  It bounds the turn a store of one thread spends
+ * on them. */
 enum { FLEET_ITEMS_MAX = 256 };
 
 enum fleet_condition { FLEET_ALWAYS, FLEET_IF_ABSENT, FLEET_IF_PRESENT, FLEET_IF_VERSION };
@@ -81,9 +82,9 @@ struct fleet_change {
         compress_min;     /* SET, FILL: values of that size and more are compressed there; 0: as configured */
     uint64_t since_v;     /* FILL: the source was read after this position, in the present epoch; or: */
     const uint8_t *proof; /* FILL: the lease under which it was read; NULL: none */
-    /* INVALIDATE: keys, tags, prefixes; SET and FILL: tags */
-    const struct slice *keys, *tags, *prefixes;
-    unsigned keys_count, tags_count, prefixes_count;
+    /* INVALIDATE: keys, tags, prefixes, globs; SET and FILL: tags */
+    const struct slice *keys, *tags, *prefixes, *globs;
+    unsigned keys_count, tags_count, prefixes_count, globs_count;
     bool all, soft;
     void (*done)(struct fleet_change *change);
     /* the answer */
@@ -165,8 +166,8 @@ struct fleet_list {
 
 struct fleet_record {
     uint64_t v;
-    const struct slice *keys, *tags, *prefixes;
-    unsigned keys_count, tags_count, prefixes_count;
+    const struct slice *keys, *tags, *prefixes, *globs;
+    unsigned keys_count, tags_count, prefixes_count, globs_count;
     bool all, soft;
 };
 
@@ -177,9 +178,11 @@ static inline struct fleet_record fleet_record_of(const struct fleet_change *c, 
                                  .keys = c->keys,
                                  .tags = c->tags,
                                  .prefixes = c->prefixes,
+                                 .globs = c->globs,
                                  .keys_count = c->keys_count,
                                  .tags_count = c->tags_count,
                                  .prefixes_count = c->prefixes_count,
+                                 .globs_count = c->globs_count,
                                  .all = c->all,
                                  .soft = c->soft};
 }

@@ -16,6 +16,7 @@ struct kills {
     uint64_t mask, count;
     uint64_t hash_secret;
     unsigned partitions;
+    struct bans *bans;
     struct floors {
         uint64_t newest_v; /* of any kill or floor: an entry at or above it is alive without a look */
         uint64_t hard_v, soft_v, unknown_v;
@@ -31,13 +32,16 @@ struct kills *kills_create(uint64_t hash_secret)
     k->mask = KILLS_FIRST_ROWS - 1;
     k->hash_secret = hash_secret;
     k->partitions = 1;
+    k->bans = bans_create();
     return k;
 }
 
 struct kills *kills_destroy(struct kills *k)
 {
-    if (k)
+    if (k) {
+        bans_destroy(k->bans);
         free(k->rows);
+    }
     free(k);
     return NULL;
 }
@@ -135,6 +139,7 @@ static int collapse(struct kills *k)
     for (unsigned p = 0; p < k->partitions; p++) {
         k->of[p].hard_v = larger(k->of[p].hard_v, k->of[p].newest_v);
         rebuild(k, k->mask + 1, (struct prune){p, UINT64_MAX});
+        bans_forget(k->bans, p, UINT64_MAX);
     }
     shrink(k);
     return KILLS_COLLAPSED;
@@ -160,10 +165,17 @@ static struct kill *add_row(struct kills *k, uint64_t name)
     return row;
 }
 
+static void add_ban(struct kills *k, uint64_t name, uint64_t v, bool soft)
+{
+    struct floors *f = &k->of[partition_of(name)];
+    bans_kill(k->bans, kills_ban_place(name), partition_of(name), v, soft);
+    f->newest_v = larger(f->newest_v, v);
+}
+
 int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft)
 {
-    if (kills_is_floor(name_hash)) {
-        add_floor(k, name_hash, v, soft);
+    if (kills_is_floor(name_hash) || kills_is_ban(name_hash)) {
+        (kills_is_ban(name_hash) ? add_ban : add_floor)(k, name_hash, v, soft);
         return KILLS_ADDED;
     }
     uint64_t name = row_name(k, name_hash);
@@ -182,22 +194,63 @@ int kills_add(struct kills *k, uint64_t name_hash, uint64_t v, bool soft)
 void kills_prune(struct kills *k, uint64_t v)
 {
     rebuild(k, k->mask + 1, (struct prune){0, v});
+    bans_forget(k->bans, 0, v);
     shrink(k);
 }
 
 void kills_forget(struct kills *k, unsigned partition)
 {
     rebuild(k, k->mask + 1, (struct prune){partition, UINT64_MAX});
+    bans_forget(k->bans, partition, UINT64_MAX);
     shrink(k);
     k->of[partition] = (struct floors){0};
 }
 
-void kills_each(const struct kills *k,
-                void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v), void *user)
+/* ======= globs ======= */
+
+uint64_t kills_ban(struct kills *k, struct slice glob)
 {
-    for (uint64_t i = 0; i <= k->mask; i++)
-        if (k->rows[i].name)
-            each(user, k->rows[i].name, k->rows[i].hard_v, k->rows[i].soft_v);
+    unsigned place = bans_place(k->bans, glob);
+    if (place == BAN_NONE)
+        return 0;
+    bans_put(k->bans, place, glob);
+    return KILLS_BAN_FIRST + place;
+}
+
+bool kills_ban_was(struct kills *k, uint64_t name, struct slice glob)
+{
+    const char *why;
+    if (!bans_glob_ok(glob, &why))
+        return false;
+    bans_put(k->bans, kills_ban_place(name), glob);
+    return true;
+}
+
+struct slice kills_glob(const struct kills *k, uint64_t name)
+{
+    return bans_glob(k->bans, kills_ban_place(name));
+}
+
+uint64_t kills_bans(const struct kills *k)
+{
+    return bans_count(k->bans);
+}
+
+uint64_t kills_oldest_ban(const struct kills *k)
+{
+    unsigned place = bans_oldest(k->bans);
+    CHECK(place != BAN_NONE);
+    return KILLS_BAN_FIRST + place;
+}
+
+struct ban_positions kills_ban_positions(const struct kills *k, uint64_t name, unsigned partition)
+{
+    return bans_positions(k->bans, kills_ban_place(name), partition);
+}
+
+void kills_unban(struct kills *k, uint64_t name)
+{
+    bans_remove(k->bans, kills_ban_place(name));
 }
 
 /* ======= judging ======= */
@@ -238,6 +291,12 @@ static enum verdict judge_floors(const struct floors *f, uint64_t v)
     return v < f->soft_v ? SOFTENED : ALIVE;
 }
 
+static enum verdict judge_bans(const struct kills *k, unsigned p, struct slice key, uint64_t v)
+{
+    struct ban_positions found = bans_judge(k->bans, p, key, v);
+    return judge_row(&(struct kill){.hard_v = found.hard_v, .soft_v = found.soft_v}, v);
+}
+
 static enum verdict judge_prefixes(const struct kills *k, unsigned p, struct slice key, uint64_t v)
 {
     enum verdict verdict = ALIVE;
@@ -253,9 +312,9 @@ static enum verdict judge_prefixes(const struct kills *k, unsigned p, struct sli
 static enum verdict judge_names(const struct kills *k, unsigned p, struct slice key, const uint64_t *tags,
                                 unsigned tags_count, uint64_t v)
 {
-    enum verdict verdict = ALIVE;
+    enum verdict verdict = bans_count(k->bans) ? judge_bans(k, p, key, v) : ALIVE;
     if (k->count == 0)
-        return ALIVE;
+        return verdict;
     for (unsigned i = 0; i < tags_count && verdict != DEAD; i++)
         verdict = worse(verdict, judge_name(k, p, tags[i], v));
     return verdict == DEAD ? DEAD : worse(verdict, judge_prefixes(k, p, key, v));
@@ -285,6 +344,8 @@ enum verdict kills_judge_prints(const struct kills *k, struct slice key, const u
     if (v >= k->of[p].newest_v)
         return ALIVE;
     enum verdict verdict = judge_floors(&k->of[p], v);
+    if (bans_count(k->bans))
+        verdict = worse(verdict, judge_bans(k, p, key, v));
     if (k->count == 0)
         return verdict;
     for (unsigned i = 0; i < prints_count && verdict != DEAD; i++)

@@ -1,4 +1,4 @@
-/* What was invalidated by name: for each tag and prefix the position of its newest kill, and one floor for
+/* What was invalidated by name: for each tag, prefix and glob the position of its newest kill, and one floor for
  * everything, in each partition.  This is the exact map: the shared kill cells and the warm tier's database only mirror it.
  *
  * An entry with position v is dead when a name of it was killed hard at a position greater than v, stale when
@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/bans.h"
 #include "proto/slice.h"
 
 enum { KILLS_MAX = 1000000 }; /* 24 bytes each: 24 MB at load 1, 48 MB with room */
@@ -49,6 +50,32 @@ static inline bool kills_is_floor(uint64_t name)
     return (name & KILLS_NAME_MASK) == KILLS_ALL || (name & KILLS_NAME_MASK) == KILLS_UNKNOWN;
 }
 
+/* ---- globs ---- */
+
+/* A glob has one of these names, of no tag either, as long as it has kills; so whoever saves names saves its positions, and
+ * asks kills_glob for the text.  A name here whose glob nobody knows hits every key: rather too much than too little. */
+enum { KILLS_BAN_FIRST = 64 };
+static inline bool kills_is_ban(uint64_t name)
+{
+    uint64_t n = name & KILLS_NAME_MASK;
+    return n >= KILLS_BAN_FIRST && n < KILLS_BAN_FIRST + BANS_MAX;
+}
+static inline unsigned kills_ban_place(uint64_t name)
+{
+    return (unsigned)((name & KILLS_NAME_MASK) - KILLS_BAN_FIRST);
+}
+/* The name of a glob (bans_glob_ok) without its partition, for kills_add, at once; 0: BANS_MAX of them are here already. */
+uint64_t kills_ban(struct kills *k, struct slice glob);
+/* At a start, before the kills of that name are added: what the glob was.  False: that is none. */
+bool kills_ban_was(struct kills *k, uint64_t name, struct slice glob);
+struct slice kills_glob(const struct kills *k, uint64_t name);
+uint64_t kills_bans(const struct kills *k);
+/* The glob that was used the longest ago makes room for another: the name, and what its kills were in each partition,
+ * until kills_unban.  There is one. */
+uint64_t kills_oldest_ban(const struct kills *k);
+struct ban_positions kills_ban_positions(const struct kills *k, uint64_t name, unsigned partition);
+void kills_unban(struct kills *k, uint64_t name);
+
 /* Another epoch: the positions of the old one mean nothing any more. */
 void kills_forget(struct kills *k, unsigned partition);
 
@@ -66,9 +93,6 @@ enum verdict kills_judge_prints(const struct kills *k, struct slice key, const u
 /* Forgets kills in partition 0 at positions up to v: the caller knows that no tier holds an entry older than that. */
 void kills_prune(struct kills *k, uint64_t v);
 
-uint64_t kills_count(const struct kills *k);
-/* Walks all names in no order; for saving them.  The callback must not change the map. */
-void kills_each(const struct kills *k,
-                void (*each)(void *user, uint64_t name_hash, uint64_t hard_v, uint64_t soft_v), void *user);
+uint64_t kills_count(const struct kills *k); /* of tags and prefixes */
 
 #endif

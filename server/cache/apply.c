@@ -68,6 +68,39 @@ static bool kill_named(struct cache *c, unsigned p, const struct fleet_record *r
     return apply_kill(c, kills_name(hash, p), r->v, r->soft);
 }
 
+/* ======= globs ======= */
+
+/* One more than there is room for: what is older than the glob used the longest ago is given up, and need not be compared
+ * with it any more.  Rather too much than too little, and no invalidation is refused. */
+static bool displace_oldest(struct cache *c)
+{
+    struct kills *k = c->setup.kills;
+    uint64_t oldest = kills_oldest_ban(k);
+    unsigned partitions = c->fleet ? c->fleet->view->partitions : 1;
+    bool unsafe = false;
+    for (unsigned p = 0; p < partitions; p++) {
+        struct ban_positions at = kills_ban_positions(k, oldest, p);
+        if (at.hard_v)
+            unsafe |= apply_kill(c, kills_name(KILLS_ALL, p), at.hard_v, false);
+        if (at.soft_v)
+            unsafe |= apply_kill(c, kills_name(KILLS_ALL, p), at.soft_v, true);
+    }
+    kills_unban(k, oldest);
+    c->figures.globs_displaced++;
+    return unsafe;
+}
+
+static bool ban(struct cache *c, unsigned p, const struct fleet_record *r, struct slice glob)
+{
+    bool unsafe = false;
+    uint64_t name = kills_ban(c->setup.kills, glob);
+    if (!name) {
+        unsafe = displace_oldest(c);
+        name = kills_ban(c->setup.kills, glob);
+    }
+    return apply_kill(c, kills_name(name, p), r->v, r->soft) || unsafe;
+}
+
 /* ======= the whole ======= */
 
 bool apply_record(struct cache *c, unsigned p, const struct fleet_record *r)
@@ -79,7 +112,9 @@ bool apply_record(struct cache *c, unsigned p, const struct fleet_record *r)
         unsafe |= kill_named(c, p, r, SHM_NAME_TAG, r->tags[n]);
     for (unsigned n = 0; n < r->prefixes_count; n++)
         unsafe |= kill_named(c, p, r, SHM_NAME_PREFIX, r->prefixes[n]);
-    if (r->all || r->tags_count || r->prefixes_count) {
+    for (unsigned n = 0; n < r->globs_count; n++)
+        unsafe |= ban(c, p, r, r->globs[n]);
+    if (r->all || r->tags_count || r->prefixes_count || r->globs_count) {
         flights_detach_all(c->flights); /* any of them may carry the name */
         c->kills_seen++;
     }

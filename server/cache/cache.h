@@ -76,7 +76,8 @@ struct cache_options {
     FIGURE(COUNTER, limits_refused, "of those: refused")                                                 \
     FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
     FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
-    FIGURE(COUNTER, invalidated_names, "tags and prefixes killed")                                       \
+    FIGURE(COUNTER, invalidated_names, "tags, prefixes and globs killed")                                \
+    FIGURE(COUNTER, globs_displaced, "globs that made room for others: what was older is given up")      \
     FIGURE(COUNTER, cascaded, "keys, tags and prefixes added to invalidations by cascade rules")         \
     FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")   \
     FIGURE(COUNTER, changes_unknown, "changes sent to Redis that it did not answer")                     \
@@ -322,13 +323,16 @@ int cache_touch(struct cache *c, struct cache_touch *touch);
 
 /* ---- invalidate ---------------------------------------------------------------------------------------- */
 
+/* One call may not push out more than a quarter of the globs that are kept (base/bans.h). */
+enum { CACHE_GLOBS_MAX = BANS_MAX / 4 };
+
 struct cache_invalidate {
-    const struct slice *keys, *tags, *prefixes;
-    unsigned keys_count, tags_count, prefixes_count;
+    const struct slice *keys, *tags, *prefixes, *globs;
+    unsigned keys_count, tags_count, prefixes_count, globs_count;
     bool all, soft, dry_run;
     bool wait_all; /* as of a set */
     void (*done)(struct cache_invalidate *invalidate);
-    enum status status;    /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix that is none), LIMIT */
+    enum status status;    /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
     const char *message;   /* static sentence with an error, else NULL */
     uint64_t count;        /* entries of named keys that were there; names count nothing: they are O(1) */
     struct version result; /* of the last change that committed; many keys or partitions make several */

@@ -190,13 +190,26 @@ static bool follow_key(struct cache *c, struct cascade *x, struct slice key)
     return true;
 }
 
-static bool follow_policy(struct cache *c, struct cascade *x, const struct known *k,
-                          const struct key_levels *prefix)
+/* Many keys at once: a prefix, or those of a glob. */
+struct many {
+    struct key_levels prefix;
+    struct pattern glob;
+    bool is_glob;
+};
+
+static bool concerns(const struct pattern *p, const struct many *keys, struct captures *ret,
+                     unsigned *ret_known)
+{
+    return keys->is_glob ? pattern_meets(p, &keys->glob, ret, ret_known)
+                         : pattern_reaches(p, &keys->prefix, ret, ret_known);
+}
+
+static bool follow_policy(struct cache *c, struct cascade *x, const struct known *k, const struct many *keys)
 {
     struct captures captures;
     unsigned known;
     for (unsigned n = k->first; n < k->first + k->patterns; n++) {
-        if (!pattern_reaches(&c->policies->patterns[n], prefix, &captures, &known))
+        if (!concerns(&c->policies->patterns[n], keys, &captures, &known))
             continue;
         for (unsigned t = 0; t < k->cascade_count; t++)
             if (!(k->cascade[t].name.naming & ~known) && !add(c, x, &k->cascade[t], &captures))
@@ -205,14 +218,32 @@ static bool follow_policy(struct cache *c, struct cascade *x, const struct known
     return true;
 }
 
-static bool follow_prefix(struct cache *c, struct cascade *x, struct slice prefix)
+static bool follow_many(struct cache *c, struct cascade *x, const struct many *keys)
 {
-    struct key_levels levels;
-    key_split(prefix, &levels);
     for (unsigned i = 1; i < c->policies->count; i++)
-        if (c->policies->known[i].cascade_count && !follow_policy(c, x, &c->policies->known[i], &levels))
+        if (c->policies->known[i].cascade_count && !follow_policy(c, x, &c->policies->known[i], keys))
             return false;
     return true;
+}
+
+static bool follow_prefix(struct cache *c, struct cascade *x, struct slice prefix)
+{
+    struct many keys = {.is_glob = false};
+    key_split(prefix, &keys.prefix);
+    return follow_many(c, x, &keys);
+}
+
+static bool follow_globs(struct cache *c, struct cascade *x)
+{
+    const char *why;
+    bool fits = true;
+    for (unsigned n = 0; n < x->asked.globs_count && fits; n++) {
+        struct many keys = {.is_glob = true};
+        struct pattern_names names = {.count = 0};
+        CHECK(pattern_parse(x->asked.globs[n], &names, &keys.glob, &why)); /* judged before */
+        fits = follow_many(c, x, &keys);
+    }
+    return fits;
 }
 
 /* What is added is followed too, until nothing new comes. */
@@ -220,6 +251,8 @@ static bool follow(struct cache *c, struct cascade *x)
 {
     struct names *keys = &x->names[TARGET_KEY], *prefixes = &x->names[TARGET_PREFIX];
     unsigned key = 0, prefix = 0;
+    if (!follow_globs(c, x))
+        return false;
     while (key < keys->count || prefix < prefixes->count) {
         bool fits = key < keys->count ? follow_key(c, x, keys->items[key++])
                                       : follow_prefix(c, x, prefixes->items[prefix++]);
@@ -250,7 +283,7 @@ static bool leads_anywhere(const struct cache *c, const struct cache_invalidate 
 {
     if (!c->policies->cascades || i->all)
         return false;
-    bool leads = i->prefixes_count > 0;
+    bool leads = i->prefixes_count > 0 || i->globs_count > 0;
     for (unsigned n = 0; !leads && n < i->keys_count; n++)
         leads = known_of(c, i->keys[n])->cascade_count;
     return leads;

@@ -5,7 +5,7 @@
  * that lead back to themselves are refused when they are loaded, and because nothing is named twice.
  *
  * A key follows the rule of its own policy.  A prefix follows the rules of all policies that have keys below it, as far as the
- * prefix decides the {name}s in them.  Tags and "everything" follow none: an event is the way to say that. */
+ * prefix decides the {name}s in them; so does a glob.  Tags and "everything" follow none: an event is the way to say that. */
 #ifndef LARDER_CACHE_CASCADE_H
 #define LARDER_CACHE_CASCADE_H
 

@@ -74,7 +74,7 @@ static void note(struct cache *c, const struct fleet_change *change)
     d->changes++;
     for (unsigned n = 0; n < change->keys_count; n++)
         guard_note(d->guard, cache_key_hash(c, change->keys[n]), d->changes);
-    if (change->all || change->tags_count || change->prefixes_count)
+    if (change->all || change->tags_count || change->prefixes_count || change->globs_count)
         guard_raise(d->guard, d->changes); /* whatever was loaded before may carry the name */
 }
 

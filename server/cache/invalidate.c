@@ -1,8 +1,8 @@
 /* invalidate: everything named in one call is one change with one position; in a fleet, one in each partition it concerns
  * and for each 256 keys of it, and the last of their positions is told.
  *
- * Keys are removed where they are.  Tags, prefixes and "all" are O(1): the exact map learns the name first, then each
- * tier mirrors it; entries are judged when somebody comes for them.  The answer comes after the last of it, so that no
+ * Keys are removed where they are.  Tags, prefixes, globs and "all" are O(1): the exact map learns the name first, then
+ * each tier mirrors it; entries are judged when somebody comes for them.  The answer comes after the last of it, so that no
  * read on this host that begins later sees what was named (I7: also when the fleet did not answer, or is away). */
 #include <stdlib.h>
 #include "cache/cache_private.h"
@@ -28,12 +28,25 @@ static enum status refuse(struct cache_invalidate *i, enum status status, const 
 
 static unsigned names_count(const struct cache_invalidate *i)
 {
-    return i->tags_count + i->prefixes_count + i->all;
+    return i->tags_count + i->prefixes_count + i->globs_count + i->all;
+}
+
+static enum status judge_globs(const struct cache *c, struct cache_invalidate *i)
+{
+    const char *why;
+    if (c->fleet && i->globs_count)
+        return refuse(i, STATUS_UNSUPPORTED, "invalidating by glob is not known in a fleet");
+    if (i->globs_count > CACHE_GLOBS_MAX)
+        return refuse(i, STATUS_LIMIT, "at most 16 globs in one invalidation");
+    for (unsigned n = 0; n < i->globs_count; n++)
+        if (!bans_glob_ok(i->globs[n], &why))
+            return refuse(i, STATUS_BAD_REQUEST, why);
+    return STATUS_OK;
 }
 
 static enum status judge_request(const struct cache *c, struct cache_invalidate *i)
 {
-    if (!i->all && !i->keys_count && !i->tags_count && !i->prefixes_count)
+    if (!names_count(i) && !i->keys_count)
         return refuse(i, STATUS_BAD_REQUEST, "nothing is named that could be invalidated");
     for (unsigned n = 0; n < i->keys_count; n++)
         if (!cache_key_valid(i->keys[n]))
@@ -45,8 +58,8 @@ static enum status judge_request(const struct cache *c, struct cache_invalidate 
         if (!prefix_valid(i->prefixes[n]))
             return refuse(i, STATUS_BAD_REQUEST, "a prefix ends with ':' and has at most 8 of them");
     if (c->fleet && names_count(i) > FLEET_ITEMS_MAX)
-        return refuse(i, STATUS_LIMIT, "at most 256 tags and prefixes in one invalidation of a fleet");
-    return STATUS_OK;
+        return refuse(i, STATUS_LIMIT, "at most 256 tags, prefixes and globs in one invalidation of a fleet");
+    return judge_globs(c, i);
 }
 
 /* ======= counting ======= */
@@ -132,9 +145,11 @@ static int invalidate_here(struct cache *c, struct cache_invalidate *i)
                              .keys = i->keys,
                              .tags = i->tags,
                              .prefixes = i->prefixes,
+                             .globs = i->globs,
                              .keys_count = i->keys_count,
                              .tags_count = i->tags_count,
                              .prefixes_count = i->prefixes_count,
+                             .globs_count = i->globs_count,
                              .all = i->all,
                              .soft = i->soft};
     i->result = (struct version){c->setup.epoch, r.v, 0};
@@ -176,6 +191,8 @@ static void name_all(const struct cache_invalidate *i, struct part *part)
     part->change.tags_count = i->tags_count;
     part->change.prefixes = i->prefixes;
     part->change.prefixes_count = i->prefixes_count;
+    part->change.globs = i->globs;
+    part->change.globs_count = i->globs_count;
     part->change.all = i->all;
 }
 

@@ -206,12 +206,24 @@ static void sweep_soon(struct l1 *l1)
         l1->sweep_soon(l1);
 }
 
+/* Readers cannot compare keys with globs: they ask about all keys that begin like one that matches. */
+static void kill_glob(struct l1 *l1, uint64_t name)
+{
+    struct slice prefix = bans_glob_prefix(kills_glob(l1->kills, name));
+    if (prefix.size)
+        cells_kill(l1, shm_hash_name(l1->shape.hash_secret, SHM_NAME_PREFIX, prefix));
+    else
+        cells_floor(l1);
+}
+
 /* Hard or soft, readers ask; which of the two it was says the exact map. */
 static int tier_kill(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
 {
     struct l1 *l1 = l1_of(t);
     if (kills_is_floor(name_hash))
         cells_floor(l1);
+    else if (kills_is_ban(name_hash))
+        kill_glob(l1, name_hash);
     else
         cells_kill(l1, name_hash);
     sweep_soon(l1);

@@ -1,10 +1,10 @@
 /* INVALIDATE: everything one request names is one change with one count and one position.  EVENT: the configuration names it.
  *
- * A bound connection's tags become "tenant:tag", and its "everything" is the prefix "tenant:". */
+ * A bound connection's tags become "tenant:tag", its "everything" is the prefix "tenant:", and its globs begin so. */
 #include "session/session_private.h"
 
 struct named {
-    struct slice *keys, *tags, *prefixes;
+    struct slice *keys, *tags, *prefixes, *globs;
     char *names;
 };
 
@@ -49,13 +49,13 @@ static void invalidate_start(struct request *r, uint32_t flags)
 static bool acceptable(struct request *r, const struct wire_invalidate *m)
 {
     if (request_too_many(r, m->keys.count, "keys") || request_too_many(r, m->tags.count, "tags") ||
-        request_too_many(r, m->prefixes.count, "prefixes"))
+        request_too_many(r, m->prefixes.count, "prefixes") || request_too_many(r, m->globs.count, "globs"))
         return false;
-    if (m->globs.count)
-        request_answer(r, STATUS_UNSUPPORTED, "invalidating by glob is not known to this daemon");
-    else if (!m->keys.count && !m->tags.count && !m->prefixes.count && !(m->flags & WIRE_INVALIDATE_ALL))
+    if (!m->keys.count && !m->tags.count && !m->prefixes.count && !m->globs.count &&
+        !(m->flags & WIRE_INVALIDATE_ALL))
         request_answer(r, STATUS_BAD_REQUEST, "names nothing to invalidate");
-    else if (!tenant_owns_all(r->session, &m->keys) || !tenant_owns_all(r->session, &m->prefixes))
+    else if (!tenant_owns_all(r->session, &m->keys) || !tenant_owns_all(r->session, &m->prefixes) ||
+             !tenant_owns_all(r->session, &m->globs))
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
     return request_open(r);
 }
@@ -84,14 +84,15 @@ static struct named collect(struct request *r, const struct wire_invalidate *m)
 {
     const struct session *s = r->session;
     size_t count =
-        m->keys.count + m->tags.count + m->prefixes.count + 1; /* one for the tenant's own prefix */
+        m->keys.count + m->tags.count + m->prefixes.count + m->globs.count + 1; /* the tenant's own prefix */
     struct named n = {.keys = request_room(r, count * sizeof(struct slice) + tag_names_bytes(s, &m->tags))};
     n.names = (char *)(n.keys + count);
     n.tags = strings_take(&m->keys, n.keys);
     n.prefixes = strings_take(&m->tags, n.tags);
     for (struct slice *tag = n.tags; tag < n.prefixes; tag++)
         *tag = tenant_tag(s, *tag, &n.names);
-    strings_take(&m->prefixes, n.prefixes);
+    n.globs = strings_take(&m->prefixes, n.prefixes) + 1;
+    strings_take(&m->globs, n.globs);
     return n;
 }
 
@@ -108,9 +109,11 @@ static void start(struct request *r, const struct wire_invalidate *m)
     r->invalidate = (struct cache_invalidate){.keys = n.keys,
                                               .tags = n.tags,
                                               .prefixes = n.prefixes,
+                                              .globs = n.globs,
                                               .keys_count = m->keys.count,
                                               .tags_count = m->tags.count,
                                               .prefixes_count = prefixes_count,
+                                              .globs_count = m->globs.count,
                                               .all = all};
     invalidate_start(r, m->flags);
 }

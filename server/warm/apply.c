@@ -61,6 +61,14 @@ static int save_places(struct env_txn *t, const struct after *after)
 
 /* ======= first: in the order of changes ======= */
 
+static int apply_kill(struct env_txn *t, const struct op *op)
+{
+    int rc = env_kill(t, op->hash, op->hard_v, op->soft_v);
+    if (rc == 0 && op->size)
+        rc = env_save_glob(t, kills_ban_place(op->hash), slice_of(op->bytes, op->size));
+    return rc;
+}
+
 static int note_key(struct writer *w, struct env_txn *t, const struct op *op, bool with_puts,
                     struct after *after)
 {
@@ -77,7 +85,7 @@ static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *
     case OP_PUT:
     case OP_DROP:
     case OP_LIFE: return note_key(w, t, op, with_puts, after);
-    case OP_KILL: return env_kill(t, op->hash, op->hard_v, op->soft_v);
+    case OP_KILL: return apply_kill(t, op);
     case OP_HOT: return apply_hot(t, op, with_puts);
     case OP_PLACE: set_place(after, op); return 0;
     case OP_KEEP: return env_keep(t, op->hash, slice_of(op->bytes, op->size));

@@ -5,6 +5,7 @@
  *   k  hash of tag or prefix → hard V, soft V
  *   m  "state"               → struct env_state
  *      number of partition   → struct env_place
+ *      'g', place of a glob  → checksum, the glob (base/bans.h; its kills are names in k)
  *   h  number of chunk       → hot key hashes, hottest first
  *   o  number                → checksum, bytes of the outbox
  *
@@ -89,6 +90,8 @@ int env_each_kill(struct env *env, void (*each)(void *user, uint64_t name, uint6
                   void *user);
 /* In the order of numbers; what cannot be read is left out, and logged. */
 int env_each_kept(struct env *env, void (*each)(void *user, uint64_t number, struct slice bytes), void *user);
+/* What had a place last, in use or not. */
+int env_load_globs(struct env *env, void (*each)(void *user, unsigned place, struct slice glob), void *user);
 enum { ENV_HOT_MAX = 262144 }; /* 2 MiB: more than fits in the first seconds of a restart */
 /* The saved hot set; *ret is allocated. */
 int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count);
@@ -123,6 +126,9 @@ int env_forget(struct env_txn *t, uint64_t sequence);
 int env_erase(struct env_txn *t, uint64_t sequence);
 int env_relife(struct env_txn *t, uint64_t hash, struct record_change change, const struct record_clock *now);
 int env_kill(struct env_txn *t, uint64_t name, uint64_t hard_v, uint64_t soft_v);
+int env_save_glob(struct env_txn *t, unsigned place, struct slice glob); /* with its kill */
+/* All kills of globs; one that cannot be read kills whatever its position may have been. */
+int env_load_bans(struct env_txn *t, unsigned partitions, struct bans *ret);
 int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count);
 /* Removes up to `count` records from the front, all of them below `below`. */
 int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_evicted);

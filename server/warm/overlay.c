@@ -34,14 +34,20 @@ bool op_may_inherit(const struct op *old, const struct op *op)
     return op->class == OP_OF_KEY && old->cover >= op->need;
 }
 
+/* A name may have gone to another glob: then the old one is still what the floor that came after it relies on. */
+static bool same_glob(const struct op *old, const struct op *op)
+{
+    return op->kind != OP_KILL || slice_equal(slice_of(old->bytes, old->size), slice_of(op->bytes, op->size));
+}
+
 bool op_may_go_ahead(const struct op *old, const struct op *op)
 {
-    return op->class != OP_OF_PLACE && old->epoch == op->epoch;
+    return op->class != OP_OF_PLACE && old->epoch == op->epoch && same_glob(old, op);
 }
 
 bool op_is_covered_by(const struct op *old, const struct op *op)
 {
-    return old->class == OP_OF_PLACE ? old->kind == OP_PLACE : old->epoch == op->epoch;
+    return old->class == OP_OF_PLACE ? old->kind == OP_PLACE : old->epoch == op->epoch && same_glob(old, op);
 }
 
 void op_inherit(const struct op *old, struct op *op)

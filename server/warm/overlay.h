@@ -36,12 +36,12 @@ struct op {
     uint8_t partition;
     uint64_t epoch;              /* of the partition when it was made; 0: unknown, or it does not matter */
     uint64_t v;                  /* DROP: spares records of the epoch at v or newer; PUT: its position */
-    uint64_t hard_v, soft_v;     /* KILL */
+    uint64_t hard_v, soft_v;     /* KILL; of a glob, `bytes` are its text */
     struct record_change change; /* LIFE */
     uint64_t linger;             /* ticket of the first read that cannot have missed its commit */
     uint32_t size;
     _Alignas(uint64_t) char bytes
-        []; /* PUT: the record; HOT: the hashes; PLACE: struct env_place; KEEP: what is kept */
+        []; /* PUT: the record; HOT: the hashes; PLACE: struct env_place; KEEP: what is kept; KILL: a glob */
 };
 
 struct op *op_create(enum op_kind kind, enum op_class class, uint64_t hash, size_t size);

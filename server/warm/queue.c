@@ -142,11 +142,11 @@ static enum page_kind kind_in_page(const struct op *op, bool hard)
     return hard ? PAGE_NAME : PAGE_SOFT_NAME;
 }
 
-/* Position behind its record, or 0. */
+/* Position behind its record, or 0.  Globs have no room in there: they wait for their commit. */
 static uint64_t write_journal(struct warm *w, const struct op *op)
 {
     uint64_t end = 0;
-    if (!w->page || op->need == COVER_NONE)
+    if (!w->page || op->need == COVER_NONE || (op->kind == OP_KILL && op->size))
         return 0;
     if (op->class == OP_OF_KEY)
         return page_append(w->page, kind_in_page(op, op->need == COVER_HARD), op->hash, op->sequence);

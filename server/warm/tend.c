@@ -163,6 +163,10 @@ static enum verdict judge_names(const struct writer *w, struct env_txn *t, const
 {
     unsigned p = shm_partition(e->key, w->setup.partitions);
     enum verdict verdict = judge_row(t, kills_name(KILLS_ALL, p), e->v);
+    struct ban_positions ban = bans_judge(w->tend.bans, p, e->key, e->v);
+    if (ban.hard_v > e->v)
+        return DEAD;
+    verdict = worse(verdict, ban.soft_v > e->v ? SOFTENED : ALIVE);
     for (unsigned n = 0; n < e->tags_count; n++)
         verdict = worse(verdict, judge_row(t, kills_name(e->tags[n], p), e->v));
     for (unsigned n = 0; n < SHM_PREFIX_LEVELS && verdict != DEAD; n++) {
@@ -300,7 +304,11 @@ static void sweep(struct writer *w, uint64_t now_ns)
         return;
     if (w->tend.cursor == 0)
         begin_pass(w);
-    int rc = env_inspect(&t, &w->tend.cursor, STEP_RECORDS, &now, judge_record, w, &changed);
+    w->tend.bans = bans_create();
+    int rc = env_load_bans(&t, w->setup.partitions, w->tend.bans);
+    if (rc == 0)
+        rc = env_inspect(&t, &w->tend.cursor, STEP_RECORDS, &now, judge_record, w, &changed);
+    w->tend.bans = bans_destroy(w->tend.bans);
     if (!end_step(&t, rc, changed > 0))
         w->tend.cursor = 1;
     else if (w->tend.cursor == 0)

@@ -162,10 +162,13 @@ static int warm_kill(struct tier *t, uint64_t hash, uint64_t v, bool soft)
     struct warm *w = warm_of(t);
     warm_make_room(w);
     const struct op *old = overlay_find(w->overlay, OP_OF_NAME, hash);
-    struct op *op = op_create(OP_KILL, OP_OF_NAME, hash, 0);
+    struct slice glob = kills_is_ban(hash) ? kills_glob(w->kills, hash) : slice_of(NULL, 0);
+    struct op *op = op_create(OP_KILL, OP_OF_NAME, hash, glob.size);
+    if (glob.size)
+        memcpy(op->bytes, glob.data, glob.size);
     op->partition = (uint8_t)warm_partition_of_name(w, hash);
     op->epoch = w->epochs[op->partition];
-    bool add = old && old->epoch == op->epoch;
+    bool add = old && op_is_covered_by(old, op);
     op->need = COVER_HARD;
     op->hard_v = higher(soft ? 0 : v, add ? old->hard_v : 0);
     op->soft_v = higher(soft ? v : 0, add ? old->soft_v : 0);
@@ -245,8 +248,32 @@ void warm_save_kill(struct warm *w, uint64_t name, uint64_t hard_v, uint64_t sof
     s->list[s->count++] = (struct saved_kill){name, hard_v, soft_v};
 }
 
+struct globs {
+    struct kills *kills;
+    uint64_t killed; /* bits 1 << place of those that have kills */
+};
+
+static void restore_glob(void *globs, unsigned place, struct slice glob)
+{
+    struct globs *g = globs;
+    if (g->killed >> place & 1)
+        kills_ban_was(g->kills, KILLS_BAN_FIRST + place, glob);
+}
+
+static void restore_globs(struct warm *w, struct kills *kills)
+{
+    static_assert(BANS_MAX <= 64, "a bit a place");
+    struct globs g = {.kills = kills};
+    for (size_t n = 0; n < w->saved.count; n++)
+        if (kills_is_ban(w->saved.list[n].name))
+            g.killed |= 1ull << kills_ban_place(w->saved.list[n].name);
+    if (g.killed)
+        env_load_globs(w->env, restore_glob, &g); /* without their text they hit everything */
+}
+
 static void restore_kills(struct warm *w, struct kills *kills)
 {
+    restore_globs(w, kills);
     for (size_t n = 0; n < w->saved.count; n++) {
         const struct saved_kill *s = &w->saved.list[n];
         if (s->soft_v)

@@ -20,6 +20,7 @@ struct tend {
     uint64_t swept_v;    /* are settled */
     uint64_t prune_name; /* cursor of pruning */
     bool pruning;
+    struct bans *bans;     /* of the step under way: as in the database */
     uint64_t expired, bad; /* of the step under way */
 };
 

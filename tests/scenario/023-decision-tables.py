@@ -155,6 +155,7 @@ HAPPENINGS = {
     "its tag is softly invalidated": lambda p: p.a.invalidate(tags=[b"colour"], soft=True),
     "its key is invalidated": lambda p: p.a.invalidate(keys=[p.key]),
     "its prefix is invalidated": lambda p: p.a.invalidate(prefixes=[p.key.split(b":")[0] + b":"]),
+    "a glob that it matches is invalidated": lambda p: p.a.invalidate(globs=[p.key.split(b":")[0] + b":*"]),
     "everything is invalidated": lambda p: p.a.invalidate(all=True),
     "somebody sets it": lambda p: p.a.set(p.key, b"v2"),
     "the holder's connection ends": lambda p: p.holder.close(),

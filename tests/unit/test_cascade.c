@@ -108,6 +108,28 @@ static void what_is_named_is_followed_in_turn(void **state)
     assert_int_equal(get(f, "page"), STATUS_MISS);
 }
 
+static void a_glob_follows_the_rules_of_what_it_may_match_as_far_as_it_decides_their_names(void **state)
+{
+    struct fixture *f = *state;
+    take(f,
+         &(struct rule){"{t}:message:{id}", "tag dashboard:{t}, key \"{t}:thread:{id}\", key \"{t}:count\""},
+         1);
+    set_tagged(f, "page", "dashboard:acme");
+    set(f, "acme:thread:7", "v");
+    set(f, "acme:count", "v");
+    struct slice beside[] = {slice_text("acme:note:*")},
+                 globs[] = {slice_text("acme:*:7x"), slice_text("acme:mess*:*")};
+    struct cache_invalidate i = {.globs = beside, .globs_count = 1};
+    cache_invalidate(f->cache, &i);
+    assert_int_equal(get(f, "page"), STATUS_HIT);
+    i = (struct cache_invalidate){.globs = globs, .globs_count = 2};
+    cache_invalidate(f->cache, &i);
+    assert_int_equal(i.status, STATUS_OK);
+    assert_int_equal(get(f, "page"), STATUS_MISS);
+    assert_int_equal(get(f, "acme:count"), STATUS_MISS);
+    assert_int_equal(get(f, "acme:thread:7"), STATUS_HIT); /* {id} is 7x, or not known */
+}
+
 static void a_prefix_follows_the_rules_of_what_lies_below_it(void **state)
 {
     struct fixture *f = *state;
@@ -284,6 +306,7 @@ int main(void)
         TEST(all_of_it_is_one_change_with_one_count),
         TEST(a_dry_run_counts_what_would_go_along),
         TEST(what_is_named_is_followed_in_turn),
+        TEST(a_glob_follows_the_rules_of_what_it_may_match_as_far_as_it_decides_their_names),
         TEST(a_prefix_follows_the_rules_of_what_lies_below_it),
         TEST(only_the_rule_of_a_keys_own_policy_holds),
         TEST(a_soft_invalidation_is_soft_all_along),

@@ -112,6 +112,66 @@ static void a_floor_lets_live_what_is_newer_and_drops_what_is_older(void **state
     assert_int_equal(fixture_see(f, "new").outcome, SHM_HIT);
 }
 
+static void ban(struct fixture *f, const char *glob, bool soft)
+{
+    uint64_t name = kills_name(kills_ban(f->kills, slice_text(glob)), 0);
+    kills_add(f->kills, name, ++f->v, soft);
+    f->tier->ops->kill(f->tier, name, f->v, soft);
+}
+
+/* What it hits is dead for readers who cannot know globs, before anything was swept. */
+static void a_glob_makes_readers_ask_about_all_that_begins_alike(void **state)
+{
+    struct fixture *f = *state;
+    fixture_put(f, "acme:k:1", "v");
+    fixture_put(f, "acme:l:1", "v");
+    fixture_put(f, "other:k:1", "v");
+    ban(f, "acme:k*:1", false);
+    assert_int_equal(fixture_see(f, "acme:k:1").found.reason, SHM_ASK_KILLED);
+    assert_int_equal(fixture_see(f, "acme:l:1").found.reason, SHM_ASK_KILLED);
+    assert_int_equal(fixture_see(f, "other:k:1").outcome, SHM_HIT);
+    assert_int_equal(get(f, "acme:k:1"), TIER_MISSED);
+    assert_int_equal(get(f, "acme:l:1"), TIER_FOUND);
+    assert_int_equal(fixture_see(f, "acme:l:1").outcome, SHM_HIT);
+}
+
+static void a_glob_that_begins_with_anything_makes_readers_ask_about_everything_once(void **state)
+{
+    struct fixture *f = *state;
+    fixture_put(f, "acme:k:1", "v");
+    fixture_put(f, "acme:l:1", "v");
+    ban(f, "*:k:*", false);
+    assert_int_equal(fixture_see(f, "acme:k:1").found.reason, SHM_ASK_FLOOR);
+    assert_int_equal(fixture_see(f, "acme:l:1").found.reason, SHM_ASK_FLOOR);
+    assert_int_equal(get(f, "acme:k:1"), TIER_MISSED);
+    assert_int_equal(get(f, "acme:l:1"), TIER_FOUND);
+    assert_int_equal(fixture_see(f, "acme:l:1").outcome, SHM_HIT);
+}
+
+static void the_sweep_finds_what_a_glob_hits(void **state)
+{
+    struct fixture *f = *state;
+    fixture_put(f, "acme:k:1", "v");
+    fixture_put(f, "acme:l:1", "v");
+    ban(f, "*:k:*", false);
+    fixture_sweep(f);
+    assert_true(l1_settled(f->l1));
+    assert_int_equal(fixture_measure(f)->l1_entries, 1);
+    assert_int_equal(fixture_see(f, "acme:l:1").outcome, SHM_HIT);
+}
+
+static void a_soft_glob_makes_stale_and_keeps_the_entry(void **state)
+{
+    struct fixture *f = *state;
+    fixture_put(f, "acme:k:1", "v");
+    ban(f, "acme:*:1", true);
+    fixture_sweep(f);
+    struct seen s = fixture_see(f, "acme:k:1");
+    assert_int_equal(s.found.reason, SHM_ASK_REFRESH);
+    int outcome;
+    assert_true(fixture_get(f, "acme:k:1", &outcome).entry.stale);
+}
+
 static void a_sweep_drops_the_dead_keeps_the_rest_and_gives_the_fast_path_back(void **state)
 {
     struct fixture *f = *state;
@@ -207,6 +267,10 @@ int main(void)
         T(touching_does_not_bring_a_killed_entry_back),
         T(touching_does_not_make_a_softly_killed_entry_fresh),
         T(a_floor_lets_live_what_is_newer_and_drops_what_is_older),
+        T(a_glob_makes_readers_ask_about_all_that_begins_alike),
+        T(a_glob_that_begins_with_anything_makes_readers_ask_about_everything_once),
+        T(the_sweep_finds_what_a_glob_hits),
+        T(a_soft_glob_makes_stale_and_keeps_the_entry),
         T(a_sweep_drops_the_dead_keeps_the_rest_and_gives_the_fast_path_back),
         T(a_kill_during_a_sweep_outlives_it),
         T(a_sweep_survives_segments_that_are_recycled_under_it),
