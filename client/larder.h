@@ -522,6 +522,8 @@ typedef struct larder_warm_options {
     /* When not NULL, called every 100 ms or so by the calling thread; false cancels.  Must not use the client. */
     bool (*progress)(void *user, const larder_warm_progress *progress);
     void *user;
+    const char *policy;   /* begins the run of this policy ([policy NAME] warming = …), which goes on when the call ends early
+                             unless it is cancelled; nothing else is named then.  INVALID: larder_message says why not */
     bool load;            /* what is nowhere, or stale, is asked of registered loaders (larder_register_loader) */
 } larder_warm_options;
 #define LARDER_WARM_OPTIONS_INIT {.struct_size = sizeof(larder_warm_options)}

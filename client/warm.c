@@ -50,6 +50,10 @@ static struct wire_warm next_message(struct warming *w, size_t frame_max)
     struct wire_warm m = {.flags = 0};
     if (all_named(w))
         return m;
+    if (how->policy) {
+        m.policy = slice_text(how->policy);
+        return m;
+    }
     size_t count = next_chunk(w, frame_max);
     m.keys = strings_of(how->keys + w->keys_sent, count, w->keys);
     m.flags = how->load ? WIRE_WARM_LOAD : 0;
@@ -68,8 +72,8 @@ static struct wire_warm next_message(struct warming *w, size_t frame_max)
 static void take_progress(struct warming *w, const struct wire_warm *asked, const struct wire_progress *p)
 {
     larder_warm_progress *to = &w->progress;
-    bool named =
-        asked->keys.count || asked->prefixes.count || asked->tags.count || asked->flags & WIRE_WARM_ALL;
+    bool named = asked->policy.size || asked->keys.count || asked->prefixes.count || asked->tags.count ||
+                 asked->flags & WIRE_WARM_ALL;
     *to = (larder_warm_progress){.state = p->state,
                                  .total_known = p->total_known,
                                  .total = p->total,
@@ -136,9 +140,18 @@ static int run(struct warming *w)
     return r;
 }
 
+static size_t counts_sources(const larder_warm_options *how)
+{
+    return how->prefixes_count + how->tags_count + how->all;
+}
+
 static int check(const larder_warm_options *how)
 {
-    bool counts = how->prefixes_count + how->tags_count + how->all <= LARDER_WARM_SOURCES_MAX;
+    bool counts = counts_sources(how) <= LARDER_WARM_SOURCES_MAX;
+    if (how->policy)
+        return how->keys_count || counts_sources(how) || strlen(how->policy) > WIRE_NAME_MAX
+                   ? LARDER_E_INVALID
+                   : 0;
     bool names = how->keys_count || how->prefixes_count || how->tags_count || how->all;
     for (size_t i = 0; i < how->keys_count; i++)
         if (!key_fits(how->keys[i]))
@@ -162,6 +175,8 @@ int larder_warm(larder_client *client, const larder_warm_options *options, larde
     if (r == 0)
         r = run(&w);
     call_end(&w.call);
+    if (r == LARDER_E_PROTOCOL && how.policy)
+        r = LARDER_E_INVALID; /* there is no such policy, or it cannot be warmed now */
     if (ret_progress)
         *ret_progress = w.progress;
     return r < 0 ? r : LARDER_OK;

@@ -47,7 +47,7 @@ struct cli {
     larder_entry_version if_version;
     larder_token since;
     larder_position after;
-    const char *file, *event, *keys_from;
+    const char *file, *event, *keys_from, *policy;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
     bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };

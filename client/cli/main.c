@@ -39,6 +39,7 @@
     OPTION(PREFIX, 0, "prefix", "P", "keys that begin with P")                                               \
     OPTION(GLOB, 0, "glob", "G", "keys that match G, as in '*:user_42:*'; may be given many times")          \
     OPTION(ALL, 0, "all", NULL, "everything in the namespace")                                               \
+    OPTION(POLICY, 0, "policy", "NAME", "what the daemon's configuration says of that policy's warming")     \
     OPTION(LOAD, 0, "load", NULL, "ask registered loaders for what is nowhere, or stale")                    \
     OPTION(EVENT, 0, "event", "NAME", "what the daemon's configuration says of that event")                  \
     OPTION(SOFT, 0, "soft", NULL,                                                                            \
@@ -175,14 +176,17 @@ static const struct verb verbs[] = {
      "output.  FILE appears when it is complete, never before.  Not in it: tags, since a get does\n"
      "not return them.  Entries that change meanwhile are there with one of their states."},
     {"warm", "[KEY...]", "pull entries into the fast tiers, or load a dump", 0, MANY,
-     BIT(FILE) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL) | BIT(LOAD), verb_warm,
+     BIT(FILE) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL) | BIT(LOAD) |
+         BIT(POLICY), verb_warm,
      "From Redis into the warm tier and shared memory, before anybody asks: keys in the order given,\n"
      "everything with a prefix or a tag, or --all.  Others' reads go first, shared memory makes no\n"
      "room for it, and nothing that was invalidated comes back.  Interrupting it cancels the rest.\n"
      "With --load, what is nowhere or stale is asked of the applications that offered to load it\n"
      "(stats: loaders), one of the whole fleet for each key.\n"
+     "--policy begins by hand what [policy NAME] warming and its schedule do by themselves.\n"
      "\n"
      "  larder warm --prefix user: --tag dashboard\n"
+     "  larder warm --policy pages\n"
      "  larder warm --keys-from hottest.txt --load\n"
      "\n"
      "--file loads a dump: stores an entry only where there is none, so nothing newer is overwritten, and with the life\n"
@@ -371,6 +375,7 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_SOCKET: cli->socket = optarg; break;
     case OPT_NAMESPACE: cli->namespace_ = optarg; break;
     case OPT_LOAD: cli->load = true; break;
+    case OPT_POLICY: cli->policy = optarg; break;
     case OPT_TENANT: cli->tenant = optarg; break;
     case OPT_JSON: out_use_json(&cli->out); break;
     case OPT_TIMEOUT: return timeout_option(cli);

@@ -157,6 +157,7 @@ static int pull(struct cli *cli, larder_warm_options *how)
     how->tags_count = cli->tags.count;
     how->all = cli->all;
     how->load = cli->load;
+    how->policy = cli->policy;
     how->progress = show;
     how->user = cli;
     int r = larder_warm(cli->client, how, &p);
@@ -179,12 +180,13 @@ static int pull_named(struct cli *cli, struct lines *l)
         return code;
     how.keys = l->keys;
     how.keys_count = l->count;
-    bool nothing = !l->count && !cli->prefixes.count && !cli->tags.count && !cli->all;
+    bool nothing = !l->count && !cli->prefixes.count && !cli->tags.count && !cli->all && !cli->policy;
     if (nothing && cli->keys_from)
         return cli_fail(cli, EXIT_USAGE, "%s: there is no key in it", cli->keys_from);
-    return nothing ? cli_fail(cli, EXIT_USAGE,
-                              "name keys, --keys-from, --prefix, --tag, --all, or a dump with --file")
-                   : pull(cli, &how);
+    return nothing
+               ? cli_fail(cli, EXIT_USAGE,
+                          "name keys, --keys-from, --prefix, --tag, --all, --policy, or a dump with --file")
+               : pull(cli, &how);
 }
 
 int warm_by_name(struct cli *cli)

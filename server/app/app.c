@@ -163,11 +163,13 @@ static void stop_spaces(struct app *a)
 static void drained(void *user)
 {
     struct app *a = user;
-    if (--a->draining > 0)
-        return;
-    CHECK(all_idle(a));
-    log_info("clients are gone, saving");
-    a->phase = PHASE_STOPPING; /* the next tick stops the spaces: not from inside the sessions' own call */
+    a->draining--; /* the next tick goes on: not from inside the sessions' own call */
+}
+
+/* Nobody asks any more; what was asked for nobody, to warm or to refresh, may still wait for a tier. */
+static bool is_drained(const struct app *a)
+{
+    return a->phase == PHASE_DRAINING && a->draining == 0 && all_idle(a);
 }
 
 static void begin_stop(struct app *a)
@@ -178,6 +180,8 @@ static void begin_stop(struct app *a)
     a->listener = listener_close(a->listener);
     timer_start(&a->last_resort, clock_after(a->config->server.drain_timeout, LAST_RESORT_AFTER), 0);
     a->draining = 2;
+    for (unsigned i = 0; i < a->spaces_count; i++)
+        cache_stop_runs(a->spaces[i].cache);
     watchman_drain(&a->watchman, drained, a);
     sessions_drain(a->sessions, clock_after(loop_now_fresh(a->loop), a->config->server.drain_timeout),
                    drained, a);
@@ -212,7 +216,8 @@ static void signals_woken(struct wakeup *w)
 static void tick_fired(struct timer *t)
 {
     struct app *a = CONTAINER_OF(t, struct app, tick);
-    if (a->phase == PHASE_STOPPING) {
+    if (is_drained(a)) {
+        log_info("clients are gone, saving");
         stop_spaces(a);
         return;
     }

@@ -38,15 +38,11 @@ struct server_options {
 
 /* Options that are understood and have no effect yet.  LATER(section, key, aliases): accepted from every source so that
  * today's files and environments work, checked when their feature comes. */
-#define LATER_OPTIONS(LATER)                                        \
-    LATER(namespace, warming, "CACHE_WARMING_ENABLED")              \
-    LATER(namespace, warming_interval, "CACHE_WARMING_INTERVAL:MS") \
-    LATER(namespace, warm_on_start, "CACHE_WARM_ON_START")          \
-    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS")     \
-    LATER(namespace, key_shape, "")                                 \
-    LATER(namespace, secret, "")                                    \
-    LATER(policy, encrypt, "")                                      \
-    LATER(policy, warming, "")
+#define LATER_OPTIONS(LATER)                                    \
+    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS") \
+    LATER(namespace, key_shape, "")                             \
+    LATER(namespace, secret, "")                                \
+    LATER(policy, encrypt, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */
 

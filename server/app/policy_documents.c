@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "app/put.h"
 #include "base/clock.h"
+#include "cache/runs.h"
 #include "l1/l1.h"
 
 enum {
@@ -66,6 +67,67 @@ static json_t *head(const struct space *s, const char *name)
     return o;
 }
 
+static void put_thousandths(json_t *o, const char *name, int ratio)
+{
+    json_object_set_new(o, name, ratio < 0 ? json_null() : json_real(ratio / 1000.0));
+}
+
+static json_t *last_run(const struct run_look *look)
+{
+    static const char *const words[] = {"", "running", "warmed", "cancelled", "failed"};
+    const struct warming_figures *f = &look->last;
+    json_t *o = json_object();
+    put_text(o, "result", words[f->state]);
+    put_text(o, "why", f->why);
+    json_object_set_new(o, "began_s", json_integer((json_int_t)(look->last_wall_ns / NS_PER_S)));
+    put_number(o, "took_ms", f->elapsed_ns / NS_PER_MS);
+    put_number(o, "keys", f->done);
+    put_number(o, "loaded", f->loaded);
+    put_number(o, "brought", f->brought);
+    put_number(o, "here", f->here);
+    put_number(o, "missing", f->missing);
+    put_number(o, "failed", f->failed);
+    put_thousandths(o, "hit_ratio_before", look->ratio_before);
+    put_thousandths(o, "hit_ratio_after", look->ratio_after);
+    return o;
+}
+
+static json_t *day(const struct run_sums *s)
+{
+    json_t *o = json_object();
+    put_number(o, "runs", s->runs);
+    put_number(o, "skipped", s->skipped);
+    put_number(o, "put_off", s->put_off);
+    put_number(o, "keys", s->keys);
+    put_number(o, "loaded", s->loaded);
+    put_number(o, "brought", s->brought);
+    put_number(o, "here", s->here);
+    put_number(o, "missing", s->missing);
+    put_number(o, "failed", s->failed);
+    put_number(o, "took_ms", s->took_ns / NS_PER_MS);
+    return o;
+}
+
+/* NULL: there is nothing to warm. */
+static json_t *warming(const struct space *s, const struct policy *p)
+{
+    struct run_look look;
+    if (!run_look(s->cache, p->number, &look))
+        return NULL;
+    json_t *o = json_object(), *days = json_array();
+    put_switch(o, "running", look.is_running);
+    if (look.left_ns == UINT64_MAX)
+        json_object_set_new(o, "next_ms", json_null());
+    else
+        put_number(o, "next_ms", look.left_ns / NS_PER_MS);
+    put_text(o, "waits_for", look.waits_for);
+    json_object_set_new(o, "last", look.has_last ? last_run(&look) : json_null());
+    for (unsigned i = 0; i < RUN_DAYS; i++)
+        json_array_append_new(days, day(&look.days[i]));
+    json_object_set_new(o, "days", days);
+    return o;
+}
+
 static json_t *one(const struct space *s, const struct policy *p, const struct near_hits *near)
 {
     struct told t = figures_of(s, p, near);
@@ -78,6 +140,9 @@ static json_t *one(const struct space *s, const struct policy *p, const struct n
     json_object_update(o, figures);
     json_decref(figures);
     put_ratio(o, "hit_ratio", t.hits, t.hits + t.figures.misses);
+    json_t *warms = warming(s, p);
+    if (warms)
+        json_object_set_new(o, "warming", warms);
     if (p->expect_hit_ratio)
         put_ratio(o, "expect_hit_ratio", p->expect_hit_ratio, 1000);
     if (p->source_cost_ns)

@@ -28,7 +28,8 @@ static struct config_policy *add(struct config *c, const struct setting *s, stru
         .name = must_strdup(s->name),
         .origin = must_strdup(s->origin),
         .values = must_alloc(policy_table.count * sizeof(*p->values)),
-        .said = {.pattern = "", .namespace = "", .description = "", .tags = "", .cascade = ""}};
+        .said = {
+            .pattern = "", .namespace = "", .description = "", .tags = "", .cascade = "", .warming = ""}};
     return p;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "app/identity.h"
+#include "app/keyfile.h"
 #include "app/places.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -258,6 +259,19 @@ static uint64_t loop_clock(const void *loop)
     return loop_now_ns(loop);
 }
 
+static void near_hits(void *user, uint64_t ret_of[SHM_POLICIES])
+{
+    const struct space *s = user;
+    if (s->l1)
+        l1_policy_hits(s->l1, ret_of);
+}
+
+static struct warming_feed *read_keys(void *user, struct slice path)
+{
+    const struct space *s = user;
+    return keyfile_feed(s->loop, path);
+}
+
 static void open_cache(struct space *s)
 {
     s->gate_until_ns = gate(s, loop_now_fresh(s->loop));
@@ -272,6 +286,9 @@ static void open_cache(struct space *s)
                                 .hash_secret = s->memory.hash_secret,
                                 .epoch = s->memory.epoch,
                                 .start_no = s->memory.start_no,
+                                .near_hits = near_hits,
+                                .read_keys = read_keys,
+                                .user = s,
                                 .gate_until_ns = s->gate_until_ns};
     s->cache = cache_create(&setup);
 }

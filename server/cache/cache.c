@@ -6,6 +6,7 @@
 #include "cache/failures.h"
 #include "cache/lease.h"
 #include "cache/loaders.h"
+#include "cache/runs.h"
 #include "cache/warming.h"
 
 enum { POSITION_START_SHIFT = 40 }; /* V = start_no << 40 | n: a trillion changes between two starts */
@@ -51,7 +52,8 @@ struct policy_rule cache_default_rule(const struct cache_options *o)
                                .namespace = "",
                                .description = "",
                                .tags = "",
-                               .cascade = ""};
+                               .cascade = "",
+                               .warming = ""};
     return rule;
 }
 
@@ -79,6 +81,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->flights = flights_create();
     c->leases = leases_create(cache_now(c));
     c->loaders = loaders_create();
+    c->runs = runs_create();
     c->failures = failures_create();
     c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
@@ -97,6 +100,7 @@ struct cache *cache_destroy(struct cache *c)
     CHECK(cache_idle(c));
     c->flights = flights_destroy(c->flights);
     c->loaders = loaders_destroy(c->loaders);
+    c->runs = runs_destroy(c->runs);
     c->leases = leases_destroy(c->leases);
     c->failures = failures_destroy(c->failures);
     c->refreshed = failures_destroy(c->refreshed);
@@ -172,6 +176,7 @@ void cache_take_policies(struct cache *c, struct policies *taken)
             c->by_policy[n] = (struct policy_figures){0};
     policies_destroy(c->policies);
     c->policies = taken;
+    runs_plan(c);
 }
 
 const struct policies *cache_policies(const struct cache *c)
@@ -236,6 +241,12 @@ void cache_tick(struct cache *c)
     warmings_tick(c);
     alarms_turn(c->leases->alarms, cache_now(c));
     loaders_tick(c);
+    runs_tick(c);
+}
+
+void cache_stop_runs(struct cache *c)
+{
+    runs_stop(c);
 }
 
 /* ======= safety ======= */

@@ -35,6 +35,8 @@ struct cache;
     OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                             \
     OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                    \
            "while Redis is away: answer from what is here, flagged; off: every get misses")                 \
+    OPTION(SWITCH, warming, "on", 0, 1, LIVE, "CACHE_WARMING_ENABLED",                                      \
+           "off: no policy's warming begins by itself")                                                     \
     OPTION(DURATION, detached_max, "60s", 1000 * 1000000ull, 86400ull * 1000000000ull, START, "",           \
            "how long after the last contact with Redis, give or take a fifth by key")
 
@@ -116,13 +118,20 @@ struct cache_setup {
     struct tier *warm;   /* NULL: none */
     struct fleet *fleet; /* NULL: none, STANDALONE */
     uint64_t hash_secret;
-    uint64_t epoch;         /* STANDALONE: of all positions */
-    uint64_t start_no;      /* STANDALONE: V = start_no << 40 | n */
+    uint64_t epoch;    /* STANDALONE: of all positions */
+    uint64_t start_no; /* STANDALONE: V = start_no << 40 | n */
+    /* What runs of policies need (cache/runs.h); NULL: without. */
+    void (*near_hits)(void *user, uint64_t ret_of[SHM_POLICIES]);     /* hits in shared memory, by policy */
+    struct warming_feed *(*read_keys)(void *user, struct slice path); /* a file of keys, one a line */
+    void *user;
     uint64_t gate_until_ns; /* no change is acknowledged before: a killed predecessor's promises to readers */
 };
 
 struct cache *cache_create(const struct cache_setup *setup);
 struct cache *cache_destroy(struct cache *c); /* nothing may be pending; NULL ok, returns NULL */
+
+/* No policy's warming begins any more, and the one under way ends. */
+void cache_stop_runs(struct cache *c);
 
 /* To be called every 10 to 50 ms: lets held-back changes go when the gate opens. */
 void cache_tick(struct cache *c);

@@ -26,6 +26,7 @@ struct cache {
     struct flights *flights;
     struct leases *leases;
     struct loaders *loaders;
+    struct runs *runs;
     struct failures *failures;
     struct failures *refreshed; /* keys not to be refreshed ahead yet, though their policy would */
     uint64_t kills_seen;        /* kills by name done here, gaps and new epochs too */

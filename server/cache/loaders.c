@@ -168,6 +168,25 @@ bool cache_can_fetch(const struct cache *c, struct slice key)
     return false;
 }
 
+static bool overlaps(const struct loader *l, const struct cache *c, const struct policy *p)
+{
+    for (unsigned i = 0; i < l->patterns_count; i++)
+        if (policies_overlap(c->policies, p, &l->patterns[i]))
+            return true;
+    return false;
+}
+
+bool cache_loads_of(const struct cache *c, const struct policy *p)
+{
+    LIST_FOR(node, &c->loaders->all)
+    {
+        const struct loader *l = CONTAINER_OF(node, struct loader, node);
+        if (!l->shut && overlaps(l, c, p))
+            return true;
+    }
+    return false;
+}
+
 /* ======= hands ======= */
 
 static struct cache_offer *take_this_hand(struct cache_offer *offer)

@@ -129,6 +129,8 @@ struct cache_fetch {
 };
 /* Is there a loader for the key, with a free hand or not? */
 bool cache_can_fetch(const struct cache *c, struct slice key);
+/* Is there one for keys of the policy? */
+bool cache_loads_of(const struct cache *c, const struct policy *p);
 int cache_fetch(struct cache *c, struct cache_fetch *fetch);
 /* A reader found it due: a loader is asked for it, if there is one with a free hand; nobody waits.  False: none is, or somebody
  * loads it already. */

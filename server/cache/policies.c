@@ -213,6 +213,12 @@ static void take_options(struct known *k, const struct policy_rule *r)
         .expect_hit_ratio = (uint32_t)r->expect_hit_ratio,
         .source_cost_ns = r->source_cost,
         .lease_scope = strcmp(r->lease_scope, "fleet") == 0 ? LEASE_SCOPE_FLEET : LEASE_SCOPE_HOST,
+        .schedule = {.every_ns = r->warming_interval,
+                     .jitter = (uint32_t)r->warming_jitter,
+                     .order = (uint32_t)r->warming_order,
+                     .on_start = r->warm_on_start},
+        .warming_at_a_time = (uint32_t)r->warming_at_a_time,
+        .warming_batch = (uint32_t)r->warming_batch,
         .serve_detached = r->serve_detached,
         .store = r->store,
         .dump = r->dump,
@@ -269,6 +275,58 @@ static bool take_tags(struct policies *p, struct known *k, struct policy_fault *
     return true;
 }
 
+static bool take_warming(struct known *k, struct policy_fault *fault)
+{
+    struct slice rest = slice_text(k->warming_text), item;
+    const char *why;
+    while (rest.size && list_next_item(&rest, &item)) {
+        if (k->sources_count == KEY_SOURCES_MAX)
+            return policy_fault(fault, "warming", item, "more than 16 sources of keys");
+        k->sources = must_realloc(k->sources, (k->sources_count + 1) * sizeof(*k->sources));
+        if (!key_source_parse(item, &k->sources[k->sources_count++], &why))
+            return policy_fault(fault, "warming", item, why);
+    }
+    k->shown.warms = k->sources_count > 0;
+    return true;
+}
+
+unsigned policies_sources(const struct policies *p, const struct policy *policy,
+                          const struct key_source **ret)
+{
+    const struct known *k = CONTAINER_OF((struct policy *)policy, struct known, shown);
+    *ret = k->sources;
+    return k->sources_count;
+}
+
+unsigned policies_patterns(const struct policies *p, const struct policy *policy)
+{
+    return CONTAINER_OF((struct policy *)policy, struct known, shown)->patterns;
+}
+
+struct slice policies_prefix(const struct policies *p, const struct policy *policy, unsigned n)
+{
+    const struct known *k = CONTAINER_OF((struct policy *)policy, struct known, shown);
+    const struct pattern *pattern = &p->patterns[k->first + n];
+    const char *begin = pattern->levels[0].head.data, *end = begin;
+    for (unsigned i = 0; i < pattern->count; i++) {
+        const struct pattern_level *level = &pattern->levels[i];
+        end = (const char *)level->head.data + level->head.size;
+        if (level->any)
+            break;
+        end += i + 1 < pattern->count; /* its ':' */
+    }
+    return slice_of(begin, (size_t)(end - begin));
+}
+
+bool policies_overlap(const struct policies *p, const struct policy *policy, const struct pattern *pattern)
+{
+    const struct known *k = CONTAINER_OF((struct policy *)policy, struct known, shown);
+    for (unsigned n = k->first; n < k->first + k->patterns; n++)
+        if (pattern_overlaps(&p->patterns[n], pattern))
+            return true;
+    return false;
+}
+
 static bool take_source(struct policies *p, const char *name, const struct policy_rule *rule,
                         bool has_pattern, struct policy_fault *fault)
 {
@@ -278,11 +336,12 @@ static bool take_source(struct policies *p, const char *name, const struct polic
     k->description = must_strdup(rule->description);
     k->tags_text = must_strdup(rule->tags);
     k->cascade_text = must_strdup(rule->cascade);
+    k->warming_text = must_strdup(rule->warming);
     take_options(k, rule);
     if (has_pattern && rule->max_ttl < rule->ttl)
         return policy_fault(fault, "ttl", slice_text(name), "its ttl is above its max_ttl");
-    return !has_pattern ||
-           (take_pattern(p, k, fault) && take_tags(p, k, fault) && cascade_parse(p, k, fault));
+    return !has_pattern || (take_pattern(p, k, fault) && take_tags(p, k, fault) && take_warming(k, fault) &&
+                            cascade_parse(p, k, fault));
 }
 
 /* ======= numbers ======= */
@@ -382,6 +441,8 @@ static void finish_known(struct known *k)
     free(k->description);
     free(k->tags_text);
     free(k->cascade_text);
+    free(k->warming_text);
+    free(k->sources);
     free(k->tags);
     cascade_free(k);
 }

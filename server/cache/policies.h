@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/knob.h"
+#include "cache/schedule.h"
+#include "cache/sources.h"
 #include "proto/shm.h"
 #include "proto/slice.h"
 
@@ -54,6 +56,16 @@
     OPTION(TEXT, lease_scope, "host", 0, 0, LIVE, "", "how far one loader a key goes: host or fleet")      \
     OPTION(RATIO, expect_hit_ratio, "0%", 0, 1000, LIVE, "",                                               \
            "hit ratio below which health has an issue; 0: none is expected")                               \
+    OPTION(DURATION, warming_interval, "0s", 0, POLICY_MONTH, LIVE, "CACHE_WARMING_INTERVAL:MS",           \
+           "of policies with `warming`: how often its keys are warmed; 0: never by itself")                \
+    OPTION(RATIO, warming_jitter, "10%", 0, 500, LIVE, "",                                                 \
+           "by up to that share of the interval sooner or later, so that hosts do not all begin at once")  \
+    OPTION(SWITCH, warm_on_start, "off", 0, 1, LIVE, "CACHE_WARM_ON_START",                                \
+           "of policies with `warming`: when the daemon has started, too")                                 \
+    OPTION(COUNT, warming_at_a_time, "16", 1, 1024, LIVE, "",                                              \
+           "keys that registered loaders are asked for at a time by one warming")                          \
+    OPTION(COUNT, warming_batch, "1000", 1, 1000000, LIVE, "",                                             \
+           "after so many keys a run looks again whether Redis and loaders are there, and ends if not")    \
     OPTION(DURATION, source_cost, "0s", 0, 3600 * POLICY_SECOND, LIVE, "",                                 \
            "what one load costs the source: statistics tell the time that hits saved it")
 
@@ -69,6 +81,10 @@
     OPTION(                                                                                                  \
         TEXT, cascade, "", 0, 0, LIVE, "",                                                                   \
         "invalidating one of its keys invalidates these too: key NAME, tag NAME, prefix NAME:, with commas") \
+    OPTION(TEXT, warming, "", 0, 0, LIVE, "",                                                                \
+           "keys to be warmed: stored, loader, file /PATH, key NAME or key NAME{1-100}, with commas")        \
+    OPTION(COUNT, warming_order, "100", 0, 1000000, LIVE, "",                                                \
+           "of policies whose warming is due at the same time the lowest goes first")                        \
     OPTION(SIZE, compress_min, "0", 0, 1ull << 30, LIVE, "",                                                 \
            "values of that size and more are compressed in Redis; 0: as [redis] says; 1GiB: none")           \
     OPTION(SWITCH, dump, "on", 0, 1, LIVE, "", "off: left out of dumps")                                     \
@@ -109,6 +125,9 @@ struct policy {
     uint32_t jitter, refresh_at, expect_hit_ratio;          /* thousandths */
     uint64_t source_cost_ns;
     enum lease_scope lease_scope;
+    struct schedule_plan schedule;
+    uint32_t warming_at_a_time, warming_batch;
+    bool warms; /* it has keys to be warmed */
     bool serve_detached, store, write_through, dump, has_tags;
 };
 
@@ -155,6 +174,17 @@ const char *policies_number_name(const struct policies *p, unsigned number);
 /* In their order; 0 is the namespace's own. */
 unsigned policies_count(const struct policies *p);
 const struct policy *policies_nth(const struct policies *p, unsigned n);
+
+/* Where the keys of its warming come from. */
+unsigned policies_sources(const struct policies *p, const struct policy *policy,
+                          const struct key_source **ret);
+/* What all its keys begin with; may be empty.  The first pattern's, when there are several: of those the n-th. */
+struct slice policies_prefix(const struct policies *p, const struct policy *policy, unsigned n);
+unsigned policies_patterns(const struct policies *p, const struct policy *policy);
+
+struct pattern;
+/* Can a key of the policy match it?  Perhaps, where two wildcards meet. */
+bool policies_overlap(const struct policies *p, const struct policy *policy, const struct pattern *pattern);
 
 /* The tags a policy adds to an entry of a key that it matches. */
 struct policy_tags {

@@ -23,14 +23,16 @@ struct literal {
 
 struct known {
     struct policy shown;
-    char *name, *pattern, *description, *tags_text,
-        *cascade_text; /* what `shown` and the parsed point into */
+    char *name, *pattern, *description, *tags_text, *cascade_text,
+        *warming_text; /* what `shown` and the parsed point into */
     struct pattern_names names;
     unsigned first, patterns; /* its alternatives among all */
     struct template *tags;
     unsigned tags_count;
     struct target *cascade;
     unsigned cascade_count;
+    struct key_source *sources;
+    unsigned sources_count;
 };
 
 struct event {

@@ -29,9 +29,10 @@ struct queued {
 struct source {
     struct list node;
     uint64_t only_tag;
-    unsigned partition; /* that is being listed */
-    bool asked;         /* a page is under way */
-    uint64_t cursor;    /* of what this host holds */
+    uint8_t only_policy; /* 0: of any */
+    unsigned partition;  /* that is being listed */
+    bool asked;          /* a page is under way */
+    uint64_t cursor;     /* of what this host holds */
     struct warming *warming;
     struct fleet_list page;
     size_t prefix_bytes;
@@ -50,11 +51,11 @@ struct pull {
 struct warming {
     struct cache *cache;
     struct list node; /* of the cache */
-    struct list queue, sources;
+    struct list queue, sources, feeds;
     size_t queue_bytes;
     unsigned queue_count, sources_count;
-    unsigned pulls, pages, fetches; /* under way: while there are any it stays in memory */
-    unsigned fetches_max;           /* 0: loaders are not asked */
+    unsigned pulls, pages, fetches, feeds_asked; /* under way: while there are any it stays in memory */
+    unsigned fetches_max;                        /* 0: loaders are not asked */
     uint64_t refresh_ns;
     double window;
     uint64_t best_ns;  /* the quickest answer lately */
@@ -125,9 +126,25 @@ static void forget_sources(struct warming *w)
     }
 }
 
+static void forget_feed(struct warming_feed *feed)
+{
+    list_remove(&feed->node);
+    feed->over(feed);
+}
+
+static void forget_feeds(struct warming *w)
+{
+    LIST_FOR_SAFE(node, &w->feeds)
+    {
+        struct warming_feed *feed = CONTAINER_OF(node, struct warming_feed, node);
+        if (!feed->asked)
+            forget_feed(feed);
+    }
+}
+
 static bool is_busy(const struct warming *w)
 {
-    return w->pulls || w->pages || w->fetches;
+    return w->pulls || w->pages || w->fetches || w->feeds_asked;
 }
 
 static void free_when_over(struct warming *w)
@@ -147,11 +164,13 @@ static void over(struct warming *w, enum warming_state state, const char *why)
     w->figures.elapsed_ns = cache_now(w->cache) - w->began_ns;
     forget_queue(w);
     forget_sources(w);
+    forget_feeds(w);
 }
 
 static bool nothing_left(const struct warming *w)
 {
-    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && !is_busy(w);
+    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && list_empty(&w->feeds) &&
+           !is_busy(w);
 }
 
 /* ======= the queue ======= */
@@ -319,11 +338,18 @@ static bool begins_with(struct slice key, const struct source *s)
     return key.size >= s->prefix_bytes && memcmp(key.data, s->prefix, s->prefix_bytes) == 0;
 }
 
+static void take_listed(struct source *s, struct slice key)
+{
+    struct warming *w = s->warming;
+    if (!s->only_policy || cache_policy(w->cache, key)->number == s->only_policy)
+        enqueue(w, key, s->only_tag);
+}
+
 static void page_key(struct fleet_list *page, struct slice key)
 {
     struct source *s = CONTAINER_OF(page, struct source, page);
     if (is_running(s->warming) && cache_key_valid(key))
-        enqueue(s->warming, key, s->only_tag);
+        take_listed(s, key);
 }
 
 static void page_done(struct fleet_list *page)
@@ -363,7 +389,7 @@ static bool local_key(void *user, const struct cache_listed *listed)
 {
     struct source *s = user;
     if (begins_with(listed->key, s))
-        enqueue(s->warming, listed->key, s->only_tag);
+        take_listed(s, listed->key);
     return true;
 }
 
@@ -395,19 +421,69 @@ static void ask_sources(struct warming *w)
     }
 }
 
-bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
+static bool add_source(struct warming *w, struct slice prefix, uint64_t only_tag, unsigned only_policy)
 {
     if (w->sources_count == WARMING_SOURCES_MAX || !is_running(w))
         return false;
     struct source *s = must_alloc(sizeof(*s) + prefix.size);
     s->warming = w;
-    s->only_tag = tag.size ? shm_hash_name(w->cache->setup.hash_secret, SHM_NAME_TAG, tag) : 0;
+    s->only_tag = only_tag;
+    s->only_policy = (uint8_t)only_policy;
     s->prefix_bytes = prefix.size;
     if (prefix.size)
         memcpy(s->prefix, prefix.data, prefix.size);
     list_append(&w->sources, &s->node);
     w->sources_count++;
     return true;
+}
+
+bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
+{
+    uint64_t secret = w->cache->setup.hash_secret;
+    return add_source(w, prefix, tag.size ? shm_hash_name(secret, SHM_NAME_TAG, tag) : 0, 0);
+}
+
+bool warming_stored(struct warming *w, struct slice prefix, unsigned policy)
+{
+    return add_source(w, prefix, 0, policy);
+}
+
+/* ======= feeds ======= */
+
+void warming_take_feed(struct warming *w, struct warming_feed *feed)
+{
+    feed->warming = w;
+    feed->asked = false;
+    list_append(&w->feeds, &feed->node);
+}
+
+uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32_t count, bool last,
+                     const char *why)
+{
+    struct warming *w = feed->warming;
+    uint32_t taken = warming_keys(w, keys, count);
+    w->feeds_asked -= feed->asked;
+    feed->asked = false;
+    if (last || why || !is_running(w))
+        forget_feed(feed);
+    if (why)
+        over(w, WARMING_FAILED, why);
+    pump(w);
+    return taken;
+}
+
+static void ask_feeds(struct warming *w)
+{
+    struct list *first;
+    while (w->turn.pages < PAGES_A_TURN && wants_keys(w) && (first = list_first(&w->feeds))) {
+        struct warming_feed *feed = CONTAINER_OF(first, struct warming_feed, node);
+        if (feed->asked)
+            return;
+        w->turn.pages++;
+        w->feeds_asked++;
+        feed->asked = true;
+        feed->more(feed);
+    }
 }
 
 /* ======= life ======= */
@@ -436,6 +512,7 @@ static void pump(struct warming *w)
     w->pumping = true;
     begin_turn(w);
     ask_sources(w);
+    ask_feeds(w);
     for (; may_pull(w); w->turn.starts++)
         pull_next(w);
     if (nothing_left(w))
@@ -474,6 +551,7 @@ struct warming *warming_begin(struct cache *c)
     w->figures.state = WARMING_RUNS;
     list_init(&w->queue);
     list_init(&w->sources);
+    list_init(&w->feeds);
     list_append(&c->warmings, &w->node);
     return w;
 }
@@ -488,10 +566,20 @@ void warming_cancel(struct warming *w)
     over(w, WARMING_CANCELLED, NULL);
 }
 
+void warming_fail(struct warming *w, const char *why)
+{
+    over(w, WARMING_FAILED, why);
+}
+
+struct cache *warming_cache(const struct warming *w)
+{
+    return w->cache;
+}
+
 void warming_measure(const struct warming *w, struct warming_figures *ret)
 {
     *ret = w->figures;
-    ret->total_known = w->closed && list_empty(&w->sources) && w->pages == 0;
+    ret->total_known = w->closed && list_empty(&w->sources) && list_empty(&w->feeds) && w->pages == 0;
     if (is_running(w))
         ret->elapsed_ns = cache_now(w->cache) - w->began_ns;
 }

@@ -24,6 +24,7 @@ enum {
     WARMING_KEYS_MAX = 65536,    /* in the queue of one */
     WARMING_BYTES_MAX = 8 << 20, /* of those keys together */
     WARMING_SOURCES_MAX = 64,
+    WARMING_FED = 8192, /* keys a feed hands over at a time */
     WARMING_LOADS =
         16, /* keys asked of loaders at a time: sources are databases, which have others to serve */
 };
@@ -47,18 +48,40 @@ struct warming_figures {
 
 struct warming;
 
+/* Keys from somewhere else: a file, a range, a loader that names them.  Its owner keeps it until `over`. */
+struct warming_feed {
+    void (*more)(struct warming_feed *feed); /* the next keys are wanted: warming_fed, now or later */
+    void (*over)(struct warming_feed *feed); /* no more are; never while `more` is unanswered */
+    /* cache/'s own */
+    struct warming *warming;
+    struct list node;
+    bool asked;
+};
+
 /* NULL: as many as may be are under way. */
 struct warming *warming_begin(struct cache *c);
 /* Copied.  Returns how many were taken: fewer when the queue is full. */
 uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count);
 /* Every key with that prefix (empty: all), and with that tag where tag is not empty.  False: too many sources. */
 bool warming_source(struct warming *w, struct slice prefix, struct slice tag);
+/* Every key of the policy of that number which begins so. */
+bool warming_stored(struct warming *w, struct slice prefix, unsigned policy);
+void warming_take_feed(struct warming *w, struct warming_feed *feed);
+/* Returns how many were taken, as warming_keys: all, where they were asked for and are no more than WARMING_FED.  `last`: there
+ * are no more; `why`: nor can be, a static sentence, and the warming has failed.  After either `feed` may be gone. */
+uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32_t count, bool last,
+                     const char *why);
+/* All that a policy is to have warmed.  NULL, or a static sentence: why nothing of it can be. */
+const char *warming_policy(struct warming *w, const struct policy *policy);
+
 /* What is nowhere, or stale, or has less fresh life than `refresh_ns`, is asked of registered loaders (cache/loaders.h), at
  * most `at_a_time` (0: WARMING_LOADS). */
 void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time);
 /* Nothing more is added: it is done when its queue and its sources are. */
 void warming_close(struct warming *w);
 void warming_cancel(struct warming *w);
+void warming_fail(struct warming *w, const char *why); /* static sentence */
+struct cache *warming_cache(const struct warming *w);
 void warming_measure(const struct warming *w, struct warming_figures *ret);
 /* The caller lets go of it; one that runs is cancelled.  NULL ok, returns NULL. */
 struct warming *warming_end(struct warming *w);

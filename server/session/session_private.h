@@ -11,6 +11,7 @@
 #define LARDER_SESSION_PRIVATE_H
 
 #include "cache/loaders.h"
+#include "cache/runs.h"
 #include "cache/warming.h"
 #include "net/stream.h"
 #include "net/turns.h"
@@ -67,6 +68,7 @@ struct session {
     struct load_peer loader; /* its leases */
     struct loader *offers;   /* what it can load, or NULL */
     struct warming *warming; /* that it began, or NULL */
+    unsigned run;            /* or the policy whose run it began; 0: none */
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */

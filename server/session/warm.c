@@ -6,12 +6,21 @@
 
 /* ======= the answer ======= */
 
+static struct warming_figures measured(const struct session *s)
+{
+    struct warming_figures f = {.state = 0};
+    struct run_look look;
+    if (s->warming)
+        warming_measure(s->warming, &f);
+    else if (s->run && run_look(s->space->cache, s->run, &look))
+        f = look.last;
+    return f;
+}
+
 static void answer_progress(struct request *r, uint32_t taken)
 {
     const struct session *s = r->session;
-    struct warming_figures f = {.state = 0};
-    if (s->warming)
-        warming_measure(s->warming, &f);
+    struct warming_figures f = measured(s);
     struct wire_progress m = {.state = (uint8_t)f.state,
                               .taken = taken,
                               .total_known = f.total_known,
@@ -35,14 +44,12 @@ static bool names_something(const struct wire_warm *m)
     return m->keys.count || m->prefixes.count || m->tags.count || m->flags & WIRE_WARM_ALL;
 }
 
-/* One that is over makes way for the next. */
+/* One that is over makes way for the next; a run goes on by itself. */
 static bool has_warming(struct request *r)
 {
     struct session *s = r->session;
-    struct warming_figures f = {.state = 0};
-    if (s->warming)
-        warming_measure(s->warming, &f);
-    if (f.state != WARMING_RUNS)
+    s->run = 0;
+    if (measured(s).state != WARMING_RUNS)
         s->warming = warming_end(s->warming);
     if (!s->warming)
         s->warming = warming_begin(s->space->cache);
@@ -109,6 +116,31 @@ static void add(struct request *r, const struct wire_warm *m)
     answer_progress(r, taken);
 }
 
+/* ======= runs of policies ======= */
+
+static void begin_run(struct request *r, struct slice policy)
+{
+    struct session *s = r->session;
+    unsigned number;
+    const char *why = s->tenant_bytes ? "a run is of all tenants" : NULL;
+    if (!why)
+        why = run_begin(s->space->cache, policy, &number);
+    if (why) {
+        request_answer(r, s->tenant_bytes ? STATUS_DENIED : STATUS_BAD_REQUEST, "%s", why);
+        return;
+    }
+    s->warming = warming_end(s->warming);
+    s->run = number;
+}
+
+static void cancel(struct session *s)
+{
+    if (s->warming)
+        warming_cancel(s->warming);
+    else if (s->run)
+        run_cancel(s->space->cache, s->run);
+}
+
 void warm_run(struct request *r, struct reader *fields, const struct wire_head *head)
 {
     struct wire_warm m;
@@ -117,8 +149,10 @@ void warm_run(struct request *r, struct reader *fields, const struct wire_head *
         request_malformed(r, e);
     else if (!tenant_owns_all(r->session, &m.keys) || !tenant_owns_all(r->session, &m.prefixes))
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
-    else if (m.flags & WIRE_WARM_CANCEL && r->session->warming)
-        warming_cancel(r->session->warming);
+    else if (m.flags & WIRE_WARM_CANCEL)
+        cancel(r->session);
+    else if (m.policy.size)
+        begin_run(r, m.policy);
     else if (names_something(&m) && has_warming(r))
         add(r, &m);
     if (request_open(r))

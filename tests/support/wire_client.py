@@ -225,9 +225,9 @@ class Client:
     def limit_named(self, name, key=b"", cost=1, **arguments):
         return _take(Allowance, self.call(ALLOWANCE, THROTTLE, 0, key, 0, 0, cost, 0, name, _words(arguments)))
 
-    def warm(self, keys=(), prefixes=(), tags=(), flags=0):
+    def warm(self, keys=(), prefixes=(), tags=(), flags=0, policy=""):
         """WARM; the answer tells how far it is."""
-        return _take(Progress, self.call(PROGRESS, PULL, flags, *map(list, (keys, prefixes, tags))))
+        return _take(Progress, self.call(PROGRESS, PULL, flags, *map(list, (keys, prefixes, tags)), policy))
 
     def send_offer(self, *patterns, wait_ms=60000, hold_ms=0):
         return self.send(OFFER, wait_ms, hold_ms, list(patterns))

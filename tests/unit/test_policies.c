@@ -29,7 +29,8 @@ static const struct policy_rule plain = {.ttl = 3600 * SECOND,
                                          .namespace = "",
                                          .description = "",
                                          .tags = "",
-                                         .cascade = ""};
+                                         .cascade = "",
+                                         .warming = ""};
 
 static struct policy_source source(const char *name, const char *pattern)
 {

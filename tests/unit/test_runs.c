@@ -1,0 +1,367 @@
+/* Runs of policies' warmings, with the clock, the tiers and the loaders in hand (cache/runs.h). */
+#include "cache/runs.h"
+
+#include <stdio.h>
+#include "cache/loaders.h"
+#include "support/cache_rig.h"
+
+#define EVERY (100 * NS_PER_S)
+
+static struct policy_source a_policy(struct fixture *f, const char *warming)
+{
+    struct policy_source s = {.name = "pages", .rule = cache_default_rule(&f->options)};
+    s.rule.pattern = "page:*";
+    s.rule.warming = warming;
+    s.rule.ttl = s.rule.max_ttl = 10 * EVERY;
+    s.rule.warming_interval = EVERY;
+    s.rule.warming_at_a_time = 16;
+    s.rule.warming_batch = 1000;
+    return s;
+}
+
+static void take(struct fixture *f, const struct policy_source *s, unsigned count)
+{
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    struct policies *p = policies_create(&own, s, count, cache_policies(f->cache), &fault);
+    if (!p)
+        fail_msg("%s: %s", fault.option, fault.why);
+    cache_take_policies(f->cache, p);
+}
+
+static int begin_runs(void **state)
+{
+    begin(state);
+    struct fixture *f = *state;
+    f->options.warming = true;
+    f->options.max_ttl = 10 * EVERY;
+    return 0;
+}
+
+static void pass(struct fixture *f, uint64_t ns)
+{
+    f->now_ns += ns;
+    cache_tick(f->cache);
+}
+
+/* Turns of a millisecond, so that a run comes to its end. */
+static void settle(struct fixture *f)
+{
+    for (unsigned i = 0; i < 20; i++)
+        pass(f, NS_PER_MS);
+}
+
+static struct run_look look(const struct fixture *f)
+{
+    struct run_look l;
+    assert_true(run_look(f->cache, 1, &l));
+    return l;
+}
+
+static const char *by_hand(struct fixture *f, const char *name)
+{
+    unsigned number;
+    return run_begin(f->cache, slice_text(name), &number);
+}
+
+static void store_below(struct fixture *f, const char *key)
+{
+    assert_int_equal(set(f, key, "v"), STATUS_OK);
+    table_tier_find(&f->l1, slice_text(key))->used = false;
+}
+
+static bool is_near(struct fixture *f, const char *key)
+{
+    return table_tier_find(&f->l1, slice_text(key)) != NULL;
+}
+
+/* ======= where keys come from ======= */
+
+static void named_keys_and_ranges_are_pulled_up(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:home, key page:{8-10}:top");
+    take(f, &s, 1);
+    store_below(f, "page:home");
+    store_below(f, "page:9:top");
+    store_below(f, "page:11:top");
+    pass(f, EVERY);
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_DONE);
+    assert_int_equal(look(f).last.loaded, 2);
+    assert_int_equal(look(f).last.missing, 2);
+    assert_true(is_near(f, "page:home") && is_near(f, "page:9:top"));
+    assert_false(is_near(f, "page:11:top"));
+}
+
+static void what_is_stored_of_the_policy_is_pulled_up_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "stored");
+    take(f, &s, 1);
+    store_below(f, "page:1");
+    store_below(f, "user:1");
+    pass(f, EVERY);
+    settle(f);
+    assert_true(is_near(f, "page:1"));
+    assert_false(is_near(f, "user:1"));
+    assert_int_equal(look(f).last.done, 1);
+}
+
+static void sources_that_make_no_sense_are_refused_with_a_reason(void **state)
+{
+    static const char *const wrong[] = {"pages",     "file hot.txt", "key ",
+                                        "key a{1-}", "key a{9-1}",   "key a{1-9000000}"};
+    struct fixture *f = *state;
+    struct policy_rule own = cache_default_rule(&f->options);
+    struct policy_fault fault;
+    for (unsigned i = 0; i < COUNT_OF(wrong); i++) {
+        struct policy_source s = a_policy(f, wrong[i]);
+        assert_null(policies_create(&own, &s, 1, NULL, &fault));
+        assert_string_equal(fault.option, "warming");
+    }
+}
+
+/* ======= loaders ======= */
+
+struct hand {
+    struct cache_offer offer;
+    unsigned answers;
+    char key[32];
+    uint8_t token[64];
+    size_t token_bytes;
+};
+
+static bool told(struct cache_offer *offer)
+{
+    struct hand *h = CONTAINER_OF(offer, struct hand, offer);
+    h->answers++;
+    snprintf(h->key, sizeof(h->key), "%.*s", (int)offer->key.size, (const char *)offer->key.data);
+    h->token_bytes = offer->token.size;
+    if (h->token_bytes)
+        memcpy(h->token, offer->token.data, h->token_bytes);
+    return true;
+}
+
+static struct loader *join(struct fixture *f)
+{
+    const char *why;
+    struct slice patterns[] = {slice_text("page:*")};
+    struct loader *l = loader_join(f->cache, 7, slice_text("test"));
+    assert_true(loader_can(l, patterns, 1, &why));
+    return l;
+}
+
+static void offer(struct fixture *f, struct hand *h, struct loader *l)
+{
+    *h = (struct hand){
+        .offer = {.loader = l, .wait_ns = 3600 * NS_PER_S, .hold_ns = 10 * NS_PER_S, .done = told}};
+    if (cache_offer(f->cache, &h->offer) == CACHE_DONE)
+        told(&h->offer);
+}
+
+static void bring(struct fixture *f, const struct hand *h, const char *value)
+{
+    struct cache_set s = a_set(h->key, value);
+    s.token = slice_of(h->token, h->token_bytes);
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(s.status, STATUS_OK);
+}
+
+static void what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    struct hand h;
+    take(f, &s, 1);
+    struct loader *l = join(f);
+    offer(f, &h, l);
+    pass(f, EVERY);
+    settle(f);
+    assert_string_equal(h.key, "page:1");
+    bring(f, &h, "first");
+    settle(f);
+    assert_int_equal(look(f).last.brought, 1);
+    offer(f, &h, l);
+    assert_null(by_hand(f, "pages")); /* it is young yet */
+    settle(f);
+    assert_int_equal(h.answers, 0);
+    assert_int_equal(look(f).last.here, 1);
+    pass(f, EVERY);
+    settle(f);
+    assert_string_equal(h.key, "page:1");
+    bring(f, &h, "second");
+    settle(f);
+    assert_int_equal(look(f).last.brought, 1);
+    loader_leave(l);
+}
+
+static void no_more_keys_are_out_than_the_policy_says(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:{1-9}");
+    struct hand h[4];
+    s.rule.warming_at_a_time = 2;
+    take(f, &s, 1);
+    struct loader *l = join(f);
+    for (unsigned i = 0; i < 4; i++)
+        offer(f, &h[i], l);
+    pass(f, EVERY);
+    settle(f);
+    assert_int_equal(h[0].answers + h[1].answers + h[2].answers + h[3].answers, 2);
+    loader_leave(l);
+    settle(f);
+}
+
+/* ======= health first ======= */
+
+static void a_run_without_its_loader_is_put_off_until_there_is_one(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    take(f, &s, 1);
+    pass(f, EVERY);
+    settle(f);
+    assert_string_equal(look(f).waits_for, "no loader is registered for its keys");
+    assert_false(look(f).has_last);
+    pass(f, NS_PER_S);
+    pass(f, NS_PER_S);
+    assert_int_equal(look(f).days[0].put_off, 1);
+    assert_string_equal(by_hand(f, "pages"), "no loader is registered for its keys");
+}
+
+static void a_cache_that_is_switched_off_warms_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    take(f, &s, 1);
+    f->options.cache = false;
+    pass(f, EVERY);
+    settle(f);
+    assert_string_equal(look(f).waits_for, "the cache is switched off");
+}
+
+static void schedules_can_be_switched_off_and_runs_by_hand_go_on(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    take(f, &s, 1);
+    f->options.warming = false;
+    pass(f, 2 * EVERY);
+    settle(f);
+    assert_false(look(f).has_last);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_DONE);
+}
+
+/* ======= by hand ======= */
+
+static void by_hand_it_is_told_why_not(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s[] = {a_policy(f, "key page:1"), a_policy(f, "")};
+    s[1].name = "users";
+    s[1].rule.pattern = "user:*";
+    take(f, s, 2);
+    assert_string_equal(by_hand(f, "nobody"), "there is no such policy in this namespace");
+    assert_string_equal(by_hand(f, "users"),
+                        "the policy does not say what to warm: [policy NAME] warming = …");
+    f->warm.slow = true;
+    assert_null(by_hand(f, "pages"));
+    pass(f, NS_PER_MS);
+    assert_string_equal(by_hand(f, "pages"), "its last run is still going");
+    assert_true(look(f).is_running && look(f).by_hand);
+    f->warm.slow = false;
+    table_tier_land(&f->warm);
+    settle(f);
+    assert_int_equal(look(f).days[0].runs, 1);
+}
+
+static void what_falls_due_while_it_runs_is_skipped_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    take(f, &s, 1);
+    f->warm.slow = true;
+    pass(f, EVERY);
+    pass(f, NS_PER_MS);
+    assert_true(look(f).is_running);
+    pass(f, EVERY);
+    assert_int_equal(look(f).days[0].skipped, 1);
+    f->warm.slow = false;
+    table_tier_land(&f->warm);
+    settle(f);
+}
+
+/* ======= ends ======= */
+
+static void a_policy_that_is_gone_ends_with_its_run(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:{1-100000}");
+    s.rule.warming_batch = 1;
+    take(f, &s, 1);
+    pass(f, EVERY);
+    assert_true(look(f).is_running);
+    take(f, NULL, 0);
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_FAILED);
+    assert_string_equal(look(f).last.why, "there is no such policy any more");
+    assert_true(look(f).left_ns == UINT64_MAX);
+}
+
+static void the_stop_cancels_it_and_nothing_begins_any_more(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:{1-100000}");
+    take(f, &s, 1);
+    pass(f, EVERY);
+    assert_true(look(f).is_running);
+    cache_stop_runs(f->cache);
+    assert_int_equal(look(f).last.state, WARMING_CANCELLED);
+    pass(f, 2 * EVERY);
+    settle(f);
+    assert_false(look(f).is_running);
+    assert_string_equal(by_hand(f, "pages"), "the daemon is stopping");
+}
+
+static void hits_before_and_after_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    take(f, &s, 1);
+    store_below(f, "page:1");
+    get(f, "page:2");
+    get(f, "page:3");
+    get(f, "page:4");
+    get(f, "page:1");
+    pass(f, EVERY);
+    settle(f);
+    assert_int_equal(look(f).ratio_before, 250);
+    assert_int_equal(look(f).ratio_after, -1);
+    get(f, "page:1");
+    assert_int_equal(look(f).ratio_after, 1000);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, begin_runs, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(named_keys_and_ranges_are_pulled_up),
+        T(what_is_stored_of_the_policy_is_pulled_up_and_nothing_else),
+        T(sources_that_make_no_sense_are_refused_with_a_reason),
+        T(what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval),
+        T(no_more_keys_are_out_than_the_policy_says),
+        T(a_run_without_its_loader_is_put_off_until_there_is_one),
+        T(a_cache_that_is_switched_off_warms_nothing),
+        T(schedules_can_be_switched_off_and_runs_by_hand_go_on),
+        T(by_hand_it_is_told_why_not),
+        T(what_falls_due_while_it_runs_is_skipped_and_counted),
+        T(a_policy_that_is_gone_ends_with_its_run),
+        T(the_stop_cancels_it_and_nothing_begins_any_more),
+        T(hits_before_and_after_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
