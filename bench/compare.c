@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include "bench/cdf.h"
 #include "bench/race.h"
 #include "bench/spin.h"
 #include "bench/table.h"
@@ -15,7 +16,8 @@ static json_t *figures_json(const struct race_figures *f)
                      race_mean_ns(f), "ops_per_s", race_ops_per_s(f));
 }
 
-/* The shape is a contract: states, then peers, then these four; a peer without figures is left out. */
+/* The shape is a contract: states, then peers, then these four; a peer without figures is left out.
+ * --cdf adds the distribution of single gets. */
 static void print_json(const struct race *r)
 {
     json_t *all = json_object();
@@ -24,8 +26,12 @@ static void print_json(const struct race *r)
         for (unsigned i = 0; i < r->count; i++) {
             const char *name = r->contestants[i].kind->name;
             const struct race_figures *f = race_figures_of(r, name, s);
-            if (f)
-                json_object_set_new(state, name, figures_json(f));
+            if (!f)
+                continue;
+            json_t *figures = figures_json(f);
+            if (r->options->cdf)
+                json_object_set_new(figures, "cdf", cdf_json(&f->singles));
+            json_object_set_new(state, name, figures);
         }
         json_object_set_new(all, race_state_name(s), state);
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bench/cdf.h"
 #include "bench/fill.h"
 #include "bench/keys.h"
 #include "bench/load.h"
@@ -90,18 +91,22 @@ static int fill_target(const struct load_job *job)
 
 /* ---- telling ------------------------------------------------------------------------------------------ */
 
-static json_t *latency_json(const struct hist *h)
+static json_t *latency_json(const struct load_job *job, const struct hist *h)
 {
-    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "count", (json_int_t)h->count, "mean_ns",
-                     hist_mean(h), "p50_ns", hist_quantile(h, 0.5), "p90_ns", hist_quantile(h, 0.9), "p99_ns",
-                     hist_quantile(h, 0.99), "p999_ns", hist_quantile(h, 0.999), "max_ns", (double)h->max);
+    json_t *figures =
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "count", (json_int_t)h->count, "mean_ns",
+                  hist_mean(h), "p50_ns", hist_quantile(h, 0.5), "p90_ns", hist_quantile(h, 0.9), "p99_ns",
+                  hist_quantile(h, 0.99), "p999_ns", hist_quantile(h, 0.999), "max_ns", (double)h->max);
+    if (job->options->cdf)
+        json_object_set_new(figures, "cdf", cdf_json(h));
+    return figures;
 }
 
 static void print_json(const struct load_job *job, const struct load_result *r)
 {
     json_t *all = json_pack("{s:s, s:f, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "target", job->kind->name,
                             "rate", job->options->rate, "requests_per_s", load_per_second(r), "get",
-                            latency_json(&r->gets), "set", latency_json(&r->sets), "hits",
+                            latency_json(job, &r->gets), "set", latency_json(job, &r->sets), "hits",
                             (json_int_t)r->hits, "misses", (json_int_t)r->misses, "near", (json_int_t)r->near,
                             "wrong", (json_int_t)r->wrong, "unsent", (json_int_t)r->unsent);
     json_dumpf(all, stdout, JSON_REAL_PRECISION(6) | JSON_COMPACT);

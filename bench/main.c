@@ -17,6 +17,9 @@ static const struct {
     {"bars", verb_bars, "every bar of the design: goal, figure, and by how much it is missed"},
     {"simulate", verb_simulate, "a recorded trace through the daemon's eviction policy: miss ratio by size"},
     {"hitratio", verb_hitratio, "recorded traces through Larder, memcached and Redis with the same memory"},
+    {"growth", verb_growth, "what a get costs among 10 thousand to 10 million items"},
+    {"depth", verb_depth, "requests a second over a socket, by how many are under way"},
+    {"memory", verb_memory, "what an item costs beyond key and value, by the size of values"},
     {"lag", verb_lag, "how long another host goes on seeing what was invalidated here"},
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

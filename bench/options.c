@@ -124,6 +124,8 @@ static const struct row rows[] = {
      "load, lag: end after so many requests, or rounds, instead; hitratio: only so many"},
     {"trace", "FILE", parse_text, AT(trace),
      "requests of a trace, one 'op key size' a line, plain or .zst; hitratio: a list"},
+    {"steps", "LIST", parse_text, AT(steps),
+     "growth: items, 10k,100k,1M,10M; depth: requests under way; memory: sizes of values"},
     {"fractions", "LIST", parse_text, AT(fractions),
      "simulate: sizes as shares of the trace's keys; 0.001,0.01,0.1"},
     {"ghosts", "N", parse_count, AT(ghosts), "simulate: evicted keys remembered, an item of the capacity; 4"},
@@ -141,6 +143,7 @@ static const struct row rows[] = {
     {"larderd", "PATH", parse_text, AT(larderd), "the daemon to start; the one beside this program"},
     {"only", "NAMES", parse_text, AT(only), "compare, bars, hitratio: only these, comma separated"},
     {"json", NULL, NULL, AT(json), "figures as JSON on standard output"},
+    {"cdf", NULL, NULL, AT(cdf), "compare, load: with --json the distributions as well, as [ns, share]"},
     {"pin", NULL, NULL, AT(pin),
      "compare, bars: client on the first core, servers on the last; figures repeat better"},
     {"quick", NULL, NULL, AT(quick), "fewer keys and shorter rounds: for a look, not for a claim"},
@@ -212,6 +215,21 @@ int options_parse(struct options *o, int *argc, char **argv)
     *argc -= optind;
     memmove(argv, argv + optind, (size_t)*argc * sizeof(*argv));
     return wrong ? -1 : 0;
+}
+
+unsigned options_steps(const char *list, uint64_t *ret, unsigned room, uint64_t most)
+{
+    char copy[256], *rest = copy, *word;
+    unsigned count = 0;
+    snprintf(copy, sizeof(copy), "%s", list);
+    while ((word = strsep(&rest, ",")) != NULL) {
+        if (count == room || !parse_count(word, &ret[count]) || ret[count] < 1 || ret[count] > most) {
+            fprintf(stderr, "larder-bench: --steps cannot be '%s'\n", list);
+            return 0;
+        }
+        count++;
+    }
+    return count;
 }
 
 bool options_wanted(const struct options *o, const char *name)

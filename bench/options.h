@@ -31,6 +31,7 @@ struct options {
     double duration_s;
     uint64_t ops; /* 0: by duration */
     const char *trace;
+    const char *steps;     /* growth, depth, memory: what grows, a list */
     const char *fractions; /* simulate: of the keys, or bytes, of the trace */
     uint64_t ghosts;       /* simulate: an item */
     uint64_t touch_delay;  /* simulate: requests */
@@ -41,6 +42,7 @@ struct options {
     const char *only; /* comma separated names of peers or bars; NULL: all */
     bool bytes;       /* simulate: capacity in bytes, sizes as recorded */
     bool json;
+    bool cdf;
     bool quick;
     bool pin;
 };
@@ -55,6 +57,9 @@ void options_help(void);
 uint64_t size_mix_of(const struct size_mix *m, uint32_t key_number);
 uint64_t size_mix_max(const struct size_mix *m);
 double size_mix_mean(const struct size_mix *m);
+
+/* The numbers of a list as "1,8,64" or "10k,1M", each 1 to `most`; 0 and a complaint when it is none. */
+unsigned options_steps(const char *list, uint64_t *ret, unsigned room, uint64_t most);
 
 /* `name` is in the list of --only, or there is none. */
 bool options_wanted(const struct options *o, const char *name);

@@ -2,13 +2,9 @@
 
 #include <string.h>
 
-const struct peer_kind *const peer_kinds[] = {&peer_larder_shm,
-                                              &peer_larder_socket,
-                                              &peer_inprocess,
-                                              &peer_pingpong,
-                                              &peer_redis,
-                                              &peer_memcached,
-                                              NULL};
+const struct peer_kind *const peer_kinds[] = {
+    &peer_larder_shm, &peer_larder_socket, &peer_inprocess, &peer_pingpong,
+    &peer_redis,      &peer_memcached,     &peer_chase,     NULL};
 
 const struct peer_kind *peer_kind_of(const char *name)
 {

@@ -29,6 +29,7 @@ struct peer_kind {
     const struct codec *codec; /* to fill its server many at a time; NULL: by set() */
     bool reads_memory;         /* a hit is no system call */
     bool floor;                /* moves bytes, keeps nothing: its answers are not checked */
+    bool named_only;           /* takes part in comparisons only where --only names it */
     struct peer *(*open)(const struct peer_where *where);                  /* NULL: errno says why */
     int (*get)(struct peer *p, struct slice key, struct slice *ret_value); /* HIT, MISS, ERROR */
     int (*set)(struct peer *p, struct slice key, struct slice value);      /* OK, ERROR */
@@ -43,6 +44,6 @@ const struct peer_kind *peer_kind_of(const char *name);
 
 /* Each file defines its rows of the table. */
 extern const struct peer_kind peer_larder_shm, peer_larder_socket, peer_inprocess, peer_pingpong, peer_redis,
-    peer_memcached;
+    peer_memcached, peer_chase;
 
 #endif

@@ -130,6 +130,13 @@ static bool make_stream(struct race *r)
     return r->stream != NULL;
 }
 
+static bool takes_part(const struct options *o, const struct peer_kind *kind)
+{
+    if (kind->named_only)
+        return o->only && options_wanted(o, kind->name);
+    return kind->floor || options_wanted(o, kind->name);
+}
+
 struct race *race_create(const struct options *o, uint64_t value_bytes)
 {
     struct race *r = calloc(1, sizeof(*r));
@@ -146,7 +153,7 @@ struct race *race_create(const struct options *o, uint64_t value_bytes)
     r->clock_cost_ns = timing_clock_cost_ns();
     r->key_cost_ns = key_cost(r);
     for (unsigned i = 0; peer_kinds[i]; i++) {
-        if (peer_kinds[i]->floor || options_wanted(o, peer_kinds[i]->name))
+        if (takes_part(o, peer_kinds[i]))
             enter(r, peer_kinds[i]);
     }
     return r;

@@ -13,7 +13,7 @@
 #include "bench/peer.h"
 #include "bench/spawn.h"
 
-enum { RACE_BATCH = 32, RACE_ROUNDS = 5, RACE_PEERS = 6 };
+enum { RACE_BATCH = 32, RACE_ROUNDS = 5, RACE_PEERS = 7 };
 enum race_state { RACE_AWAKE, RACE_IDLE, RACE_STATES };
 /* Cores count as awake when a round trip over a socket takes no longer at p50. */
 #define RACE_AWAKE_NS 6000.0

@@ -11,5 +11,8 @@ int verb_bars(struct options *o);
 int verb_lag(struct options *o);
 int verb_simulate(struct options *o);
 int verb_hitratio(struct options *o);
+int verb_growth(struct options *o);
+int verb_depth(struct options *o);
+int verb_memory(struct options *o);
 
 #endif
