@@ -187,7 +187,13 @@ static uint32_t dead_in(const struct l1 *l1, uint32_t segment)
     return segment_bytes(l1) - l1->segments[segment].live_bytes;
 }
 
-/* The emptiest of a sample of sealed segments, if copying its survivors together is worth it. */
+/* Of items that died.  A tail that was too short for the next item is no gain: where they go there will be one too. */
+static uint32_t died_in(const struct l1 *l1, uint32_t segment)
+{
+    return l1->segments[segment].used - l1->segments[segment].live_bytes;
+}
+
+/* The one of a sample of sealed segments where most has died, if copying its survivors together is worth it. */
 static uint32_t to_compact(struct l1 *l1)
 {
     uint64_t all = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
@@ -197,10 +203,10 @@ static uint32_t to_compact(struct l1 *l1)
     for (uint32_t n = 0; n < CHOOSE_SAMPLE && n < l1->shape.segment_count; n++) {
         uint32_t segment = l1->compact_cursor++ % l1->shape.segment_count;
         if (l1->segments[segment].state == SEGMENT_SEALED &&
-            (best == SEGMENT_NONE || dead_in(l1, segment) > dead_in(l1, best)))
+            (best == SEGMENT_NONE || died_in(l1, segment) > died_in(l1, best)))
             best = segment;
     }
-    bool worth = best != SEGMENT_NONE && dead_in(l1, best) > segment_bytes(l1) / 7;
+    bool worth = best != SEGMENT_NONE && died_in(l1, best) > segment_bytes(l1) / 7;
     return worth ? best : SEGMENT_NONE;
 }
 
