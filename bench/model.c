@@ -5,9 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench/keys.h"
+#include "l1/curve.h"
 #include "l1/eviction.h"
 
-enum { NOWHERE = UINT32_MAX, PLACES = 256, CANDIDATES = 64, LOOK_AHEAD = 64, LOST_OF = 100 };
+enum {
+    NOWHERE = UINT32_MAX,
+    PLACES = 256,
+    CANDIDATES = 64,
+    LOOK_AHEAD = 64,
+    LOST_OF = 100,
+    CAPACITY_EVERY = 64
+};
 enum pool { NEW, KEPT, POOLS };
 enum state { FREE, OPEN, SEALED, WALKED };
 
@@ -32,8 +40,10 @@ struct model {
     struct segment *segments;
     uint32_t segments_count, free, open[POOLS];
     uint64_t segment_bytes; /* 0: items leave one by one */
-    uint32_t touched[PLACES], touch_delay;
-    uint64_t requests, drained_at, gone_since_drain, came, copied;
+    uint32_t touched[PLACES], watched[PLACES], touch_delay;
+    struct curve *curve;
+    enum model_curve curve_by;
+    uint64_t misses, requests, drained_at, gone_since_drain, came, copied;
 };
 
 struct model *model_create(const struct model_setup *s)
@@ -52,6 +62,8 @@ struct model *model_create(const struct model_setup *s)
     }
     m->open[NEW] = m->open[KEPT] = NOWHERE;
     m->touch_delay = s->touch_delay;
+    m->curve = s->curve;
+    m->curve_by = s->curve_by;
     m->policy = eviction_create(&(struct eviction_setup){.entries_max = s->items_max,
                                                          .ghosts = s->ghosts,
                                                          .watched = (uint32_t)s->watched,
@@ -128,6 +140,65 @@ static struct resident *any(struct model *m)
     return &m->residents[rng_below(&m->rng, m->count)];
 }
 
+static bool too_big(const struct model *m, uint32_t bytes)
+{
+    return bytes > (m->segment_bytes ? m->segment_bytes : m->capacity);
+}
+
+/* ---- the curve ----------------------------------------------------------------------------------------------- */
+
+static bool watches(const struct model *m, uint64_t hash)
+{
+    return m->curve && (uint16_t)hash < curve_below(m->curve);
+}
+
+static void tell_use(struct model *m, const struct resident *r, double weight)
+{
+    struct curve_item item = {.bytes = r->bytes, .end = UINT32_MAX};
+    curve_found(m->curve, hash_of(m, r->key), &item, weight, 0);
+}
+
+static void tell_miss(struct model *m, uint32_t key, uint32_t bytes)
+{
+    uint64_t hash = hash_of(m, key);
+    struct curve_item item = {.bytes = bytes, .end = UINT32_MAX};
+    m->misses++;
+    if (!watches(m, hash))
+        return;
+    curve_missed(m->curve, hash, 0);
+    if (!too_big(m, bytes))
+        curve_stored(m->curve, hash, &item, 0);
+}
+
+static void drain_watched(struct model *m)
+{
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < PLACES; i++)
+        taken += m->watched[i] != 0;
+    double weight = curve_crowd(m->curve, taken, PLACES);
+    for (uint32_t i = 0; i < PLACES; i++) {
+        uint32_t key = m->watched[i];
+        m->watched[i] = 0;
+        if (key && m->where[key - 1] != NOWHERE)
+            tell_use(m, &m->residents[m->where[key - 1]], weight);
+    }
+}
+
+/* As long as nothing had to go: what could be held. */
+static void tell_curve_capacity(struct model *m)
+{
+    bool full = m->used >= m->capacity / 8 * 7;
+    curve_capacity(m->curve, full ? m->used : m->capacity);
+}
+
+void model_tell_curve(struct model *m)
+{
+    if (m->curve_by == MODEL_CURVE_WATCHED)
+        drain_watched(m);
+    tell_curve_capacity(m);
+    curve_told(m->curve, m->requests, m->misses, 1);
+}
+
 /* ---- touches ------------------------------------------------------------------------------------------------- */
 
 static void use(struct model *m, struct resident *r)
@@ -149,7 +220,22 @@ static void drain(struct model *m)
         m->touched[i] = 0;
         if (key && m->where[key - 1] != NOWHERE)
             use(m, &m->residents[m->where[key - 1]]);
+        if (key && m->where[key - 1] != NOWHERE && m->curve && m->curve_by == MODEL_CURVE_SHARED)
+            tell_use(m, &m->residents[m->where[key - 1]], 1);
     }
+    if (m->curve && m->curve_by == MODEL_CURVE_WATCHED)
+        drain_watched(m);
+}
+
+static void note_for_curve(struct model *m, const struct resident *r)
+{
+    uint64_t hash = hash_of(m, r->key);
+    if (!watches(m, hash))
+        return;
+    if (m->curve_by == MODEL_CURVE_EXACT)
+        tell_use(m, r, 1);
+    else if (m->curve_by == MODEL_CURVE_WATCHED)
+        m->watched[hash >> 40 & (PLACES - 1)] = r->key + 1;
 }
 
 static void hit(struct model *m, struct resident *r)
@@ -158,6 +244,7 @@ static void hit(struct model *m, struct resident *r)
         use(m, r);
     else if (rng_below(&m->rng, LOST_OF) != 0)
         m->touched[hash_of(m, r->key) >> 40 & (PLACES - 1)] = r->key + 1;
+    note_for_curve(m, r);
 }
 
 /* ---- segments -------------------------------------------------------------------------------------------------- */
@@ -338,11 +425,6 @@ static void tell_capacity(struct model *m)
         eviction_capacity(m->policy, (uint64_t)((double)m->count * (double)m->capacity / (double)m->used));
 }
 
-static bool too_big(const struct model *m, uint32_t bytes)
-{
-    return bytes > (m->segment_bytes ? m->segment_bytes : m->capacity);
-}
-
 static void miss(struct model *m, uint32_t key, uint32_t bytes)
 {
     uint32_t heat = eviction_came(m->policy, hash_of(m, key));
@@ -350,6 +432,7 @@ static void miss(struct model *m, uint32_t key, uint32_t bytes)
     tell_capacity(m);
     if (!too_big(m, bytes))
         come_in(m, key, bytes, heat);
+    tell_miss(m, key, bytes);
 }
 
 /* Another size: written anew, with the past it has. */
@@ -357,6 +440,8 @@ static void rewrite(struct model *m, struct resident *r, uint32_t bytes)
 {
     use(m, r);
     uint32_t key = r->key, heat = r->item.heat;
+    if (m->curve)
+        tell_use(m, &(struct resident){.key = key, .bytes = bytes}, 1);
     forget(m, r);
     if (!too_big(m, bytes))
         come_in(m, key, bytes, heat);
@@ -365,6 +450,8 @@ static void rewrite(struct model *m, struct resident *r, uint32_t bytes)
 bool model_request(struct model *m, uint32_t key, uint32_t bytes)
 {
     m->requests++;
+    if (m->curve && m->requests % CAPACITY_EVERY == 0)
+        tell_curve_capacity(m);
     if (m->touch_delay && m->requests - m->drained_at >= m->touch_delay)
         drain(m);
     if (m->where[key] == NOWHERE) {

@@ -14,6 +14,11 @@
 #include <stdint.h>
 
 struct model;
+struct curve;
+
+/* How uses reach the curve of l1/curve.h: all at once; through the places for watched keys (proto/shm.h), drained with the
+ * others; or through the places all keys share, as they would without those. */
+enum model_curve { MODEL_CURVE_EXACT, MODEL_CURVE_WATCHED, MODEL_CURVE_SHARED };
 
 struct model_setup {
     uint32_t keys;            /* numbers below */
@@ -23,6 +28,8 @@ struct model_setup {
     uint64_t items_max;       /* most there could be */
     uint32_t touch_delay;     /* requests; 0: each hit is told at once and none is lost */
     uint64_t seed;
+    struct curve *curve; /* NULL: none; the caller's */
+    enum model_curve curve_by;
 };
 
 struct model *model_create(const struct model_setup *setup);
@@ -30,6 +37,9 @@ struct model *model_destroy(struct model *m);
 
 /* A read-through request for a key whose value has that size (1: units).  True: it was there. */
 bool model_request(struct model *m, uint32_t key, uint32_t bytes);
+
+/* What was noted and how large it is, for the curve. */
+void model_tell_curve(struct model *m);
 
 /* Items copied by cleaning for each that came in. */
 double model_copies(const struct model *m);

@@ -132,6 +132,8 @@ static const struct row rows[] = {
     {"touch-delay", "N", parse_count, AT(touch_delay),
      "simulate: hits are told every N requests, and before a segment is chosen; 256"},
     {"bytes", NULL, NULL, AT(bytes), "simulate: sizes as recorded, capacity in bytes"},
+    {"curve", NULL, NULL, AT(curve),
+     "simulate: what `larder advise` would say of other sizes, and what is true"},
     {"l1-bytes", "SIZE", parse_count, AT(l1_bytes),
      "shared memory of a larderd that is started; what the keys need; hitratio: what each may use; 256MiB"},
     {"socket", "PATH", parse_text, AT(socket),

@@ -41,6 +41,7 @@ struct options {
     const char *larderd;
     const char *only; /* comma separated names of peers or bars; NULL: all */
     bool bytes;       /* simulate: capacity in bytes, sizes as recorded */
+    bool curve;       /* simulate: what the daemon would say of other sizes */
     bool json;
     bool cdf;
     bool quick;

@@ -10,8 +10,8 @@
 #include <string.h>
 #include "bench/model.h"
 #include "bench/recorded.h"
+#include "bench/simulate.h"
 #include "bench/table.h"
-#include "bench/trace.h"
 
 enum {
     SEGMENTS = 64,
@@ -27,18 +27,25 @@ struct outcome {
 
 /* ---- runs ------------------------------------------------------------------------------------------------------ */
 
-static struct outcome run(const struct recorded *t, const struct options *o, double fraction, uint32_t delay)
+void simulate_setup(const struct recorded *t, const struct options *o, double fraction, uint32_t delay,
+                    struct model_setup *ret)
 {
     double whole = o->bytes ? (double)t->bytes : t->keys;
-    struct model_setup setup = {.keys = t->keys,
+    *ret = (struct model_setup){.keys = t->keys,
                                 .capacity = (uint64_t)(fraction * whole + 0.5),
                                 .segments = o->bytes ? 0 : SEGMENTS,
                                 .watched = WATCHED,
                                 .touch_delay = delay,
                                 .seed = o->seed};
-    setup.capacity = setup.capacity ? setup.capacity : 1;
-    setup.items_max = o->bytes ? setup.capacity / GHOST_BYTES + 1 : setup.capacity;
-    setup.ghosts = o->bytes ? setup.items_max : o->ghosts * setup.capacity;
+    ret->capacity = ret->capacity ? ret->capacity : 1;
+    ret->items_max = o->bytes ? ret->capacity / GHOST_BYTES + 1 : ret->capacity;
+    ret->ghosts = o->bytes ? ret->items_max : o->ghosts * ret->capacity;
+}
+
+static struct outcome run(const struct recorded *t, const struct options *o, double fraction, uint32_t delay)
+{
+    struct model_setup setup;
+    simulate_setup(t, o, fraction, delay, &setup);
     struct model *m = model_create(&setup);
     struct outcome out = {0};
     double bytes = 0, missed = 0;
@@ -137,6 +144,8 @@ int verb_simulate(struct options *o)
     int result = recorded_read(&t, from, 0);
     if (result < 0)
         fprintf(stderr, "larder-bench: %s: %s\n", o->trace, trace_why(from));
+    else if (o->curve)
+        simulate_curve(&t, o, fractions, count);
     else
         simulate(&t, o, fractions, count);
     recorded_free(&t);
