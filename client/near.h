@@ -86,6 +86,14 @@ static inline void near_leave(struct seat *seat)
     atomic_store_explicit(&seat->inside, inside - 1, memory_order_release);
 }
 
+static inline void near_note(au64 places[SHM_TOUCHES], const struct shm_found *found)
+{
+    au64 *place = &places[found->slot_number % SHM_TOUCHES];
+    uint64_t touch = shm_touch(found->slot_number, found->tag);
+    if (atomic_load_explicit(place, memory_order_relaxed) != touch)
+        atomic_store_explicit(place, touch, memory_order_relaxed);
+}
+
 /* Notes a hit: what eviction and the statistics of the daemon live on.  Plain loads and stores on memory nobody else
  * writes; the slot is compared first, so that a hot key costs a load. */
 static inline void near_touch(struct attachment *a, struct seat *seat, const struct shm_found *found)
@@ -99,10 +107,9 @@ static inline void near_touch(struct attachment *a, struct seat *seat, const str
         return;
     au64 *count = &stripe->hits[found->policy & (SHM_POLICIES - 1)];
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
-    au64 *slot = &stripe->touched[found->slot_number % SHM_TOUCHES];
-    uint64_t touch = shm_touch(found->slot_number, found->tag);
-    if (atomic_load_explicit(slot, memory_order_relaxed) != touch)
-        atomic_store_explicit(slot, touch, memory_order_relaxed);
+    near_note(stripe->touched, found);
+    if (__builtin_expect(found->tag < atomic_load_explicit(&a->touch->watch_below, memory_order_relaxed), 0))
+        near_note(stripe->watched, found);
 }
 
 #endif

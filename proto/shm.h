@@ -326,21 +326,27 @@ struct slice shm_prefix(struct slice key, unsigned n);
 
 /* One memfd a client, made by the daemon, written by the client, believed by nobody.  A thread owns a stripe
  * and stores into it with relaxed stores only it makes; the daemon reads the counters and swaps the touch slots
- * back to 0 now and then.  A lost touch costs a little recency, never more. */
+ * back to 0 now and then.  A lost touch costs a little recency, never more.
+ *
+ * What other sizes of memory would do is learnt from a sample of keys, those with tags below `watch_below` (the daemon's to
+ * set, 0 for none).  Among all others their touches would be lost where readers are fast, so they have places of their
+ * own; the daemon has fewer keys watched when those become crowded. */
 struct shm_stripe {
     au64 hits[SHM_POLICIES];    /* exact as long as at most SHM_STRIPES threads of the client are alive */
     au64 touched[SHM_TOUCHES];  /* slot number 32 | slot tag 16 | 1; by slot number, so repeats store nothing */
+    au64 watched[SHM_TOUCHES];  /* the same, of watched keys alone */
 };
 
 struct shm_touch_page {
     uint64_t magic;
     uint32_t abi;
     _Atomic uint32_t stripes_used; /* only ever grows */
-    uint8_t pad[SHM_LINE - 16];
+    _Atomic uint32_t watch_below;  /* stored by the daemon */
+    uint8_t pad[SHM_LINE - 20];
     struct shm_stripe stripes[SHM_STRIPES];
 };
-static_assert(sizeof(struct shm_stripe) == 2560, "contract: shm.h");
-static_assert(sizeof(struct shm_touch_page) == 64 + 64 * 2560, "contract: shm.h");
+static_assert(sizeof(struct shm_stripe) == 4608, "contract: shm.h");
+static_assert(sizeof(struct shm_touch_page) == 64 + 64 * 4608, "contract: shm.h");
 
 static inline uint64_t shm_touch(uint32_t slot_number, uint16_t tag)
 {

@@ -49,6 +49,7 @@ struct tier_read {
         uint32_t id;
     } known;    /* for L2: the version the caller holds, see base/fleet.h */
     bool exact; /* for L2: no kill may be judged by what this host has heard of so far */
+    bool looks; /* nobody asked for the key: for L1 no use of it */
     /* Called exactly once if and only if get returned TIER_PENDING, never from inside get, with TIER_FOUND or
      * TIER_MISSED.  `entry` is valid until it returns. */
     void (*done)(struct tier_read *read, int outcome);

@@ -199,7 +199,10 @@ static int found_here(struct cache *c, struct cache_get *get, struct entry *e, e
 static int at_l1(struct cache *c, struct cache_get *get)
 {
     struct tier *l1 = c->tiers[0];
-    struct tier_read read = {.key = get->key, .key_hash = get->key_hash, .now_ns = get->now_ns};
+    struct tier_read read = {.key = get->key,
+                             .key_hash = get->key_hash,
+                             .now_ns = get->now_ns,
+                             .looks = get->no_promote || get->warming || get->confirmed};
     if (!cache_may_use(get->tiers, l1)) {
         go_on(get);
         return STEP_MORE;

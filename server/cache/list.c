@@ -19,7 +19,7 @@ static bool faster_tier_has(const struct listing *l, const struct tier_listed *t
     struct tier *l1 = l->cache->tiers[0];
     if (l->tier == TIER_L1 || !l1)
         return false;
-    struct tier_read read = {.key = t->key, .key_hash = t->key_hash, .now_ns = l->now_ns};
+    struct tier_read read = {.key = t->key, .key_hash = t->key_hash, .now_ns = l->now_ns, .looks = true};
     return l1->ops->get(l1, &read) == TIER_FOUND;
 }
 
@@ -77,7 +77,7 @@ bool cache_take_restored(void *user, const struct entry *e)
     if (!l1 || cache_l1_full(c))
         return false;                                      /* what was restored first was hotter */
     const struct policy *policy = cache_policy(c, e->key); /* of today: the entry is of another daemon */
-    struct tier_read read = {.key = e->key, .key_hash = e->key_hash, .now_ns = cache_now(c)};
+    struct tier_read read = {.key = e->key, .key_hash = e->key_hash, .now_ns = cache_now(c), .looks = true};
     if (!policy_allows(policy, TIER_L1) || l1->ops->get(l1, &read) == TIER_FOUND)
         return true; /* a change since the start is newer than what was kept */
     struct entry shaped = policy_shape(policy, TIER_L1, e, read.now_ns);

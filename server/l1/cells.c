@@ -64,9 +64,11 @@ enum verdict cells_settle(struct l1 *l1, uint32_t slot)
     if (!cells_hit(l1, &i))
         return ALIVE;
     enum verdict verdict = cells_judge(l1, &i);
-    if (verdict == DEAD)
+    if (verdict == DEAD) {
+        if (shm_slot_tag(slots_word(l1, slot)) < watch_below(l1))
+            watch_invalidated(l1, shm_hash_key(l1->shape.hash_secret, i.key));
         slots_drop(l1, slot);
-    else if (verdict != SUSPECT)
+    } else if (verdict != SUSPECT)
         cells_confirm(l1, slot, verdict == SOFTENED);
     return verdict;
 }

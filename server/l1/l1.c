@@ -40,9 +40,8 @@ static void serve_stale(struct l1 *l1, const struct item_view *i, uint64_t now_n
                shm_life(hard, soft < hard ? soft : hard, (i->life & SHM_LIFE_LOCAL) | SHM_LIFE_STALE));
 }
 
-static int tier_get(struct tier *t, struct tier_read *read)
+static int look(struct l1 *l1, struct tier_read *read, uint32_t *ret_slot)
 {
-    struct l1 *l1 = l1_of(t);
     uint32_t slot = slots_find(l1, read->key, read->key_hash);
     if (slot == SLOT_NONE)
         return missed(l1, read, MISS_COLD);
@@ -61,7 +60,17 @@ static int tier_get(struct tier *t, struct tier_read *read)
         serve_stale(l1, &i, read->now_ns);
     slots_touch(l1, slot);
     l1->count.l1_hits_socket++;
+    *ret_slot = slot;
     return TIER_FOUND;
+}
+
+static int tier_get(struct tier *t, struct tier_read *read)
+{
+    struct l1 *l1 = l1_of(t);
+    uint32_t slot = SLOT_NONE;
+    int outcome = look(l1, read, &slot);
+    watch_asked(l1, read, slot);
+    return outcome;
 }
 
 /* ---- put ----------------------------------------------------------------------------------------------------- */
@@ -116,6 +125,7 @@ static bool store(struct l1 *l1, const struct entry *e)
     l1->heat[slot] = heat;
     l1->sizes[slot] = eviction_size(bytes);
     slots_store(l1, slot, shm_slot(shm_tag(e->key_hash), l1->segments[segment_of(l1, offset)].gen, offset));
+    watch_stored(l1, e, bytes);
     return true;
 }
 
@@ -148,8 +158,12 @@ static int tier_drop(struct tier *t, struct slice key, uint64_t key_hash, uint64
 {
     struct l1 *l1 = l1_of(t);
     uint32_t slot = find_older(l1, key, key_hash, v);
-    if (slot == SLOT_NONE)
+    if (slot == SLOT_NONE) {
+        if (slots_find(l1, key, key_hash) == SLOT_NONE)
+            watch_invalidated(l1, key_hash);
         return TIER_DONE;
+    }
+    watch_invalidated(l1, key_hash);
     eviction_went(l1->eviction, key_hash, l1->heat[slot]); /* the next value finds its readers known */
     slots_drop(l1, slot);
     return TIER_DONE;
@@ -190,6 +204,7 @@ static int tier_touch(struct tier *t, const struct entry *as)
     if (i.v != as->v || shm_item_id(i.shape) != as->id)
         return TIER_NOT_THERE;
     uint64_t life = touched_life(l1, i.life, as->soft_ns, as->hard_ns, now);
+    watch_prolonged(l1, as->key_hash, item_ns(l1, shm_life_hard(life)));
     struct segment *s = &l1->segments[segment_of(l1, shm_slot_offset(slots_word(l1, slot)))];
     unsigned class = item_ttl_class(now, item_ns(l1, shm_life_hard(life)));
     if (class > s->ttl_class && evict_move(l1, slot, s->pool, life, class))
@@ -226,6 +241,8 @@ static int tier_kill(struct tier *t, uint64_t name_hash, uint64_t v, bool soft)
         kill_glob(l1, name_hash);
     else
         cells_kill(l1, name_hash);
+    if (!soft && (name_hash & KILLS_NAME_MASK) == KILLS_ALL)
+        watch_cleared(l1);
     sweep_soon(l1);
     return TIER_DONE;
 }
@@ -338,8 +355,10 @@ int l1_make(const struct l1_setup *setup, uint64_t (*now_ns)(struct l1 *l1), str
     l1->entries_max = setup->options->l1_entries;
     list_init(&l1->pages);
     l1->page_cursor = &l1->pages;
+    watch_setup(l1);
     int r = segment_setup(l1, setup->namespace, setup->hash_secret, setup->epoch);
     if (r < 0) {
+        watch_teardown(l1);
         free(l1);
         return r;
     }
@@ -351,6 +370,7 @@ void l1_unmake(struct l1 *l1)
 {
     CHECK(list_empty(&l1->pages));
     segment_teardown(l1);
+    watch_teardown(l1);
     free(l1);
 }
 
@@ -402,6 +422,7 @@ void l1_tick(struct l1 *l1)
     l1_of(&l1->tier);
     life_renew(l1);
     touch_drain(l1, L1_DRAIN_STRIPES);
+    watch_tick(l1);
     segment_doom_expired(l1, l1->now_ns(l1));
     if (evict_pending(l1))
         evict_step(l1, L1_EVICT_ITEMS);

@@ -30,6 +30,8 @@
            "entries at most; 0: as many as fit")                                                        \
     OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                 \
            "readers stop this long after a daemon that hangs")                                          \
+    OPTION(SWITCH, l1_curve, "on", 0, 1, START, "",                                                     \
+           "learn what more or less memory would do, for `larder advise` (256 KiB)")                    \
     OPTION(SWITCH, l1_boottime_clock, "off", 0, 1, START, "",                                           \
            "readers use the precise clock (23 ns) instead of the coarse one (5 ns)")
 
@@ -65,6 +67,7 @@ struct l1_figures {
 };
 
 struct l1;
+struct curve;
 
 struct l1_setup {
     const struct l1_options *options;
@@ -110,6 +113,11 @@ struct touch_page *l1_touch_page_close(struct touch_page *page);
  * most `slots_max` slots from where the last call ended; l1_slots make a round.  Returns how many were written. */
 uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max);
 uint32_t l1_slots(const struct l1 *l1);
+
+/* What other sizes would do, as of now; NULL: switched off.  Until the next call of anything here. */
+const struct curve *l1_curve(struct l1 *l1);
+/* `l1_entries` is what limits it, not its bytes. */
+bool l1_limited_by_entries(const struct l1 *l1);
 
 /* What the segment knows of one key, for `explain`. */
 struct l1_explain {

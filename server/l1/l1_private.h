@@ -4,7 +4,8 @@
  * counts of live bytes and items are exact.
  *
  * Private memory: 5 bytes a slot (heat and size) and 4 bytes an entry of capacity (ghosts): about 10.7 bytes an item at
- * slot load 0.75; 48 bytes a segment; a quarter of a MiB to learn from, in caches under 32 MiB less. */
+ * slot load 0.75; 48 bytes a segment; a quarter of a MiB to learn from, in caches under 32 MiB less; a quarter for the curve
+ * of what other sizes would do. */
 #ifndef LARDER_L1_L1_PRIVATE_H
 #define LARDER_L1_L1_PRIVATE_H
 
@@ -13,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "l1/curve.h"
 #include "l1/eviction.h"
 #include "l1/l1.h"
 #include "l1/order.h"
@@ -81,6 +83,14 @@ struct sweep {
     uint32_t segment, at, cell;
 };
 
+/* What the curve is told (watch.c). */
+struct watching {
+    struct curve *curve;   /* NULL: switched off */
+    uint32_t below;        /* as the touch pages have it */
+    uint64_t gets, misses; /* of the daemon, those that are uses */
+    uint64_t told_ns;
+};
+
 struct l1 {
     struct tier tier; /* first */
     struct l1_options options;
@@ -129,6 +139,8 @@ struct l1 {
     struct list *page_cursor;
     uint32_t stripe_cursor;
     uint64_t policy_hits[SHM_POLICIES];
+
+    struct watching watch;
 
     uint32_t hot_cursor;
     struct l1_figures count; /* counters only; gauges are filled in by l1_measure */
@@ -273,9 +285,31 @@ void life_renew(struct l1 *l1);
 void life_end(struct l1 *l1); /* state CLOSED, then lets go of the mutex */
 bool life_exhausted(const struct l1 *l1);
 
+/* ---- watch.c --------------------------------------------------------------------------------------------------- */
+
+void watch_setup(struct l1 *l1);
+void watch_teardown(struct l1 *l1);
+/* Keys with tags below are told of. */
+static inline uint32_t watch_below(const struct l1 *l1)
+{
+    return l1->watch.curve ? curve_below(l1->watch.curve) : 0;
+}
+/* The daemon looked for a key: where it is, or SLOT_NONE. */
+void watch_asked(struct l1 *l1, const struct tier_read *read, uint32_t slot);
+void watch_stored(struct l1 *l1, const struct entry *e, uint32_t bytes);
+void watch_prolonged(struct l1 *l1, uint64_t key_hash, uint64_t hard_ns);
+void watch_invalidated(struct l1 *l1, uint64_t key_hash);
+void watch_cleared(struct l1 *l1);
+void watch_drain(struct l1 *l1, au64 watched[SHM_TOUCHES]);
+/* What was counted is told, every now and then. */
+void watch_tick(struct l1 *l1);
+
 /* ---- touch.c --------------------------------------------------------------------------------------------------- */
 
 void touch_drain(struct l1 *l1, uint32_t stripes);
 void touch_count_all(struct l1 *l1);
+/* The touch of a page as the slot it is of; SLOT_NONE: it is of none. */
+uint32_t touch_slot(const struct l1 *l1, uint64_t touch);
+void touch_watch_below(struct l1 *l1, uint32_t below);
 
 #endif

@@ -43,6 +43,7 @@ int l1_touch_page_open(struct l1 *l1, struct touch_page **ret, int *ret_fd)
         return r;
     shared->magic = SHM_TOUCH_MAGIC;
     shared->abi = SHM_ABI;
+    atomic_store_explicit(&shared->watch_below, watch_below(l1), memory_order_relaxed);
     struct touch_page *page = must_alloc(sizeof(*page));
     page->l1 = l1;
     page->shared = shared;
@@ -58,14 +59,20 @@ static uint32_t stripes_used(const struct touch_page *page)
     return used < SHM_STRIPES ? used : SHM_STRIPES;
 }
 
-static void take_touch(struct l1 *l1, uint64_t touch)
+uint32_t touch_slot(const struct l1 *l1, uint64_t touch)
 {
     uint32_t slot = (uint32_t)(touch >> 32);
     uint16_t tag = (uint16_t)(touch >> 16);
     if (slot >= slots_count(l1))
-        return;
+        return SLOT_NONE;
     uint64_t word = slots_word(l1, slot);
-    if (word == 0 || shm_slot_tag(word) != tag)
+    return word != 0 && shm_slot_tag(word) == tag ? slot : SLOT_NONE;
+}
+
+static void take_touch(struct l1 *l1, uint64_t touch)
+{
+    uint32_t slot = touch_slot(l1, touch);
+    if (slot == SLOT_NONE)
         return;
     slots_touch(l1, slot);
     l1->count.l1_touches++;
@@ -80,6 +87,12 @@ static void drain_stripe(struct l1 *l1, struct shm_stripe *stripe)
         atomic_store_explicit(&stripe->touched[i], 0, memory_order_relaxed);
         take_touch(l1, touch);
     }
+}
+
+static void drain(struct touch_page *page, uint32_t stripe)
+{
+    drain_stripe(page->l1, &page->shared->stripes[stripe]);
+    watch_drain(page->l1, page->shared->stripes[stripe].watched);
 }
 
 static void count_page(struct touch_page *page)
@@ -114,7 +127,7 @@ void touch_drain(struct l1 *l1, uint32_t stripes)
             empty_pages++;
             continue;
         }
-        drain_stripe(l1, &page->shared->stripes[l1->stripe_cursor++]);
+        drain(page, l1->stripe_cursor++);
         stripes--;
     }
 }
@@ -125,6 +138,15 @@ void touch_count_all(struct l1 *l1)
     count_page(CONTAINER_OF(node, struct touch_page, node));
 }
 
+void touch_watch_below(struct l1 *l1, uint32_t below)
+{
+    LIST_FOR(node, &l1->pages)
+    {
+        struct touch_page *page = CONTAINER_OF(node, struct touch_page, node);
+        atomic_store_explicit(&page->shared->watch_below, below, memory_order_relaxed);
+    }
+}
+
 struct touch_page *l1_touch_page_close(struct touch_page *page)
 {
     if (!page)
@@ -132,7 +154,7 @@ struct touch_page *l1_touch_page_close(struct touch_page *page)
     struct l1 *l1 = page->l1;
     count_page(page);
     for (uint32_t s = 0; s < stripes_used(page); s++)
-        drain_stripe(l1, &page->shared->stripes[s]);
+        drain(page, s);
     if (l1->page_cursor == &page->node) {
         l1->page_cursor = page->node.next;
         l1->stripe_cursor = 0;

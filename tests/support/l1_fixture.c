@@ -23,7 +23,8 @@ static struct fixture *make(uint64_t bytes, uint64_t entries_max, const struct f
     struct l1_options options = {.l1 = true,
                                  .l1_bytes = bytes ? bytes : 4 << 20,
                                  .l1_entries = entries_max,
-                                 .l1_lease = 60 * NS_PER_S};
+                                 .l1_lease = 60 * NS_PER_S,
+                                 .l1_curve = true};
     f->kills = kills_create(FIXTURE_SECRET);
     struct l1_setup setup = {.options = &options,
                              .kills = f->kills,
