@@ -63,8 +63,7 @@ int larder_async_register_loader(larder_async *a, larder_slice pattern, unsigned
 {
     if (async_is_over(a) || !loader || at_a_time == 0 || at_a_time > HANDS_MAX || hold_ms > WIRE_HOLD_MAX_MS)
         return LARDER_E_INVALID;
-    struct registered by = {.text = slice_in(pattern), .async_loader = loader, .user = user};
-    int r = registry_add(&a->client->registry, &by);
+    int r = registry_add(&a->client->registry, slice_in(pattern), NULL, loader, user);
     if (r < 0)
         return r;
     a->serving.hands = at_a_time > a->serving.hands ? at_a_time : a->serving.hands;

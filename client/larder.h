@@ -424,6 +424,16 @@ LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const 
  * key it was called for.  OK, INVALID, LIMIT, MEMORY. */
 LARDER_API int larder_register_loader(larder_client *client, larder_slice pattern, larder_loader loader, void *user);
 
+/* Names the keys of `pattern` that are to be warmed, hottest first, when a policy of the daemon says so ([policy NAME] warming =
+ * loader).  Called by larder_serve_loads; negative: it could not, and the run fails.  The pattern must have been registered
+ * with larder_register_loader before, and has one lister.  OK or INVALID. */
+typedef struct larder_listing larder_listing;
+typedef int (*larder_lister)(void *user, larder_slice pattern, larder_listing *ret);
+LARDER_API int larder_register_lister(larder_client *client, larder_slice pattern, larder_lister lister, void *user);
+/* Copied; waits while the daemon has no room (65,536 keys: who names more serves with another thread, too).  OK, KEY; REFUSED:
+ * nobody wants them any more; or an error of the connection.  After the last two a lister may return. */
+LARDER_API int larder_listing_add(larder_listing *listing, larder_slice key);
+
 typedef struct larder_serve_options {
     size_t struct_size;
     uint32_t wait_ms; /* how long to serve */

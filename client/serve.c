@@ -40,29 +40,41 @@ void registry_reborn(struct registry *registry)
     pool_reborn(&registry->pool);
 }
 
-static int append(struct registry *registry, const struct registered *loader)
+struct registered *registry_named(struct registry *registry, struct slice pattern)
+{
+    unsigned count = atomic_load(&registry->count);
+    for (unsigned i = 0; i < count; i++)
+        if (slice_equal(registry->of[i].text, pattern))
+            return &registry->of[i];
+    return NULL;
+}
+
+static int append(struct registry *registry, struct slice text, larder_loader loader,
+                  larder_async_loader async_loader, void *user)
 {
     unsigned count = atomic_load(&registry->count);
     if (count == REGISTERED_MAX)
         return LARDER_E_LIMIT;
     struct registered *to = &registry->of[count];
-    *to = *loader;
-    to->pattern = malloc(loader->text.size);
+    to->pattern = malloc(text.size);
     if (!to->pattern)
         return LARDER_E_MEMORY;
-    memcpy(to->pattern, loader->text.data, loader->text.size);
-    to->text.data = to->pattern;
+    memcpy(to->pattern, text.data, text.size);
+    to->text = slice_of(to->pattern, text.size);
+    to->loader = loader;
+    to->async_loader = async_loader;
+    to->user = user;
     atomic_store(&registry->count, count + 1);
     return LARDER_OK;
 }
 
-int registry_add(struct registry *registry, const struct registered *loader)
+int registry_add(struct registry *registry, struct slice text, larder_loader loader,
+                 larder_async_loader async_loader, void *user)
 {
-    struct slice text = loader->text;
     if (!text.data || text.size == 0 || text.size > WIRE_TAG_BYTES_MAX || memchr(text.data, ',', text.size))
         return LARDER_E_INVALID;
     pthread_mutex_lock(&registry->lock);
-    int r = append(registry, loader);
+    int r = append(registry, text, loader, async_loader, user);
     pthread_mutex_unlock(&registry->lock);
     return r;
 }
@@ -71,15 +83,19 @@ struct wire_offer registry_offer(struct registry *registry, uint32_t wait_ms, ui
                                  struct slice *room)
 {
     unsigned count = atomic_load(&registry->count);
-    for (unsigned i = 0; i < count; i++)
+    uint32_t lists = 0;
+    for (unsigned i = 0; i < count; i++) {
         room[i] = registry->of[i].text;
+        lists |= atomic_load(&registry->of[i].lister) ? 1u << i : 0;
+    }
     return (struct wire_offer){
-        .wait_ms = wait_ms, .hold_ms = hold_ms, .patterns = {.count = count, .items = room}};
+        .wait_ms = wait_ms, .hold_ms = hold_ms, .patterns = {.count = count, .items = room}, .lists = lists};
 }
 
 const struct registered *registry_find(struct registry *registry, const struct wire_load *load)
 {
-    bool known = load->pattern < atomic_load(&registry->count) && load->key.size > 0 &&
+    bool is_key = load->kind == WIRE_LOAD_KEY;
+    bool known = load->pattern < atomic_load(&registry->count) && (load->key.size > 0) == is_key &&
                  load->key.size <= WIRE_KEY_MAX && load->token.size > 0;
     return known ? &registry->of[load->pattern] : NULL;
 }
@@ -107,7 +123,8 @@ static int take_task(struct larder_client *c, const struct wire_load *m, struct 
     ret->token.size = (uint8_t)m->token.size;
     memcpy(ret->token.bytes, m->token.data, m->token.size);
     ret->key_bytes = m->key.size;
-    memcpy(ret->key, m->key.data, m->key.size);
+    if (m->key.size)
+        memcpy(ret->key, m->key.data, m->key.size);
     return 0;
 }
 
@@ -183,6 +200,17 @@ static int load(struct serving *s, const struct wire_load *m)
     return 0;
 }
 
+static int list(struct serving *s, const struct wire_load *m)
+{
+    struct task t;
+    int r = take_task(s->c, m, &t);
+    if (r == 0 && !atomic_load(&t.by->lister))
+        r = LARDER_E_PROTOCOL;
+    if (r == 0)
+        list_keys(s->c, t.by, &t.token); /* which tells the daemon how it went */
+    return r;
+}
+
 static int serve_round(struct serving *s)
 {
     struct wire_load m;
@@ -190,6 +218,8 @@ static int serve_round(struct serving *s)
     int r = offer_hand(s, &call, &m);
     if (r == 0 && m.kind == WIRE_LOAD_KEY)
         r = load(s, &m);
+    else if (r == 0 && m.kind == WIRE_LOAD_LIST)
+        r = list(s, &m);
     if (!is_child(s->c, s->forks)) /* whose connections are others than before */
         call_end(&call);
     return r;
@@ -230,8 +260,7 @@ int larder_register_loader(larder_client *client, larder_slice pattern, larder_l
     client_enter(client);
     if (!loader)
         return LARDER_E_INVALID;
-    struct registered r = {.text = slice_in(pattern), .loader = loader, .user = user};
-    return registry_add(&client->registry, &r);
+    return registry_add(&client->registry, slice_in(pattern), loader, NULL, user);
 }
 
 int larder_serve_loads(larder_client *client, const larder_serve_options *options)

@@ -18,6 +18,8 @@ struct registered {
     larder_loader loader; /* one of the two */
     larder_async_loader async_loader;
     void *user;
+    _Atomic(larder_lister) lister; /* set once, if at all, after lister_user */
+    void *lister_user;
 };
 
 struct registry {
@@ -31,8 +33,13 @@ int registry_init(struct registry *registry);
 void registry_finish(struct registry *registry);
 void registry_reborn(struct registry *registry);
 
+/* The one with that pattern, or NULL. */
+struct registered *registry_named(struct registry *registry, struct slice pattern);
+/* Asks its lister.  What that returned. */
+int list_keys(struct larder_client *c, const struct registered *by, const larder_token *token);
 /* Copies the pattern.  INVALID, LIMIT, MEMORY. */
-int registry_add(struct registry *registry, const struct registered *loader);
+int registry_add(struct registry *registry, struct slice pattern, larder_loader loader,
+                 larder_async_loader async_loader, void *user);
 /* An offer of all that is registered.  `room`: REGISTERED_MAX slices. */
 struct wire_offer registry_offer(struct registry *registry, uint32_t wait_ms, uint32_t hold_ms,
                                  struct slice *room);

@@ -37,7 +37,7 @@ enum {
 enum { WIRE_SCOPE_POLICY = 0, WIRE_SCOPE_HOST = 1, WIRE_SCOPE_FLEET = 2 };
 enum { WIRE_HOLD_DEFAULT_MS = 30 * 1000, WIRE_HOLD_MAX_MS = 600 * 1000 };
 
-enum { WIRE_LOAD_NOTHING = 0, WIRE_LOAD_KEY = 1 };
+enum { WIRE_LOAD_NOTHING = 0, WIRE_LOAD_KEY = 1, WIRE_LOAD_LIST = 2 };
 
 /* The bits of the messages' flag fields. */
 enum {
@@ -59,6 +59,8 @@ enum {
     WIRE_WARM_ALL = 2,
     WIRE_WARM_CANCEL = 4,
     WIRE_WARM_LOAD = 8,
+    WIRE_LISTED_MORE = 1,
+    WIRE_LISTED_FAILED = 2,
     WIRE_ENTRY_STALE = 1,
     WIRE_ENTRY_LOCAL = 2,
     WIRE_ENTRY_DETACHED = 4,

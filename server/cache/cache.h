@@ -341,9 +341,9 @@ struct cache_invalidate {
     bool all, soft, dry_run;
     bool wait_all; /* as of a set */
     void (*done)(struct cache_invalidate *invalidate);
-    enum status status;    /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
-    const char *message;   /* static sentence with an error, else NULL */
-    uint64_t count;        /* entries of named keys that were there; names count nothing: they are O(1) */
+    enum status status;  /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
+    const char *message; /* static sentence with an error, else NULL */
+    uint64_t count;      /* entries of named keys that were there; names count nothing: they are O(1) */
     struct version result; /* of the last change that committed; many keys or partitions make several */
     unsigned partition;
     struct cache *cache;

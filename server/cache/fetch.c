@@ -164,6 +164,7 @@ static int hand_over(struct cache_fetch *f, struct cache_offer *offer, struct le
     key_split(f->key, &levels);
     int pattern = loader_takes(f->loader, &levels);
     offer->pattern = pattern > 0 ? (unsigned)pattern : 0; /* it may have learned others meanwhile */
+    offer->kind = OFFER_KEY;
     f->state = FETCH_OUT;
     lease->fetch = f;
     f->loader->look.asked++;

@@ -16,6 +16,7 @@ struct loaders *loaders_create(void)
     struct loaders *all = must_alloc(sizeof(*all));
     list_init(&all->all);
     list_init(&all->queue);
+    list_init(&all->listings);
     load_peer_init(&all->patient, 0);
     return all;
 }
@@ -24,7 +25,7 @@ struct loaders *loaders_destroy(struct loaders *all)
 {
     if (!all)
         return NULL;
-    CHECK(all->count == 0 && loaders_idle(all));
+    CHECK(all->count == 0 && loaders_idle(all) && list_empty(&all->listings));
     free(all);
     return NULL;
 }
@@ -61,7 +62,8 @@ static char *joined(const struct slice *patterns, unsigned count)
     return text;
 }
 
-static bool parse(char *text, struct pattern *patterns, unsigned *ret_count, const char **ret_why)
+static bool parse(char *text, struct pattern *patterns, struct slice *texts, unsigned *ret_count,
+                  const char **ret_why)
 {
     struct slice rest = slice_text(text), item;
     *ret_count = 0;
@@ -71,6 +73,7 @@ static bool parse(char *text, struct pattern *patterns, unsigned *ret_count, con
             *ret_why = "more than 16 patterns";
             return false;
         }
+        texts[*ret_count] = item;
         if (!pattern_parse(item, &names, &patterns[(*ret_count)++], ret_why))
             return false;
     }
@@ -86,9 +89,11 @@ static bool has_comma(const struct slice *patterns, unsigned count)
     return false;
 }
 
-bool loader_can(struct loader *l, const struct slice *patterns, unsigned count, const char **ret_why)
+bool loader_can(struct loader *l, const struct slice *patterns, unsigned count, uint32_t lists,
+                const char **ret_why)
 {
     struct pattern parsed[LOADER_PATTERNS_MAX];
+    struct slice texts[LOADER_PATTERNS_MAX];
     *ret_why = "a pattern has a comma";
     if (has_comma(patterns, count))
         return false;
@@ -96,15 +101,18 @@ bool loader_can(struct loader *l, const struct slice *patterns, unsigned count, 
     char *text = joined(patterns, count);
     if (l->text && strcmp(l->text, text) == 0) {
         free(text);
+        l->lists = lists;
         return true;
     }
-    if (!parse(text, parsed, &parsed_count, ret_why)) {
+    if (!parse(text, parsed, texts, &parsed_count, ret_why)) {
         free(text);
         return false;
     }
     free(l->text);
     l->text = text;
     l->patterns_count = parsed_count;
+    l->lists = lists;
+    memcpy(l->texts, texts, parsed_count * sizeof(*texts));
     memcpy(l->patterns, parsed, parsed_count * sizeof(*parsed));
     return true;
 }
@@ -220,6 +228,7 @@ bool offer_answer(struct cache_offer *offer, struct slice key, struct slice toke
 
 void offer_answer_nothing(struct cache_offer *offer)
 {
+    offer->kind = OFFER_NOTHING;
     offer_answer(offer, slice_of(NULL, 0), slice_of(NULL, 0));
 }
 
@@ -298,6 +307,7 @@ int cache_offer(struct cache *c, struct cache_offer *offer)
     offer->inside = true;
     offer->until_ns = clock_after(cache_now(c), offer->wait_ns);
     loader_park(l, offer);
+    listings_serve(l);
     fetches_serve(l);
     bool is_idle = !list_empty(&offer->node);
     if (is_idle && (l->shut || offer->wait_ns == 0))
@@ -333,6 +343,7 @@ struct loader *loader_leave(struct loader *l)
     while (l->hands)
         offer_answer_nothing(loader_take_hand(l));
     cache_load_abandon(c, &l->peer);
+    listings_leave(l);
     fetches_forsake(c);
     l->left = true;
     loader_free_when_left(l);
@@ -344,8 +355,10 @@ void loaders_tick(struct cache *c)
 {
     LIST_FOR(node, &c->loaders->all)
     {
+        struct loader *l = CONTAINER_OF(node, struct loader, node);
+        listings_serve(l);
         if (c->loaders->queued)
-            fetches_serve(CONTAINER_OF(node, struct loader, node));
+            fetches_serve(l);
     }
 }
 

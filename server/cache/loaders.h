@@ -58,12 +58,15 @@ struct loader;
 
 /* `name`: who it is, for people; copied.  NULL: LOADERS_MAX are there. */
 struct loader *loader_join(struct cache *c, uint32_t pid, struct slice name);
-/* What it can load from now on; patterns as of a policy, copied.  Cheap when they are what they were.  False: *ret_why, a static sentence, and all is as before. */
-bool loader_can(struct loader *l, const struct slice *patterns, unsigned count, const char **ret_why);
+/* What it can load from now on; patterns as of a policy, copied; `lists`: bits 1 << n of those whose keys it can name.  Cheap when they are what they were.  False: *ret_why, a static sentence, and all is as before. */
+bool loader_can(struct loader *l, const struct slice *patterns, unsigned count, uint32_t lists,
+                const char **ret_why);
 /* It is asked for nothing more; its leave follows. */
 void loader_shut(struct loader *l);
 /* Its offers are answered with nothing, what it was asked for goes to others.  NULL ok, returns NULL. */
 struct loader *loader_leave(struct loader *l);
+
+enum offer_kind { OFFER_NOTHING, OFFER_KEY, OFFER_LIST };
 
 /* A free hand. */
 struct cache_offer {
@@ -72,9 +75,10 @@ struct cache_offer {
     uint64_t hold_ns;                        /* how long the load may take */
     bool (*done)(struct cache_offer *offer); /* false: the peer cannot be told, the key goes to another */
     /* the answer; valid until control returns to the loop */
-    struct slice key; /* empty: nothing */
+    enum offer_kind kind;
+    struct slice key; /* to be loaded */
     struct slice token;
-    unsigned pattern; /* which of the loader's it matches first, from 0 */
+    unsigned pattern; /* which of the loader's it matches first, or is to be listed; from 0 */
     /* cache/'s own */
     bool inside, answered;
     uint64_t until_ns;
@@ -82,6 +86,12 @@ struct cache_offer {
     struct alarm alarm;
 };
 int cache_offer(struct cache *c, struct cache_offer *offer);
+
+/* A loader names keys, for the token that came with OFFER_LIST.  OK and how many were taken: the rest is to be named again
+ * later.  REFUSED: nobody wants them any more. */
+enum listed { LISTED_MORE, LISTED_LAST, LISTED_FAILED };
+enum status loader_listed(struct cache *c, struct slice token, const struct slice *keys, uint32_t count,
+                          enum listed how, uint32_t *ret_taken);
 
 /* For statistics. */
 struct loader_look {
@@ -131,6 +141,8 @@ struct cache_fetch {
 bool cache_can_fetch(const struct cache *c, struct slice key);
 /* Is there one for keys of the policy? */
 bool cache_loads_of(const struct cache *c, const struct policy *p);
+/* And one that names them? */
+bool cache_lists_of(const struct cache *c, const struct policy *p);
 int cache_fetch(struct cache *c, struct cache_fetch *fetch);
 /* A reader found it due: a loader is asked for it, if there is one with a free hand; nobody waits.  False: none is, or somebody
  * loads it already. */
@@ -144,6 +156,9 @@ struct loaders *loaders_destroy(struct loaders *all); /* all have left; NULL ok,
 bool loaders_idle(const struct loaders *all);
 bool loaders_any(const struct loaders *all);
 void loaders_tick(struct cache *c); /* every 10 to 50 ms */
+/* Feeds of what loaders name of a policy's keys. */
+struct warming;
+void listings_begin(struct warming *w, const struct policy *p);
 /* Its lease is over.  NULL ok. */
 void fetch_over(struct cache_fetch *fetch, enum fetch_end end, enum status status);
 

@@ -19,11 +19,13 @@ struct loader {
     struct loader_look look; /* its counters */
     char *name, *text;       /* of its patterns, which point into it */
     struct pattern patterns[LOADER_PATTERNS_MAX];
+    struct slice texts[LOADER_PATTERNS_MAX];
+    uint32_t lists; /* bits of those whose keys it can name */
     unsigned patterns_count;
 };
 
 struct loaders {
-    struct list all, queue;
+    struct list all, queue, listings;
     unsigned count, queued, out, waiting;
     struct load_peer patient; /* who waits for what others load */
     uint64_t turns;
@@ -53,5 +55,12 @@ void loader_free_when_left(struct loader *l);
 void fetches_serve(struct loader *l);
 /* Those in the queue that nobody can load any more; when no loader is left, those too that wait for others. */
 void fetches_forsake(struct cache *c);
+
+/* ---- listing.c ---------------------------------------------------------------------------------------------- */
+
+/* Its hands, for listings that wait. */
+void listings_serve(struct loader *l);
+/* It has left. */
+void listings_leave(struct loader *l);
 
 #endif

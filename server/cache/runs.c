@@ -120,8 +120,8 @@ static const char *unfit(const struct cache *c, const struct policy *p)
     if (c->fleet && cache_mode(c) != WIRE_FRESH)
         return "Redis does not answer";
     bool loads = cache_loads_of(c, p);
-    if (wants(c, p, KEYS_OF_LOADER) && !loads)
-        return "no loader is registered for its keys";
+    if (wants(c, p, KEYS_OF_LOADER) && !cache_lists_of(c, p))
+        return "no loader is registered that names its keys";
     if (!loads && cache_l1_full(c))
         return "shared memory is full";
     return NULL;

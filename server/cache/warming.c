@@ -571,6 +571,11 @@ void warming_fail(struct warming *w, const char *why)
     over(w, WARMING_FAILED, why);
 }
 
+bool warming_runs(const struct warming *w)
+{
+    return is_running(w);
+}
+
 struct cache *warming_cache(const struct warming *w)
 {
     return w->cache;

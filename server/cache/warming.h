@@ -81,6 +81,7 @@ void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time);
 void warming_close(struct warming *w);
 void warming_cancel(struct warming *w);
 void warming_fail(struct warming *w, const char *why); /* static sentence */
+bool warming_runs(const struct warming *w);
 struct cache *warming_cache(const struct warming *w);
 void warming_measure(const struct warming *w, struct warming_figures *ret);
 /* The caller lets go of it; one that runs is cancelled.  NULL ok, returns NULL. */

@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 
+_Static_assert((int)OFFER_KEY == WIRE_LOAD_KEY && (int)OFFER_LIST == WIRE_LOAD_LIST, "told as they are");
+
 /* ======= the answer ======= */
 
 static bool tell(struct request *r, const struct cache_offer *offer)
 {
-    struct wire_load m = {.kind = offer->key.size ? WIRE_LOAD_KEY : WIRE_LOAD_NOTHING,
+    struct wire_load m = {.kind = (uint8_t)offer->kind,
                           .key = offer->key,
                           .token = offer->token,
                           .hold_ms = (uint32_t)(offer->hold_ns / NS_PER_MS),
@@ -50,7 +52,7 @@ static bool joined(struct request *r)
     return s->offers != NULL;
 }
 
-static bool learned(struct request *r, const struct wire_strings *list)
+static bool learned(struct request *r, const struct wire_strings *list, uint32_t lists)
 {
     struct slice patterns[LOADER_PATTERNS_MAX];
     struct reader names = reader_of(list->raw);
@@ -58,7 +60,7 @@ static bool learned(struct request *r, const struct wire_strings *list)
     unsigned count = 0;
     while (count < LOADER_PATTERNS_MAX && wire_next_string(&names, &patterns[count]))
         count++;
-    if (loader_can(r->session->offers, patterns, count, &why))
+    if (loader_can(r->session->offers, patterns, count, lists, &why))
         return true;
     request_answer(r, STATUS_BAD_REQUEST, "patterns: %s", why);
     return false;
@@ -75,7 +77,7 @@ static bool is_known(struct request *r, const struct wire_offer *m)
         request_answer(r, STATUS_BAD_REQUEST, "the first OFFER of a connection names patterns");
         return false;
     }
-    return joined(r) && (!m->patterns.count || learned(r, &m->patterns));
+    return joined(r) && (!m->patterns.count || learned(r, &m->patterns, m->lists));
 }
 
 static void wait_for_work(struct request *r, const struct wire_offer *m)
@@ -88,7 +90,7 @@ static void wait_for_work(struct request *r, const struct wire_offer *m)
                                      .done = answered};
     if (!op_done_now(op, cache_offer(s->space->cache, &op->offer)))
         return;
-    if (!tell(r, &op->offer) && op->offer.key.size)
+    if (!tell(r, &op->offer) && op->offer.kind == OFFER_KEY)
         cache_load_return(s->space->cache, op->offer.key, op->offer.token);
     op_return(op);
 }
@@ -103,4 +105,36 @@ void offer_run(struct request *r, struct reader *fields, const struct wire_head 
     else if (is_known(r, &m))
         wait_for_work(r, &m);
     request_started(r, e < 0 ? 0 : deadline_ms_of(r, m.wait_ms));
+}
+
+/* ======= keys that it names ======= */
+
+static void take_listed(struct request *r, const struct wire_listed *m)
+{
+    struct slice *keys = request_room(r, (m->keys.count + 1) * sizeof(struct slice));
+    struct reader names = reader_of(m->keys.raw);
+    struct wire_result result = {.status = STATUS_OK};
+    uint32_t taken;
+    for (uint32_t i = 0; i < m->keys.count; i++)
+        wire_next_string(&names, &keys[i]);
+    enum listed how = m->flags & WIRE_LISTED_FAILED ? LISTED_FAILED
+                      : m->flags & WIRE_LISTED_MORE ? LISTED_MORE
+                                                    : LISTED_LAST;
+    result.status =
+        (uint8_t)loader_listed(r->session->space->cache, m->token, keys, m->keys.count, how, &taken);
+    result.count = taken;
+    request_wrote(r, wire_write_result(request_out(r), r->id, &result, WIRE_HELLO_FRAME_MAX));
+}
+
+void listed_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_listed m;
+    int e = wire_read_listed(fields, head, &m);
+    if (e < 0)
+        request_malformed(r, e);
+    else if (!tenant_owns_all(r->session, &m.keys))
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
+    else if (!request_too_many(r, m.keys.count, "keys"))
+        take_listed(r, &m);
+    request_started(r, 0);
 }

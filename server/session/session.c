@@ -50,6 +50,7 @@ static const struct verb verbs[] = {
     [WIRE_FAIL] = {fail_run, "fail", IN(READY), CLASS_SET, FIGURE_OF(requests_lease)},
     [WIRE_LIMIT] = {limit_run, "limit", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_OFFER] = {offer_run, "offer", IN(READY), CLASS_LOOK, FIGURE_OF(requests_lease)},
+    [WIRE_LISTED] = {listed_run, "listed", IN(READY), CLASS_LOOK, FIGURE_OF(requests_lease)},
     [WIRE_WARM] = {warm_run, "warm", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_KEYS] = {keys_run, "keys", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_STATS] = {stats_run, "stats", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},

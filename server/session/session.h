@@ -73,7 +73,7 @@ struct session_host {
     FIGURE(COUNTER, requests_set, "SET requests")                                                \
     FIGURE(COUNTER, requests_touch, "TOUCH requests")                                            \
     FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                        \
-    FIGURE(COUNTER, requests_lease, "LEASE, FAIL and OFFER requests")                            \
+    FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                    \
     FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG and DOCTOR requests")   \
     FIGURE(COUNTER, segments_passed, "mappings given out")
 

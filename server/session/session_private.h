@@ -217,6 +217,7 @@ void event_run(struct request *r, struct reader *fields, const struct wire_head 
 /* A list of a message, one slice each; returns the end. */
 struct slice *strings_take(const struct wire_strings *list, struct slice *to);
 void limit_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void listed_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void offer_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void warm_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);

@@ -13,7 +13,7 @@ VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
-LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD = 32, 34, 36, 37, 38, 40, 41, 43, 44
+LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 36, 37, 38, 40, 41, 43, 44, 45
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED = 64, 73, 74, 75, 76, 77
@@ -229,8 +229,11 @@ class Client:
         """WARM; the answer tells how far it is."""
         return _take(Progress, self.call(PROGRESS, PULL, flags, *map(list, (keys, prefixes, tags)), policy))
 
-    def send_offer(self, *patterns, wait_ms=60000, hold_ms=0):
-        return self.send(OFFER, wait_ms, hold_ms, list(patterns))
+    def send_offer(self, *patterns, wait_ms=60000, hold_ms=0, lists=0):
+        return self.send(OFFER, wait_ms, hold_ms, list(patterns), lists)
+
+    def listed(self, token, keys, flags=0):
+        return _take(Result, self.call(RESULT, LISTED, flags, token, list(keys)))
 
     def load(self):
         """What the daemon asks for, in answer to the offer sent last."""

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,8 @@ static larder_client *open_to(const struct fixture *f)
 static int begin(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    daemon_prepare(&f->larderd, "[server]\n[namespace default]\nl1_bytes = 8MiB\nmax_value = 64KiB\n");
+    daemon_prepare(&f->larderd, "[server]\n[namespace default]\nl1_bytes = 8MiB\nmax_value = 64KiB\n"
+                                "[policy users]\npattern = user:*\nwarming = loader\n");
     daemon_start(&f->larderd);
     f->c = open_to(f);
     f->app.c = open_to(f);
@@ -105,12 +107,17 @@ static bool has_hands(struct fixture *f, const char *text)
     return found;
 }
 
-static void app_begin(struct fixture *f)
+static void serve_with(struct fixture *f)
 {
-    assert_int_equal(larder_register_loader(f->app.c, T("user:*"), loader, &f->app), LARDER_OK);
     pthread_create(&f->app.thread, NULL, serve, &f->app);
     while (!has_hands(f, "\"loader_hands\":1"))
         sched_yield();
+}
+
+static void app_begin(struct fixture *f)
+{
+    assert_int_equal(larder_register_loader(f->app.c, T("user:*"), loader, &f->app), LARDER_OK);
+    serve_with(f);
 }
 
 static void app_end(struct fixture *f)
@@ -281,6 +288,60 @@ static void a_loader_that_forks_comes_back_in_the_child_without_the_load(void **
     app_end(f);
 }
 
+/* ======= keys by name ======= */
+
+enum { NAMED = 3000 };
+
+static int list_users(void *user, larder_slice pattern, larder_listing *ret)
+{
+    char key[32];
+    int r = larder_listing_add(ret, larder_bytes("", 0));
+    assert_int_equal(r, LARDER_E_KEY);
+    for (int i = 0; i < NAMED && r != LARDER_REFUSED; i++) {
+        snprintf(key, sizeof(key), "user:%d", i);
+        r = larder_listing_add(ret, T(key));
+    }
+    return *(int *)user;
+}
+
+static larder_warm_progress run(struct fixture *f)
+{
+    larder_warm_options how = LARDER_WARM_OPTIONS_INIT;
+    larder_warm_progress p;
+    how.policy = "users";
+    assert_int_equal(larder_warm(f->c, &how, &p), LARDER_OK);
+    return p;
+}
+
+static void the_app_names_what_is_to_be_warmed_and_loads_it(void **state)
+{
+    struct fixture *f = *state;
+    int result = 0;
+    f->app.text = "loaded";
+    assert_int_equal(larder_register_lister(f->app.c, T("user:*"), list_users, &result), LARDER_E_INVALID);
+    assert_int_equal(larder_register_loader(f->app.c, T("user:*"), loader, &f->app), LARDER_OK);
+    assert_int_equal(larder_register_lister(f->app.c, T("user:*"), list_users, &result), LARDER_OK);
+    serve_with(f);
+    larder_warm_progress p = run(f);
+    assert_int_equal(p.state, LARDER_WARM_DONE);
+    assert_int_equal(p.brought, NAMED);
+    assert_int_equal(get(f, "user:2999", "loaded"), LARDER_HIT);
+    app_end(f);
+}
+
+static void an_app_that_cannot_name_them_ends_the_run(void **state)
+{
+    struct fixture *f = *state;
+    int result = -3;
+    assert_int_equal(larder_register_loader(f->app.c, T("user:*"), loader, &f->app), LARDER_OK);
+    assert_int_equal(larder_register_lister(f->app.c, T("user:*"), list_users, &result), LARDER_OK);
+    serve_with(f);
+    larder_warm_progress p = run(f);
+    assert_int_equal(p.state, LARDER_WARM_FAILED);
+    assert_string_equal(p.why, "the loader that was to name its keys could not");
+    app_end(f);
+}
+
 /* ======= in a loop ======= */
 
 enum { KEYS = 5, HANDS = 2 };
@@ -411,6 +472,8 @@ int main(void)
         TEST(the_seventeenth_pattern_is_one_too_many),
         TEST(without_a_daemon_it_waits_and_returns_in_time),
         TEST(a_loader_that_forks_comes_back_in_the_child_without_the_load),
+        TEST(the_app_names_what_is_to_be_warmed_and_loads_it),
+        TEST(an_app_that_cannot_name_them_ends_the_run),
         TEST(a_loop_loads_as_many_at_a_time_as_it_said),
         TEST(a_loop_that_closes_with_a_load_out_leaves_the_key_to_others),
         TEST(a_loop_offers_again_to_a_daemon_that_was_started_again),

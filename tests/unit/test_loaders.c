@@ -41,7 +41,7 @@ static struct loader *join(struct fixture *f, const char *pattern)
     struct slice patterns[] = {slice_text(pattern)};
     struct loader *l = loader_join(f->cache, 7, slice_text("test"));
     assert_non_null(l);
-    assert_true(loader_can(l, patterns, 1, &why));
+    assert_true(loader_can(l, patterns, 1, 0, &why));
     return l;
 }
 
@@ -285,9 +285,9 @@ static void patterns_that_make_no_sense_are_refused_with_a_reason(void **state)
     const char *why = NULL;
     struct slice wrong[] = {slice_text("a:{x}*")};
     struct loader *l = join(f, "user:*");
-    assert_false(loader_can(l, wrong, 1, &why));
+    assert_false(loader_can(l, wrong, 1, 0, &why));
     assert_non_null(why);
-    assert_false(loader_can(l, NULL, 0, &why));
+    assert_false(loader_can(l, NULL, 0, 0, &why));
     assert_true(cache_can_fetch(f->cache, slice_text("user:1")));
     loader_leave(l);
 }

@@ -148,7 +148,7 @@ static struct loader *join(struct fixture *f)
     const char *why;
     struct slice patterns[] = {slice_text("page:*")};
     struct loader *l = loader_join(f->cache, 7, slice_text("test"));
-    assert_true(loader_can(l, patterns, 1, &why));
+    assert_true(loader_can(l, patterns, 1, 0, &why));
     return l;
 }
 
@@ -213,6 +213,115 @@ static void no_more_keys_are_out_than_the_policy_says(void **state)
     settle(f);
 }
 
+/* ======= keys that a loader names ======= */
+
+static void list_from(struct fixture *f, struct hand *h, struct loader *l)
+{
+    const char *why;
+    struct slice patterns[] = {slice_text("page:*")};
+    assert_true(loader_can(l, patterns, 1, 1, &why));
+    offer(f, h, l);
+}
+
+static enum status name(struct fixture *f, const struct hand *h, const char *key, enum listed how)
+{
+    struct slice keys[] = {slice_text(key), slice_text("user:1")};
+    uint32_t taken;
+    enum status s = loader_listed(f->cache, slice_of(h->token, h->token_bytes), keys,
+                                  how == LISTED_FAILED ? 0 : 2, how, &taken);
+    assert_int_equal(taken, s == STATUS_OK && how != LISTED_FAILED ? 2 : 0);
+    return s;
+}
+
+static void keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand h;
+    take(f, &s, 1);
+    store_below(f, "page:1");
+    store_below(f, "page:2");
+    store_below(f, "user:1");
+    struct loader *l = join(f);
+    list_from(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    assert_int_equal(h.offer.kind, OFFER_LIST);
+    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_OK);
+    settle(f);
+    assert_true(look(f).is_running);
+    assert_int_equal(name(f, &h, "page:2", LISTED_LAST), STATUS_OK);
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_DONE);
+    assert_int_equal(look(f).last.loaded, 2);
+    assert_false(is_near(f, "user:1"));
+    assert_int_equal(name(f, &h, "page:3", LISTED_MORE), STATUS_REFUSED);
+    loader_leave(l);
+}
+
+static void a_loader_that_goes_while_it_names_keys_is_followed_by_another(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand a, b;
+    take(f, &s, 1);
+    struct loader *ann = join(f), *ben = join(f);
+    list_from(f, &a, ann);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    list_from(f, &b, ben);
+    loader_leave(ann);
+    assert_int_equal(b.offer.kind, OFFER_LIST);
+    assert_int_equal(name(f, &a, "page:1", LISTED_LAST), STATUS_REFUSED);
+    loader_leave(ben);
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_FAILED);
+    assert_string_equal(look(f).last.why, "no loader is registered that names its keys");
+}
+
+static void one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand h;
+    take(f, &s, 1);
+    struct loader *l = join(f);
+    list_from(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    assert_int_equal(name(f, &h, "", LISTED_FAILED), STATUS_OK);
+    settle(f);
+    assert_string_equal(look(f).last.why, "the loader that was to name its keys could not");
+    list_from(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    pass(f, 11 * NS_PER_S);
+    settle(f);
+    assert_string_equal(look(f).last.why, "the loader that was to name its keys took too long");
+    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_REFUSED);
+    loader_leave(l);
+}
+
+static void a_run_that_is_cancelled_wants_no_more_names(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand h;
+    struct slice keys[] = {slice_text("page:1")};
+    uint32_t taken;
+    take(f, &s, 1);
+    struct loader *l = join(f);
+    list_from(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    run_cancel(f->cache, 1);
+    settle(f);
+    loader_listed(f->cache, slice_of(h.token, h.token_bytes), keys, 1, LISTED_MORE, &taken);
+    assert_int_equal(taken, 0);
+    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_REFUSED);
+    loader_leave(l);
+}
+
 /* ======= health first ======= */
 
 static void a_run_without_its_loader_is_put_off_until_there_is_one(void **state)
@@ -222,12 +331,12 @@ static void a_run_without_its_loader_is_put_off_until_there_is_one(void **state)
     take(f, &s, 1);
     pass(f, EVERY);
     settle(f);
-    assert_string_equal(look(f).waits_for, "no loader is registered for its keys");
+    assert_string_equal(look(f).waits_for, "no loader is registered that names its keys");
     assert_false(look(f).has_last);
     pass(f, NS_PER_S);
     pass(f, NS_PER_S);
     assert_int_equal(look(f).days[0].put_off, 1);
-    assert_string_equal(by_hand(f, "pages"), "no loader is registered for its keys");
+    assert_string_equal(by_hand(f, "pages"), "no loader is registered that names its keys");
 }
 
 static void a_cache_that_is_switched_off_warms_nothing(void **state)
@@ -354,6 +463,10 @@ int main(void)
         T(sources_that_make_no_sense_are_refused_with_a_reason),
         T(what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval),
         T(no_more_keys_are_out_than_the_policy_says),
+        T(keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over),
+        T(a_loader_that_goes_while_it_names_keys_is_followed_by_another),
+        T(one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run),
+        T(a_run_that_is_cancelled_wants_no_more_names),
         T(a_run_without_its_loader_is_put_off_until_there_is_one),
         T(a_cache_that_is_switched_off_warms_nothing),
         T(schedules_can_be_switched_off_and_runs_by_hand_go_on),
