@@ -119,7 +119,7 @@ int verb_depth(struct options *given)
     uint64_t depths[STEPS_MAX];
     const char *usual = o.quick ? "1,8,64" : "1,2,4,8,16,32,64,128,256";
     unsigned count = options_steps(o.steps ? o.steps : usual, depths, STEPS_MAX, 1024);
-    o.duration_s = o.quick ? 0.1 : 0.7;
+    o.duration_s = o.quick ? 0.2 : 0.7;
     o.key_count = o.key_count < KEYS_MOST ? o.key_count : KEYS_MOST;
     o.clients = 1;
     o.rate = 0;

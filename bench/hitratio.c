@@ -28,9 +28,7 @@ enum {
     SETTLE_TRIES = 4,
     RUN_TRIES = 3,
     TRACES_MAX = 16,
-    MEAN_LEAST = 512, /* so that overheads do not rule */
-    MEAN_MOST =
-        35400, /* the largest is 7/4 of it, and Larder keeps a quarter of a segment in memory at most */
+    MEAN_LEAST = 512,  /* so that overheads do not rule */
     STAMP_BYTES = 256, /* of a value that say whose it is; the rest is noise that nobody can compress */
     FULL = 3,          /* a cache is settled after so many times its bytes were stored */
 };
@@ -207,6 +205,8 @@ static int run_once(struct contest *c, struct weighed *w, uint64_t limit, uint64
         return -1;
     struct peer_where where = {w->server.socket, c->trace.keys, largest + KEY_BYTES_MAX, largest};
     struct peer *p = w->kind->open(&where);
+    if (!p)
+        snprintf(c->why, sizeof(c->why), "the server answers, but not this client");
     int r = p ? play(c, w, p, stored_most, ret) : -1;
     ret->grown = grown_bytes(w);
     ret->near = p && w->kind->near ? w->kind->near(p) : 0;
@@ -249,12 +249,22 @@ static int run_side(struct contest *c, const struct side *side, struct outcome *
     return r;
 }
 
+/* Larder keeps values of a quarter of a segment in memory at most, and a segment is 256 KiB or a 128th of the memory, or
+ * half of that when its limit has to be a little lower.  The largest value is 7/4 of the mean. */
+static double mean_most(uint64_t budget)
+{
+    uint64_t segment = 256 << 10;
+    while (segment > budget / 256)
+        segment /= 2;
+    return 0.945 * (double)segment / 4 * 4 / 7;
+}
+
 /* Eight sizes from 1/4 to 7/4 of the mean, equally likely, by the key's hash. */
 static void choose_sizes(struct contest *c)
 {
     char name[KEY_BYTES_MAX];
     double mean = (double)(UNIQUE_TO_BUDGET * c->budget) / c->trace.keys - (double)key_name(name, 0, 1).size;
-    mean = fmin(fmax(mean, MEAN_LEAST), MEAN_MOST);
+    mean = fmin(fmax(mean, MEAN_LEAST), mean_most(c->budget));
     c->sizes.count = MIX_MAX;
     for (unsigned i = 0; i < MIX_MAX; i++) {
         c->sizes.bytes[i] = (uint64_t)(mean * (0.25 + 1.5 * i / (MIX_MAX - 1)));
