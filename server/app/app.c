@@ -41,12 +41,21 @@ struct app {
     unsigned spaces_count, spaces_stopping;
     struct sessions *sessions;
     struct listener *listener;
+    struct tenant_door *doors; /* of tenants with a socket of their own, as they were at the start */
+    unsigned doors_count;
     struct timer tick, keep, watchdog, last_resort;
     struct wakeup signals;
     _Atomic unsigned signals_seen, stops_seen;
     struct documents documents;
     struct watchman watchman;
     unsigned draining; /* sessions and admin: what may still wait for a cache */
+};
+
+/* Whoever comes through it is the tenant's. */
+struct tenant_door {
+    struct app *app;
+    char *tenant;
+    struct listener *listener;
 };
 
 /* A signal handler has no other way to its app. */
@@ -139,6 +148,18 @@ static _Noreturn void leave(int code, const char *why)
     _exit(code);
 }
 
+static void close_doors(struct app *a)
+{
+    a->listener = listener_close(a->listener);
+    for (unsigned i = 0; i < a->doors_count; i++) {
+        a->doors[i].listener = listener_close(a->doors[i].listener);
+        free(a->doors[i].tenant);
+    }
+    free(a->doors);
+    a->doors = NULL;
+    a->doors_count = 0;
+}
+
 static bool all_idle(const struct app *a)
 {
     for (unsigned i = 0; i < a->spaces_count; i++)
@@ -177,7 +198,7 @@ static void begin_stop(struct app *a)
     a->phase = PHASE_DRAINING;
     log_info("stopping");
     notify_send("STOPPING=1\nSTATUS=answering what is under way");
-    a->listener = listener_close(a->listener);
+    close_doors(a);
     timer_start(&a->last_resort, clock_after(a->config->server.drain_timeout, LAST_RESORT_AFTER), 0);
     a->draining = 2;
     for (unsigned i = 0; i < a->spaces_count; i++)
@@ -363,6 +384,58 @@ static int open_spaces(struct app *a)
     return EXIT_DONE;
 }
 
+static void take_bound(struct app *a, int fd, const struct peer *peer, const struct config_tenant *t)
+{
+    struct session_bound bound = {.tenant = slice_text(t->name)};
+    if (*t->said.namespace)
+        bound.space = find_space(a, slice_text(t->said.namespace));
+    sessions_take_bound(a->sessions, fd, peer, &bound);
+}
+
+/* Through the door of all: a user may belong to a tenant. */
+static void came_in(void *user, int fd, const struct peer *peer)
+{
+    struct app *a = user;
+    const struct config_tenant *t = config_tenant_of_uid(a->config, peer->uid);
+    if (t)
+        take_bound(a, fd, peer, t);
+    else
+        sessions_take(a->sessions, fd, peer);
+}
+
+/* A tenant that a reload took out of the configuration has a door until the next start; nobody comes in by it. */
+static void came_in_by_tenant(void *user, int fd, const struct peer *peer)
+{
+    struct tenant_door *door = user;
+    const struct config_tenant *t = config_tenant_named(door->app->config, door->tenant);
+    const struct config_tenant *of_user = config_tenant_of_uid(door->app->config, peer->uid);
+    if (t && (!of_user || of_user == t))
+        take_bound(door->app, fd, peer, t);
+    else
+        close(fd);
+}
+
+static int open_tenant_doors(struct app *a)
+{
+    const struct config *c = a->config;
+    a->doors = must_alloc((c->tenants_count + 1) * sizeof(*a->doors)); /* they do not move */
+    for (unsigned i = 0; i < c->tenants_count; i++) {
+        if (!*c->tenants[i].said.socket)
+            continue;
+        struct tenant_door *door = &a->doors[a->doors_count++];
+        *door = (struct tenant_door){a, must_strdup(c->tenants[i].name), NULL};
+        struct listener_setup setup = {.loop = a->loop,
+                                       .path = c->tenants[i].said.socket,
+                                       .mode = (mode_t)c->socket_mode,
+                                       .fd = -1,
+                                       .accepted = came_in_by_tenant,
+                                       .user = door};
+        if (listener_open(&setup, &door->listener) < 0)
+            return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
 static int open_door(struct app *a, int listen_fd)
 {
     struct session_host host = {.loop = a->loop,
@@ -376,12 +449,12 @@ static int open_door(struct app *a, int listen_fd)
                                    .path = a->config->server.socket,
                                    .mode = (mode_t)a->config->socket_mode,
                                    .fd = listen_fd,
-                                   .accepted = sessions_take,
-                                   .user = a->sessions};
+                                   .accepted = came_in,
+                                   .user = a};
     int error = listener_open(&setup, &a->listener);
     if (error == LISTENER_E_IN_USE || error == LISTENER_E_PATH || error == LISTENER_E_OCCUPIED)
         return EXIT_USAGE;
-    return error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+    return error < 0 ? EXIT_RUNTIME : open_tenant_doors(a);
 }
 
 static void say_ready(const struct app *a)
@@ -442,7 +515,7 @@ int app_run(struct app *a)
 
 struct app *app_destroy(struct app *a)
 {
-    a->listener = listener_close(a->listener);
+    close_doors(a);
     a->sessions = sessions_destroy(a->sessions);
     for (unsigned i = a->spaces_count; i-- > 0;)
         space_close(&a->spaces[i]);

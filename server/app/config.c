@@ -10,7 +10,6 @@
 
 #define BUILT_IN "built-in"
 
-enum { SOCKET_PATH_BYTES = 108 }; /* of struct sockaddr_un, the final NUL included */
 
 /* ---- one value ----------------------------------------------------------------------------------------- */
 
@@ -339,6 +338,7 @@ struct config *config_load(const struct config_sources *sources, struct complain
     check_together(c, wrong);
     config_read_policies(c, wrong);
     config_read_limits(c, wrong);
+    config_read_tenants(c, wrong);
     return wrong->count ? config_destroy(c) : c;
 }
 
@@ -354,6 +354,7 @@ struct config *config_destroy(struct config *c)
         return NULL;
     config_free_policies(c);
     config_free_limits(c);
+    config_free_tenants(c);
     for (unsigned i = 0; i < c->values_count; i++)
         config_value_free(&c->values[i]);
     for (unsigned i = 0; i < c->namespaces_count; i++)
@@ -416,6 +417,10 @@ static void exchange_policies(struct config *a, struct config *b)
     a->limits_count = b->limits_count;
     b->limits = kept.limits;
     b->limits_count = kept.limits_count;
+    a->tenants = b->tenants;
+    a->tenants_count = b->tenants_count;
+    b->tenants = kept.tenants;
+    b->tenants_count = kept.tenants_count;
 }
 
 void config_take_live(struct config *running, struct config *fresh,

@@ -14,7 +14,10 @@
 #define CONFIG_FILE       "/etc/larder/larder.conf"
 #define NAMESPACE_DEFAULT "default"
 
-enum { NAMESPACES_MAX = 64 }; /* each has a segment, a database and a thread */
+enum {
+    NAMESPACES_MAX = 64,     /* each has a segment, a database and a thread */
+    SOCKET_PATH_BYTES = 108, /* of struct sockaddr_un, the final NUL included */
+};
 
 struct config_namespace {
     char *name;
@@ -59,6 +62,16 @@ struct config_limit {
     unsigned values_count;
 };
 
+/* [tenant NAME]; its values stay where they are. */
+struct config_tenant {
+    char *name, *origin;
+    struct tenant_options said;
+    uint32_t uids[TENANT_UIDS_MAX];
+    unsigned uids_count;
+    struct config_value *values;
+    unsigned values_count;
+};
+
 struct config {
     struct server_options server;
     struct net_options net;
@@ -74,6 +87,8 @@ struct config {
     unsigned events_count;
     struct config_limit *limits;
     unsigned limits_count;
+    struct config_tenant *tenants;
+    unsigned tenants_count;
     struct config_value *values; /* in the order of the tables: the daemon, then namespace by namespace */
     unsigned values_count;
     struct settings settings; /* all that was said, also what has no effect yet */
@@ -94,6 +109,10 @@ struct config *config_destroy(struct config *c); /* NULL ok, returns NULL */
  * configuration that was loaded has none. */
 struct policies *config_make_policies(const struct config *c, const struct config_namespace *n,
                                       const struct policies *previous, struct policy_fault *ret_fault);
+
+/* Whose connections of that user are, or those through that tenant's own socket; NULL: nobody's in particular. */
+const struct config_tenant *config_tenant_of_uid(const struct config *c, uint32_t uid);
+const struct config_tenant *config_tenant_named(const struct config *c, const char *name);
 
 /* The named limits; of a configuration that was loaded none is wrong. */
 struct quotas *config_make_quotas(const struct config *c);
@@ -119,6 +138,9 @@ bool config_names_redis(const struct config *c);
 
 void config_read_policies(struct config *c, struct complaints *wrong);
 void config_free_policies(struct config *c);
+/* tenants.c */
+void config_read_tenants(struct config *c, struct complaints *wrong);
+void config_free_tenants(struct config *c);
 /* limit_rules.c */
 void config_read_limits(struct config *c, struct complaints *wrong);
 void config_free_limits(struct config *c);

@@ -43,6 +43,9 @@ static void list_rules(const struct config_list *l, const struct config *c)
             list_value(l, &c->policies[p].values[i]);
     for (unsigned e = 0; e < c->events_count; e++)
         list_value(l, &c->events[e].value);
+    for (unsigned t = 0; t < c->tenants_count; t++)
+        for (unsigned i = 0; i < c->tenants[t].values_count; i++)
+            list_value(l, &c->tenants[t].values[i]);
     for (unsigned n = 0; n < c->limits_count; n++)
         for (unsigned i = 0; i < c->limits[n].values_count; i++)
             list_value(l, &c->limits[n].values[i]);

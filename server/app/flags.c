@@ -272,6 +272,12 @@ static void print_policies(FILE *out)
           "#[limit NAME]\n",
           out);
     print_samples(out, &limit_table, "  ");
+    fputs("\n\n# Who may name nothing but keys that begin with \"NAME:\", whatever he says of himself.  "
+          "Connections that are "
+          "not bound\n"
+          "# here may bind themselves.\n#[tenant NAME]\n",
+          out);
+    print_samples(out, &tenant_table, "  ");
 }
 
 void flags_print_config(FILE *out)

@@ -10,7 +10,7 @@ const struct section_kind section_kinds[SECTIONS] = {
     [SECTION_DURATIONS] = {"durations", false, true}, [SECTION_REDIS] = {"redis", false, false},
     [SECTION_ADMIN] = {"admin", false, false},        [SECTION_HEALTH] = {"health", false, false},
     [SECTION_POLICY] = {"policy", true, false},       [SECTION_EVENT] = {"event", true, false},
-    [SECTION_LIMIT] = {"limit", true, false},
+    [SECTION_LIMIT] = {"limit", true, false},         [SECTION_TENANT] = {"tenant", true, false},
 };
 
 #define KNOB_STRUCT struct server_options
@@ -47,6 +47,9 @@ static const struct knob limit_knobs[] = {
                             .max = QUOTA_MAX,
                             .aliases = "",
                             .sentence = "max for those who say plan=NAME: plan.free = 100, plan.pro = 500"}};
+#undef KNOB_STRUCT
+#define KNOB_STRUCT struct tenant_options
+static const struct knob tenant_knobs[] = {TENANT_OPTIONS(KNOB_ROW)};
 #undef KNOB_STRUCT
 #define KNOB_STRUCT struct l1_options
 static const struct knob l1_knobs[] = {L1_OPTIONS(KNOB_ROW)};
@@ -86,6 +89,8 @@ const struct option_table event_table = {SECTION_EVENT, "what dies of it", event
 
 const struct option_table limit_table = {SECTION_LIMIT, "how often, and who is counted", limit_knobs,
                                          COUNT_OF(limit_knobs), 0};
+const struct option_table tenant_table = {SECTION_TENANT, "who is bound to it", tenant_knobs,
+                                          COUNT_OF(tenant_knobs), 0};
 
 #define SECTION_namespace                SECTION_NAMESPACE
 #define SECTION_policy                   SECTION_POLICY
@@ -112,9 +117,10 @@ static const struct knob *find_in(const struct option_table *table, enum section
 
 const struct knob *option_find(enum section section, const char *name, const struct option_table **ret_table)
 {
-    const struct option_table *beside = section == SECTION_EVENT   ? &event_table
-                                        : section == SECTION_LIMIT ? &limit_table
-                                                                   : &policy_table;
+    const struct option_table *beside = section == SECTION_EVENT    ? &event_table
+                                        : section == SECTION_LIMIT  ? &limit_table
+                                        : section == SECTION_TENANT ? &tenant_table
+                                                                    : &policy_table;
     for (unsigned t = 0; t <= option_tables_count; t++) {
         *ret_table = t < option_tables_count ? &option_tables[t] : beside;
         const struct knob *knob = find_in(*ret_table, section, name);

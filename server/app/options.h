@@ -41,7 +41,6 @@ struct server_options {
 #define LATER_OPTIONS(LATER)                                    \
     LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS") \
     LATER(namespace, key_shape, "")                             \
-    LATER(namespace, secret, "")                                \
     LATER(policy, encrypt, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */
@@ -56,6 +55,7 @@ enum section {
     SECTION_POLICY,
     SECTION_EVENT,
     SECTION_LIMIT,
+    SECTION_TENANT,
     SECTIONS,
     SECTION_UNKNOWN = SECTIONS,
 };
@@ -83,6 +83,18 @@ extern const struct option_table policy_table;
 extern const struct option_table event_table; /* of [event NAME], alike; struct event_rule */
 extern const struct option_table
     limit_table; /* of [limit NAME], alike; struct quota_rule.  plan.NAME has no field there */
+
+extern const struct option_table tenant_table; /* of [tenant NAME], alike; struct tenant_options */
+
+#define TENANT_OPTIONS(OPTION)                                                                              \
+    OPTION(TEXT, uids, "", 0, 0, LIVE, "",                                                                  \
+           "user ids, with commas, whose connections are bound to this tenant")                             \
+    OPTION(TEXT, socket, "", 0, 0, START, "", "a socket of its own: who connects there is bound to it too") \
+    OPTION(TEXT, namespace, "", 0, 0, LIVE, "", "the one namespace they may name; empty: any")
+struct tenant_options {
+    KNOB_FIELDS(TENANT_OPTIONS)
+};
+enum { TENANTS_MAX = 64, TENANT_UIDS_MAX = 64 };
 
 struct later_option {
     enum section section;

@@ -71,6 +71,7 @@ static void offer_keys(struct nearest *n, enum section section)
     offer_table(n, &policy_table, section);
     offer_table(n, &event_table, section);
     offer_table(n, &limit_table, section);
+    offer_table(n, &tenant_table, section);
     for (unsigned i = 0; i < later_options_count; i++)
         if (later_options[i].section == section)
             nearest_offer(n, later_options[i].name);
@@ -131,9 +132,8 @@ static void complain_section(struct reading *r, const char *text)
         complain(r->wrong, "%s: no section [%s]; did you mean [%s]?", place(r, at), text, near.best);
     else
         complain(r->wrong,
-                 "%s: no section [%s]; there are [server] [namespace NAME] [policy NAME] [event NAME] [limit "
-                 "NAME] "
-                 "[redis] [admin] [health] [durations]",
+                 "%s: no section [%s]; there are [server] [namespace NAME] [policy NAME] [event NAME] "
+                 "[limit NAME] [tenant NAME] [redis] [admin] [health] [durations]",
                  place(r, at), text);
 }
 
@@ -318,7 +318,8 @@ static bool canonical(const char *entry, enum section *ret_section, char ret_key
         ret_key[size] = '\0';
         *ret_section = i;
         *ret_value = equals + 1;
-        return size > 0 && i != SECTION_POLICY && i != SECTION_EVENT && i != SECTION_LIMIT;
+        return size > 0 && i != SECTION_POLICY && i != SECTION_EVENT && i != SECTION_LIMIT &&
+               i != SECTION_TENANT;
     }
     return false;
 }

@@ -33,6 +33,8 @@ struct cache;
     OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                   \
            "ceiling over what callers ask, stale time included")                                            \
     OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                             \
+    OPTION(SWITCH, secret, "off", 0, 1, START, "",                                                          \
+           "on: nobody is given its shared memory, all work by socket only")                                \
     OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                    \
            "while Redis is away: answer from what is here, flagged; off: every get misses")                 \
     OPTION(SWITCH, warming, "on", 0, 1, LIVE, "CACHE_WARMING_ENABLED",                                      \
@@ -339,7 +341,8 @@ struct cache_invalidate {
     const struct slice *keys, *tags, *prefixes, *globs;
     unsigned keys_count, tags_count, prefixes_count, globs_count;
     bool all, soft, dry_run;
-    bool wait_all; /* as of a set */
+    bool wait_all;       /* as of a set */
+    struct slice within; /* of a bound connection: its tenant; rules follow none of its words out of it */
     void (*done)(struct cache_invalidate *invalidate);
     enum status status;  /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
     const char *message; /* static sentence with an error, else NULL */

@@ -154,6 +154,32 @@ static bool is_new(struct cascade *x, uint64_t hash)
     return new;
 }
 
+static struct slice first_level(struct slice name)
+{
+    const char *end = name.size ? memchr(name.data, ':', name.size) : NULL;
+    return end ? slice_of(name.data, (size_t)(end - (const char *)name.data)) : name;
+}
+
+/* Is the first level of what the rule names, or a part of it, a word of the caller's? */
+static bool begins_remembered(const struct template *t)
+{
+    for (unsigned p = 0; p < t->count; p++) {
+        if (t->pieces[p].name >= 0)
+            return true;
+        if (memchr(t->pieces[p].text.data, ':', t->pieces[p].text.size))
+            return false;
+    }
+    return false;
+}
+
+/* What a rule says literally is the configuration's to say; what it remembered of a key that a bound connection chose, such as
+ * {other} of {t}:mail:{other}, leads to no other tenant. */
+static bool confined(const struct cascade *x, const struct target *t, struct slice name)
+{
+    const struct slice *tenant = &x->asked.within;
+    return tenant->size && begins_remembered(&t->name) && !slice_equal(first_level(name), *tenant);
+}
+
 static bool add(struct cache *c, struct cascade *x, const struct target *t, const struct captures *captures)
 {
     static const size_t longest[] = {
@@ -163,6 +189,8 @@ static bool add(struct cache *c, struct cascade *x, const struct target *t, cons
     struct slice name = slice_of(room, size);
     if (size == 0 || x->added == CASCADE_MAX)
         return false;
+    if (confined(x, t, name))
+        return true;
     if (!is_new(x, shm_hash_key(c->setup.hash_secret + t->kind, name)))
         return true;
     char *kept = must_alloc(size);

@@ -145,18 +145,6 @@ static void welcome(struct request *r, const struct wire_hello *hello)
 
 /* ======= hello ======= */
 
-/* A tenant is the first part of keys: not empty, without ':'. */
-static bool bind_tenant(struct session *s, struct slice tenant)
-{
-    if (memchr(tenant.data, ':', tenant.size) || tenant.size + 1 > WIRE_NAME_MAX)
-        return false;
-    memcpy(s->tenant, tenant.data, tenant.size);
-    s->tenant[tenant.size] = ':';
-    s->tenant[tenant.size + 1] = 0;
-    s->tenant_bytes = (uint8_t)(tenant.size + 1);
-    return true;
-}
-
 static void become_ready(struct session *s, struct session_space *space)
 {
     s->space = space;
@@ -172,26 +160,45 @@ static bool same_tenant(const struct session *s, struct slice tenant)
     return slice_equal(tenant, slice_of(s->tenant, bytes));
 }
 
+/* Whom the daemon has bound may leave both out, and cannot learn which others there are. */
+static bool within_bounds(const struct session *s, const struct wire_hello *m,
+                          const struct session_space *space)
+{
+    bool namespace = !s->only || m->namespace.size == 0 || space == s->only;
+    return namespace && (!s->bound || m->tenant.size == 0 || same_tenant(s, m->tenant));
+}
+
+static bool stays(const struct session *s, const struct wire_hello *m, const struct session_space *space)
+{
+    return space == s->space && ((s->bound && m->tenant.size == 0) || same_tenant(s, m->tenant));
+}
+
 static void greet(struct request *r, const struct wire_hello *m)
 {
     struct session *s = r->session;
     const struct session_host *host = &s->all->host;
-    struct session_space *space = host->space(host->user, m->namespace);
+    struct session_space *space =
+        s->only && m->namespace.size == 0 ? s->only : host->space(host->user, m->namespace);
     bool again = s->state == SESSION_READY;
     if (m->version_min > WIRE_VERSION_MAX || m->version_max < WIRE_VERSION_MIN)
         request_answer(r, STATUS_BAD_VERSION, "this daemon speaks versions %d to %d", WIRE_VERSION_MIN,
                        WIRE_VERSION_MAX);
+    else if (!within_bounds(s, m, space))
+        request_answer(r, STATUS_DENIED, "this connection is bound to tenant %.*s%s%s", s->tenant_bytes - 1,
+                       s->tenant, s->only ? " of namespace " : "", s->only ? s->only->name : "");
     else if (!space)
         request_answer(r, STATUS_NO_NAMESPACE, "no namespace %.*s", (int)m->namespace.size,
                        (const char *)m->namespace.data);
-    else if (again && (space != s->space || !same_tenant(s, m->tenant)))
+    else if (again && !stays(s, m, space))
         request_answer(r, STATUS_DENIED, "a connection keeps its namespace and tenant");
-    else if (!again && m->tenant.size && !bind_tenant(s, m->tenant))
+    else if (!again && m->tenant.size && !session_tenant_valid(m->tenant))
         request_answer(r, STATUS_BAD_REQUEST, "a tenant is at most %d bytes and has no ':'",
                        WIRE_NAME_MAX - 1);
     if (!request_open(r))
         return;
     if (!again) {
+        if (m->tenant.size)
+            tenant_bind(s, m->tenant);
         memcpy(s->name, m->client.data ? m->client.data : "", m->client.size);
         become_ready(s, space);
     }

@@ -38,6 +38,8 @@ static void invalidate_start(struct request *r, uint32_t flags)
     r->invalidate.dry_run = flags & WIRE_INVALIDATE_DRY_RUN;
     r->invalidate.wait_all = flags & WIRE_INVALIDATE_WAIT_ALL;
     r->invalidate.done = invalidated;
+    if (r->session->tenant_bytes)
+        r->invalidate.within = slice_of(r->session->tenant, r->session->tenant_bytes - 1u);
     if (cache_invalidate(r->session->space->cache, &r->invalidate) == CACHE_PENDING)
         r->pending++;
     else

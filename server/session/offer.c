@@ -5,6 +5,7 @@
  * was told already that there was nothing, or has no room for the answer. */
 #include "session/session_private.h"
 
+#include <string.h>
 #include "base/clock.h"
 
 _Static_assert((int)OFFER_KEY == WIRE_LOAD_KEY && (int)OFFER_LIST == WIRE_LOAD_LIST, "told as they are");
@@ -66,10 +67,17 @@ static bool learned(struct request *r, const struct wire_strings *list, uint32_t
     return false;
 }
 
+/* Patterns of a tenant called "*" or "{t}" would be those of all. */
+static bool may_offer(const struct session *s, const struct wire_offer *m)
+{
+    bool literal = !memchr(s->tenant, '*', s->tenant_bytes) && !memchr(s->tenant, '{', s->tenant_bytes);
+    return !s->tenant_bytes || (literal && tenant_owns_all(s, &m->patterns));
+}
+
 /* What it may offer, and that it has said what at least once. */
 static bool is_known(struct request *r, const struct wire_offer *m)
 {
-    if (!tenant_owns_all(r->session, &m->patterns)) {
+    if (!may_offer(r->session, m)) {
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
         return false;
     }

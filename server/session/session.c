@@ -210,12 +210,11 @@ static void refuse(struct sessions *all, int fd)
     all->figures.connections_refused++;
 }
 
-void sessions_take(void *user, int fd, const struct peer *peer)
+static struct session *take(struct sessions *all, int fd, const struct peer *peer)
 {
-    struct sessions *all = user;
     if (all->draining || streams_full(all->streams)) {
         refuse(all, fd);
-        return;
+        return NULL;
     }
     struct session *s = must_alloc(sizeof(*s));
     s->all = all;
@@ -228,6 +227,23 @@ void sessions_take(void *user, int fd, const struct peer *peer)
     list_append(&all->open, &s->in_open);
     s->stream = stream_open(all->streams, fd, &stream_ops, s, WIRE_HELLO_FRAME_MAX);
     all->figures.connections_accepted++;
+    return s;
+}
+
+void sessions_take(void *user, int fd, const struct peer *peer)
+{
+    take(user, fd, peer);
+}
+
+void sessions_take_bound(struct sessions *all, int fd, const struct peer *peer,
+                         const struct session_bound *bound)
+{
+    struct session *s = take(all, fd, peer);
+    if (!s)
+        return;
+    tenant_bind(s, bound->tenant);
+    s->bound = true;
+    s->only = bound->space;
 }
 
 static void tell_drained(struct later *check)

@@ -96,6 +96,16 @@ struct sessions *sessions_destroy(struct sessions *all); /* after drain's end; N
 
 /* For struct listener_setup: takes a connection over (user: the sessions), or refuses it. */
 void sessions_take(void *user, int fd, const struct peer *peer);
+/* Who it is is known before it says a word: it is bound to that tenant whatever its HELLO says, and to that namespace unless
+ * it is NULL. */
+struct session_bound {
+    struct slice tenant; /* copied */
+    struct session_space *space;
+};
+void sessions_take_bound(struct sessions *all, int fd, const struct peer *peer,
+                         const struct session_bound *bound);
+/* A name of a tenant: 1 to 254 bytes without ':'. */
+bool session_tenant_valid(struct slice tenant);
 
 /* Answers what is under way, then closes each connection, and calls done once when all are gone.  Whoever is left at
  * the deadline is cut.  What a cache still owes is waited for: its structs live in here. */

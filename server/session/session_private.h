@@ -72,6 +72,8 @@ struct session {
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
+    bool bound;                     /* by the daemon, not by its HELLO */
+    struct session_space *only;     /* of bound: no other; NULL: any */
     char name[WIRE_NAME_MAX + 1];   /* who it says it is */
 };
 
@@ -175,6 +177,8 @@ size_t session_frame_max(const struct session_space *space);
 
 /* ---- tenant.c: what a bound connection may name ---------------------------------------------------------- */
 
+/* session_tenant_valid holds. */
+void tenant_bind(struct session *s, struct slice tenant);
 bool tenant_owns(const struct session *s, struct slice key_or_prefix);
 bool tenant_owns_all(const struct session *s, const struct wire_strings *list);
 /* Bytes tenant_tag needs for a tag. */

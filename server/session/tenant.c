@@ -3,6 +3,21 @@
 #include "session/session_private.h"
 
 #include <string.h>
+#include "base/check.h"
+
+bool session_tenant_valid(struct slice tenant)
+{
+    return tenant.size >= 1 && tenant.size + 1 <= WIRE_NAME_MAX && !memchr(tenant.data, ':', tenant.size);
+}
+
+void tenant_bind(struct session *s, struct slice tenant)
+{
+    CHECK(session_tenant_valid(tenant));
+    memcpy(s->tenant, tenant.data, tenant.size);
+    s->tenant[tenant.size] = ':';
+    s->tenant[tenant.size + 1] = 0;
+    s->tenant_bytes = (uint8_t)(tenant.size + 1);
+}
 
 bool tenant_owns(const struct session *s, struct slice key)
 {

@@ -214,6 +214,42 @@ static void limits_and_their_plans_have_a_bound(void **state)
     assert_refused(file, "larder.conf:20: [limit a] has more than 16 plans");
 }
 
+/* ======= tenants ======= */
+
+static void a_tenant_is_found_by_the_users_it_is_for(void **state)
+{
+    struct config *c = from_file("[tenant acme]\nuids = 7, 8\n[tenant b]\nuids = 9\nsocket = /tmp/b.sock\n");
+    assert_string_equal(config_tenant_of_uid(c, 8)->name, "acme");
+    assert_string_equal(config_tenant_of_uid(c, 9)->name, "b");
+    assert_null(config_tenant_of_uid(c, 10));
+    assert_string_equal(config_tenant_named(c, "b")->said.socket, "/tmp/b.sock");
+    config_destroy(c);
+}
+
+static void a_wrong_tenant_is_told_with_its_place(void **state)
+{
+    static const struct {
+        const char *file, *complaint;
+    } rows[] = {
+        {"\n[tenant a]\n", "larder.conf:2: [tenant a] binds nobody: expected uids = 1001 or socket = PATH"},
+        {"[tenant a]\nuids = root\n", "larder.conf:2: uids: root: expected user ids from 0"},
+        {"[tenant a]\nuids = 1,,2\n", "larder.conf:2: uids: : expected user ids"},
+        {"[tenant a]\nuids = 4294967295\n", "larder.conf:2: uids: 4294967295: expected user ids"},
+        {"[tenant a]\nuids = 1\n[tenant b]\nuids = 2, 1\n",
+         "larder.conf:4: uids: 1 is bound to tenant a already"},
+        {"[tenant a]\nsocket = a.sock\n", "larder.conf:2: socket = a.sock: expected a path from /"},
+        {"[tenant a]\nsocket = /x\n[tenant b]\nsocket = /x\n",
+         "larder.conf:4: socket = /x: another one has it"},
+        {"[server]\nsocket = /x\n[tenant b]\nsocket = /x\n",
+         "larder.conf:4: socket = /x: another one has it"},
+        {"[tenant a]\nuids = 1\nnamespace = no\n", "larder.conf:3: namespace = no: expected the name of a"},
+        {"[tenant a]\nuid = 1\n", "larder.conf:2: no option uid in [tenant]; did you mean uids?"},
+        {"[tenant a:b]\nuids = 1\n", "needs a name"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_refused(rows[i].file, rows[i].complaint);
+}
+
 /* ======= what is wrong ======= */
 
 static void every_mistake_is_told_with_its_place_and_what_would_be_right(void **state)
@@ -319,6 +355,8 @@ int main(void)
         WITH_FILES(a_limit_is_read_with_its_plans_and_shown_as_it_was_written),
         WITH_FILES(a_wrong_limit_is_told_with_its_place),
         WITH_FILES(limits_and_their_plans_have_a_bound),
+        WITH_FILES(a_tenant_is_found_by_the_users_it_is_for),
+        WITH_FILES(a_wrong_tenant_is_told_with_its_place),
         WITH_FILES(every_mistake_is_told_with_its_place_and_what_would_be_right),
         WITH_FILES(a_policy_needs_a_pattern_and_a_name_of_its_own),
         WITH_FILES(what_is_wrong_with_one_policy_does_not_hide_the_next),
