@@ -7,7 +7,7 @@
 #include <string.h>
 #include "app/config.h"
 #include "base/check.h"
-#include "cache/pattern.h"
+#include "base/pattern.h"
 #include "session/session.h"
 
 const struct config_tenant *config_tenant_named(const struct config *c, const char *name)
