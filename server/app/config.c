@@ -10,7 +10,6 @@
 
 #define BUILT_IN "built-in"
 
-
 /* ---- one value ----------------------------------------------------------------------------------------- */
 
 static const char *const built_in_durations[][2] = {

@@ -311,8 +311,11 @@ int space_open(struct space *s, const struct space_setup *setup)
     open_cache(s);
     if (s->l2)
         l2_start(s->l2);
-    s->session = (struct session_space){
-        .name = s->config->name, .cache = s->cache, .secret = s->config->cache.secret, .ops = &session_ops, .user = s};
+    s->session = (struct session_space){.name = s->config->name,
+                                        .cache = s->cache,
+                                        .secret = s->config->cache.secret,
+                                        .ops = &session_ops,
+                                        .user = s};
     return 0;
 }
 
