@@ -34,5 +34,7 @@ void admin_settled(struct admin *a);
 /* ---- clear.c -------------------------------------------------------------------------------------------- */
 
 void admin_clear(struct admin *a, struct http_exchange *x);
+/* Answers POST /api/cache/warm. */
+void admin_warm(struct admin *a, struct http_exchange *x);
 
 #endif

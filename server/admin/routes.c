@@ -81,11 +81,6 @@ static void metrics(struct admin *a, struct http_exchange *x)
         admin_refuse(x, 404, "metrics are switched off: [admin] metrics");
 }
 
-static void warm(struct admin *a, struct http_exchange *x)
-{
-    admin_refuse(x, 501, "warming by HTTP is not in this version: larder warm does it");
-}
-
 static void events(struct admin *a, struct http_exchange *x)
 {
     if (a->draining || events_count(a->events) >= a->setup.options->http_streams)
@@ -110,7 +105,7 @@ static const struct route {
     {"/metrics", HTTP_GET, metrics},
     {"/events", HTTP_GET, events},
     {"/api/cache/clear", HTTP_POST, admin_clear},
-    {"/api/cache/warm", HTTP_POST, warm},
+    {"/api/cache/warm", HTTP_POST, admin_warm},
 };
 
 static const struct route *find_route(const char *path)

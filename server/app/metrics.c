@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/runs.h"
 
 #define LABELS(...) ((const struct exposition_label[EXPOSITION_LABELS]){__VA_ARGS__})
 
@@ -101,6 +102,18 @@ static const struct family_row families[] = {
      "counter",
      "Callers who waited for the load of another.",
      {BY1("outcome", "served", cache.load_waits_served), BY1("outcome", "over", cache.load_waits_over)}},
+    {"larder_loaders", "gauge", "Connections that offer to load.", ONE(loaders.loaders)},
+    {"larder_loader_keys",
+     "gauge",
+     "Keys that registered loaders are asked for, or that wait for one.",
+     {BY1("state", "out", loaders.fetches_out), BY1("state", "queued", loaders.fetches_queued)}},
+    {"larder_loader_keys_total",
+     "counter",
+     "Keys that registered loaders were asked for, by what came of them.",
+     {BY1("outcome", "loaded", loaders.fetches_loaded), BY1("outcome", "failed", loaders.fetches_failed),
+      BY1("outcome", "returned", loaders.fetches_returned),
+      BY1("outcome", "unstored", loaders.fetches_unstored), BY1("outcome", "late", loaders.fetches_late),
+      BY1("outcome", "lost", loaders.fetches_lost), BY1("outcome", "refused", loaders.fetches_refused)}},
     {"larder_warm_available", "gauge", "Whether there is a warm tier.", ONE(warm_available)},
     {"larder_redis_up", "gauge", "Whether the session with Redis stands.", ONE(redis_up)},
     {"larder_redis_used_memory_bytes", "gauge", "What Redis says it uses.", ONE(redis.memory_used)},
@@ -219,6 +232,57 @@ static void expose_policies(struct exposition *e, const struct documents *d)
     each_policy(d, expose_hits, e);
     exposition_family(e, "larder_misses_total", "counter", "Misses by policy.");
     each_policy(d, expose_misses, e);
+}
+
+/* ---- warmings of policies -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *family, *help, *label, *value;
+    size_t offset;
+} run_rows[] = {
+#define RUN_ROW(family, help, label, value, field)                   \
+    {                                                                \
+        family, help, label, value, offsetof(struct run_sums, field) \
+    }
+#define RUNS(value, field)                                                                                \
+    RUN_ROW("larder_warming_runs_total", "Warmings of policies, by what came of them.", "outcome", value, \
+            field)
+#define KEYS(value, field) \
+    RUN_ROW("larder_warming_keys_total", "Keys that warmings of policies looked at.", "outcome", value, field)
+    RUNS("done", runs),
+    RUNS("skipped", skipped),
+    RUNS("put_off", put_off),
+    KEYS("loaded", loaded),
+    KEYS("here", here),
+    KEYS("missing", missing),
+    KEYS("failed", failed),
+    RUN_ROW("larder_warming_seconds_total", "Time that warmings of policies took.", NULL, NULL, took_ns),
+};
+
+static void expose_run(struct exposition *e, unsigned row, const char *namespace, const struct policy *p,
+                       const struct run_sums *total)
+{
+    uint64_t value = *(const uint64_t *)(const void *)((const char *)total + run_rows[row].offset);
+    bool is_time = !run_rows[row].label;
+    exposition_sample(
+        e, run_rows[row].family, "",
+        LABELS({"namespace", namespace}, {"policy", p->name}, {run_rows[row].label, run_rows[row].value}),
+        is_time ? (double)value / NS_PER_S : (double)value);
+}
+
+static void expose_runs(struct exposition *e, const struct documents *d)
+{
+    struct run_look look;
+    for (unsigned row = 0; row < COUNT_OF(run_rows); row++) {
+        if (row == 0 || strcmp(run_rows[row].family, run_rows[row - 1].family) != 0)
+            exposition_family(e, run_rows[row].family, "counter", run_rows[row].help);
+        for (unsigned i = 0; i < d->spaces_count; i++) {
+            const struct policies *all = cache_policies(d->spaces[i].cache);
+            for (unsigned n = 1; n < policies_count(all); n++)
+                if (run_look(d->spaces[i].cache, policies_nth(all, n)->number, &look))
+                    expose_run(e, row, d->spaces[i].config->name, policies_nth(all, n), &look.total);
+        }
+    }
 }
 
 static void expose_limits(struct exposition *e, const struct documents *d)
@@ -415,6 +479,7 @@ int metrics_answer(const struct documents *d, const struct metrics_more *more, s
     expose_states(&e, d, readings);
     expose_policies(&e, d);
     expose_limits(&e, d);
+    expose_runs(&e, d);
     expose_table(&e, warm_rows, COUNT_OF(warm_rows), d, &readings->warm, sizeof(*readings));
     expose_daemon(&e, d, more);
     free(readings);

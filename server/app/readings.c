@@ -9,6 +9,7 @@ void readings_take(const struct space *s, struct readings *ret)
 {
     *ret = (struct readings){.mode = cache_mode(s->cache)};
     cache_measure(s->cache, &ret->cache);
+    loaders_measure(s->cache, &ret->loaders);
     if (s->l1) {
         ret->l1_available = 1;
         l1_measure(s->l1, &ret->l1);

@@ -3,12 +3,14 @@
 #define LARDER_APP_READINGS_H
 
 #include "app/space.h"
+#include "cache/loaders.h"
 #include "l1/l1.h"
 #include "l2/l2.h"
 #include "warm/warm.h"
 
 struct readings {
     struct cache_figures cache;
+    struct loader_figures loaders;
     struct l1_figures l1;
     struct warm_figures warm;
     struct tier_figures l1_tier, warm_tier, l2_tier;

@@ -86,10 +86,8 @@ static struct run *run_of(struct cache *c, unsigned n)
     return *at;
 }
 
-static void add_up(struct run *r)
+static void add_to(struct run_sums *s, const struct warming_figures *f)
 {
-    struct run_sums *s = today(r);
-    const struct warming_figures *f = &r->look.last;
     s->runs++;
     s->keys += f->done;
     s->loaded += f->loaded;
@@ -98,6 +96,12 @@ static void add_up(struct run *r)
     s->missing += f->missing;
     s->failed += f->failed;
     s->took_ns += f->elapsed_ns;
+}
+
+static void add_up(struct run *r)
+{
+    add_to(today(r), &r->look.last);
+    add_to(&r->look.total, &r->look.last);
 }
 
 /* ======= is it any good ======= */
@@ -168,8 +172,10 @@ static const char *begin(struct cache *c, const struct policy *p)
 static void put_off(struct cache *c, unsigned n, const char *why)
 {
     struct run *run = run_of(c, n);
-    if (!run->look.waits_for)
+    if (!run->look.waits_for) {
         today(run)->put_off++;
+        run->look.total.put_off++;
+    }
     run->look.waits_for = why;
     schedule_postpone(&c->runs->plan, clock_after(cache_now(c), TRY_AGAIN_NS));
 }
@@ -234,6 +240,7 @@ static void note_skipped(struct cache *c)
     if (!run || skipped == run->skipped_seen)
         return;
     today(run)->skipped += skipped - run->skipped_seen;
+    run->look.total.skipped += skipped - run->skipped_seen;
     run->skipped_seen = skipped;
 }
 

@@ -30,6 +30,7 @@ struct run_look {
     struct warming_figures last; /* also of one that runs */
     int ratio_before,
         ratio_after; /* hits of its keys in thousandths: from the run before it until it, and since; -1: no gets */
+    struct run_sums total;          /* since the start */
     struct run_sums days[RUN_DAYS]; /* today first */
 };
 

@@ -207,7 +207,29 @@ def a_clear_under_way_is_answered_before_the_end(larder):
         redis.finish()
 
 
-play(nothing_is_listened_on_unless_asked, probes_say_alive_and_ready, http_and_the_command_tell_the_same_statistics,
+def a_warming_is_begun_with_the_token_and_told_in_statistics_and_metrics(larder):
+    admin = Admin(larder, "token = sesame-open-now",
+                  "[policy pages]\npattern = page:*\nwarming = key page:{0-9}\n[policy users]\npattern = user:*")
+    larder.start()
+    larder.client().set(b"page:1", b"v")
+    expect(admin.post("/api/cache/warm", {"policy": "pages"}).status, 401)
+    for body, status, says in [({}, 400, "say what to warm"), ({"policy": 7}, 400, "are texts"), ("[]", 400, "a JSON object"),
+                               ({"policy": "pages", "namespace": "none"}, 400, "no such namespace"),
+                               ({"keys": ["a"]}, 400, "there are: "), ({"policy": "nobody"}, 409, "no such policy"),
+                               ({"policy": "users"}, 409, "does not say what to warm")]:
+        refused = admin.post("/api/cache/warm", body, headers=TOKEN)
+        expect((refused.status, says in refused.json()["error"]), (status, True), body)
+    expect(admin.post("/api/cache/warm", {"policy": "pages"}, headers=TOKEN).json(),
+           {"status": "OK", "namespace": "default", "policy": "pages"})
+    warming = until(lambda: next((w for w in [admin.stats()["policies"][1]["warming"]] if w["days"][0]["runs"]), None), "it is over")
+    last = warming["last"]
+    expect((last["result"], last["keys"], last["here"], last["missing"]), ("warmed", 10, 1, 9))
+    metrics = admin.metrics()
+    for name, outcome, value in [("runs", "done", 1), ("keys", "here", 1), ("keys", "missing", 9)]:
+        expect(metrics[f'larder_warming_{name}_total{{namespace="default",policy="pages",outcome="{outcome}"}}'], value)
+
+
+play(a_warming_is_begun_with_the_token_and_told_in_statistics_and_metrics, nothing_is_listened_on_unless_asked, probes_say_alive_and_ready, http_and_the_command_tell_the_same_statistics,
      a_clear_clears_what_it_names, what_is_not_understood_clears_nothing, only_a_post_changes_something,
      a_change_wants_the_token_when_there_is_one, a_page_of_elsewhere_is_refused, only_this_host_is_listened_to,
      its_socket_is_made_and_taken_over_like_the_clients_own, a_peer_pins_a_bounded_amount,

@@ -129,6 +129,23 @@ def it_clears_after_a_question_and_with_the_token(larder, browser):
 
 
 @browsing
+def it_begins_a_warming_after_a_question_and_shows_what_became_of_it(larder, browser):
+    admin = Admin(larder, "token = sesame-open-now", more=SETTINGS + "[policy pages]\npattern = page:*\nwarming = key page:{0-9}\n")
+    larder.start()
+    larder.client().set(b"page:1", b"v")
+    browser.open(f"http://127.0.0.1:{admin.port()}/")
+    until(lambda: browser.run("return document.querySelectorAll('#warm-policy option').length") == 2, "in both namespaces")
+    browser.run("""document.querySelector('#warm-token').value = 'sesame-open-now';
+        document.querySelector('#warm').requestSubmit();""")
+    pages = next(row for row in admin.stats()["policies"] if row["name"] == "pages")
+    expect((pages["namespace"], pages["warming"]["last"]), ("default", None), "before the answer to the question")
+    confirm(browser)
+    browser.until_text("#warm-said", lambda t: t.startswith("OK"), "it is begun")
+    browser.until_text("#runs", lambda t: "warmed" in t and "1 runs" in t, "what became of it")
+    expect(browser.complaints(), [])
+
+
+@browsing
 def a_daemon_that_stops_and_comes_back_is_noticed(larder, browser):
     admin = Admin(larder)
     larder.configure(f"[admin]\nlisten = unix:{admin.path} 127.0.0.1:0\n")
@@ -144,4 +161,5 @@ def a_daemon_that_stops_and_comes_back_is_noticed(larder, browser):
 
 
 play(it_shows_what_is_and_asks_nobody_else, it_fits_a_phone_and_the_dark, it_clears_after_a_question_and_with_the_token,
+     it_begins_a_warming_after_a_question_and_shows_what_became_of_it,
      a_daemon_that_stops_and_comes_back_is_noticed)

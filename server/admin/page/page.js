@@ -162,6 +162,35 @@ function showTables(stats) {
         Object.entries(stats.namespaces).map(([name, space]) => ({ name, ...space })));
 }
 
+/* ---- warming ---- */
+
+const ratioText = (ratio) => (ratio === null ? "–" : percent(ratio, 1));
+
+function nextText(warming) {
+  if (warming.running) return "now";
+  if (warming.waits_for) return warming.waits_for;
+  return warming.next_ms === null ? "by hand" : "in " + durationText(Math.round(warming.next_ms / 1000));
+}
+
+function showWarming(policies) {
+  const rows = policies.filter((row) => row.warming), select = $("warm-policy");
+  $("warming").hidden = rows.length === 0;
+  table("runs", [["policy", (r) => r.name], ["namespace", (r) => r.namespace, true],
+                 ["last", (r) => (r.warming.last ? `${r.warming.last.result} ${clock(r.warming.last.began_s)}` : "–"), true],
+                 ["keys", (r) => count(r.warming.last && r.warming.last.keys)], ["loaded", (r) => count(r.warming.last && r.warming.last.loaded)],
+                 ["missing", (r) => count(r.warming.last && r.warming.last.missing)], ["failed", (r) => count(r.warming.last && r.warming.last.failed)],
+                 ["took", (r) => (r.warming.last ? micros(r.warming.last.took_ms * 1000) : "–")],
+                 ["hit ratio", (r) => (r.warming.last ? `${ratioText(r.warming.last.hit_ratio_before)} → ${ratioText(r.warming.last.hit_ratio_after)}` : "–")],
+                 ["today", (r) => `${r.warming.days[0].runs} runs, ${count(r.warming.days[0].loaded)} loaded`],
+                 ["next", (r) => nextText(r.warming), true]], rows);
+  if (select.options.length === rows.length) return;
+  select.replaceChildren(...rows.map((r) => {
+    const option = new Option(`${r.name} in ${r.namespace}`, r.name);
+    option.dataset.namespace = r.namespace;
+    return option;
+  }));
+}
+
 function showNamespaces(names) {
   const select = $("clear-namespace");
   if (select.options.length === names.length) return;
@@ -197,6 +226,7 @@ function showStats(stats) {
   say("entries-note", `${bytesText(stats.tiers.l1.bytes)}; warm tier ${compact.format(stats.tiers.warm.entries)}`);
   showTables(stats);
   showNamespaces(Object.keys(stats.namespaces));
+  showWarming(stats.policies);
   showRedis(stats.redis);
 }
 
@@ -292,16 +322,25 @@ function clearRequest() {
   return { body, kind, names };
 }
 
-async function clearNow(body) {
-  const headers = { "Content-Type": "application/json" }, token = $("clear-token").value;
+/* `form`: "clear" or "warm", whose token and last word have ids that begin so. */
+async function change(form, body, done) {
+  const headers = { "Content-Type": "application/json" }, token = $(form + "-token").value;
   if (token) headers.Authorization = "Bearer " + token;
   try {
-    const reply = await fetch("api/cache/clear", { method: "POST", headers, body: JSON.stringify(body) });
+    const reply = await fetch("api/cache/" + form, { method: "POST", headers, body: JSON.stringify(body) });
     const said = await reply.json();
-    say("clear-said", reply.ok ? `${said.status}: cleared in ${said.namespace}` : said.error, reply.ok ? "ok" : "critical");
+    say(form + "-said", reply.ok ? `${said.status}: ${done}` : said.error, reply.ok ? "ok" : "critical");
   } catch {
-    say("clear-said", "the daemon was not reached", "critical");
+    say(form + "-said", "the daemon was not reached", "critical");
   }
+}
+
+function confirmFirst(text, word, then) {
+  say("confirm-text", text);
+  say("confirm-yes", word);
+  $("confirm-yes").onclick = () => { $("confirm").close(); then(); };
+  $("confirm-no").onclick = () => $("confirm").close();
+  $("confirm").showModal();
 }
 
 function askToClear(event) {
@@ -312,16 +351,24 @@ function askToClear(event) {
     return;
   }
   const what = kind === "all" ? "everything" : `${names.length} ${kind}`;
-  say("confirm-text", `Clear ${what} in namespace ${body.namespace}? All hosts that share it lose these entries.`);
-  $("confirm-yes").onclick = () => { $("confirm").close(); clearNow(body); };
-  $("confirm-no").onclick = () => $("confirm").close();
-  $("confirm").showModal();
+  confirmFirst(`Clear ${what} in namespace ${body.namespace}? All hosts that share it lose these entries.`, "Clear",
+               () => change("clear", body, `cleared in ${body.namespace}`));
+}
+
+function askToWarm(event) {
+  event.preventDefault();
+  const option = $("warm-policy").selectedOptions[0];
+  if (!option) return;
+  const body = { namespace: option.dataset.namespace, policy: option.value };
+  confirmFirst(`Warm the keys of policy ${body.policy} in namespace ${body.namespace} now? Registered loaders may be asked for many of them.`,
+               "Warm", () => change("warm", body, `${body.policy} is being warmed`));
 }
 
 /* ---- begin ---- */
 
 async function begin() {
   $("clear").addEventListener("submit", askToClear);
+  $("warm").addEventListener("submit", askToWarm);
   $("clear-kind").addEventListener("change", () => { $("clear-names-label").hidden = $("clear-kind").value === "all"; });
   $("no-charts").hidden = Boolean(window.Chart);
   document.querySelector(".charts").hidden = !window.Chart;
