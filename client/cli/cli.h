@@ -80,6 +80,7 @@ int verb_dump(struct cli *cli);
 int verb_limit(struct cli *cli);
 int verb_warm(struct cli *cli);
 int warm_by_name(struct cli *cli); /* not from a dump */
+int verb_advise(struct cli *cli);
 int verb_doctor(struct cli *cli);
 int verb_audit(struct cli *cli);
 

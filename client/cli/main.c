@@ -159,6 +159,13 @@ static const struct verb verbs[] = {
      "One name and value a line; --json gives the document that GET /api/cache/stats has."},
     {"health", "", "state, issues, recommendations", 0, 0, 0, verb_health,
      "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers."},
+    {"advise", "", "what to change, with its figure", 0, 0, 0, verb_advise,
+     "What half and half more shared memory would do, learnt from a sample of the keys asked for, and\n"
+     "policies whose entries live too short, are invalidated in vain, or are not worth keeping: each\n"
+     "with the figure and the line of the configuration to change.  A miss of L1 may still be found\n"
+     "on disk or in Redis.  Half of what counts happened within the last 10 to 20 minutes; figures\n"
+     "of policies are those since the start.  With --json one object a line, with all numbers.\n"
+     "Exit code 1 when too little was seen to say anything of memory."},
     {"doctor", "", "test the way to Redis and back", 0, 0, 0, verb_doctor,
      "Each step on its own: address, connection, TLS, AUTH, database, write right, eviction policy,\n"
      "memory, and the journal there and back with its lag.  The first that fails says what to look\n"

@@ -142,8 +142,8 @@ static void judge_room(struct health *h, const struct health_space *s, const str
     char advice[HEALTH_TEXT];
     if (over(s->evicted, s->l1_entries, o->max_turnover)) {
         snprintf(advice, sizeof(advice),
-                 "if the hit ratio matters, raise l1_bytes of [namespace %s] over %.0f MiB", s->name,
-                 mib(s->l1_bytes));
+                 "if the hit ratio matters, raise l1_bytes of [namespace %s] over %.0f MiB%s%s", s->name,
+                 mib(s->l1_bytes), *s->l1_more ? "; larder advise: " : "", s->l1_more);
         health_add(h, HEALTH_TURNOVER, 3, s->name, advice,
                    "L1 evicted %llu entries in %s, %.0f %% of the %llu it holds",
                    (unsigned long long)s->evicted, span_of(facts->window_ns).text,

@@ -79,6 +79,7 @@ struct health_space {
     uint64_t bad_records;                                                /* since the start */
     uint64_t hits, misses, expired, invalidated;
     uint64_t evicted, l1_entries, l1_bytes; /* the last two: now */
+    char l1_more[96];                       /* what half more L1 would do, in words; "": not known */
     uint64_t warm_evicted, puts_dropped;
     uint64_t warm_bytes_max;
 };

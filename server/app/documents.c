@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "app/advice.h"
 #include "app/config_document.h"
 #include "app/doctor.h"
 #include "app/explain.h"
@@ -362,6 +363,7 @@ static json_t *stats(const struct documents *d)
     json_object_set_new(o, "overall", overall(d, &all));
     json_object_set_new(o, "tiers", tiers(&all));
     json_object_set_new(o, "policies", policies(d));
+    json_object_set_new(o, "advice", advice_document(d->spaces, d->spaces_count));
     json_object_set_new(o, "limits", limits(d));
     json_object_set_new(o, "tenants", json_array());
     json_object_set_new(o, "redis", redis(d));

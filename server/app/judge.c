@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "app/advice.h"
 #include "app/documents.h"
 #include "app/policy_documents.h"
 #include "base/check.h"
@@ -194,8 +195,10 @@ static void judge_with(const struct documents *d, const struct readings *all,
     struct health_space *spaces = must_alloc((d->spaces_count + 1) * sizeof(*spaces));
     if (d->sessions)
         sessions_measure(d->sessions, &sessions);
-    for (unsigned i = 0; i < d->spaces_count; i++)
+    for (unsigned i = 0; i < d->spaces_count; i++) {
         spaces[i] = space_facts(&d->spaces[i], &all[i], &spaces_before[i]);
+        advice_of_more(&d->spaces[i], spaces[i].l1_more, sizeof(spaces[i].l1_more));
+    }
     struct health_facts facts = {.spaces = spaces,
                                  .spaces_count = d->spaces_count,
                                  .redis = redis_facts(d, all),

@@ -102,6 +102,8 @@ struct cache_figures {
     FIGURE(COUNTER, hits_l2, "answered from Redis")                                           \
     FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                \
     FIGURE(COUNTER, misses, "not found")                                                      \
+    FIGURE(COUNTER, misses_expired, "of those: past its end")                                 \
+    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                              \
     FIGURE(COUNTER, sets, "entries stored")                                                   \
     FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, or its policy's") \
     FIGURE(COUNTER, sets_refused, "fills that came too late")

@@ -51,6 +51,8 @@ static void count_miss(struct cache *c, const struct cache_get *get)
         return;
     c->by_policy[get->policy].gets++;
     c->by_policy[get->policy].misses++;
+    c->by_policy[get->policy].misses_expired += get->reason == MISS_EXPIRED;
+    c->by_policy[get->policy].misses_invalidated += get->reason == MISS_INVALIDATED;
     c->figures.gets++;
     c->figures.misses++;
     c->figures.misses_expired += get->reason == MISS_EXPIRED;

@@ -392,6 +392,9 @@ void curve_told(struct curve *c, uint64_t uses, uint64_t misses, uint64_t now_ns
 {
     c->counted.uses += (double)(uses - c->told_uses);
     c->counted.misses += (double)(misses - c->told_misses);
+    if (c->since_ns)
+        c->counted.seconds += (double)(now_ns - c->told_ns) / 1e9;
+    c->told_ns = now_ns;
     c->told_uses = uses;
     c->told_misses = misses;
     if (!c->since_ns)

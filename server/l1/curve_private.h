@@ -43,6 +43,7 @@ struct counted {
     double far[PARTS], expired[PARTS], invalidated[PARTS];
     double unknown;                           /* of keys found that had not been watched from the start on */
     double uses, misses;                      /* exact, as told */
+    double seconds;                           /* in which those were */
     double seen;                              /* of watched keys, as they are */
     struct came_back back[CURVE_POLICIES][2]; /* after expiry, after invalidation */
 };
@@ -58,7 +59,7 @@ struct curve {
     uint64_t capacity;
     bool reached; /* the order has been as long as it may be: who is not in it was not used for that long */
     struct counted counted;
-    uint64_t told_uses, told_misses, since_ns;
+    uint64_t told_uses, told_misses, told_ns, since_ns;
     uint64_t halved_ns, halving_ns, halving_uses;
     double since_halving;  /* uses seen */
     double taken, crowded; /* places in use, at drains; of those: where too many were */

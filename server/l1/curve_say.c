@@ -9,7 +9,7 @@
 enum {
     SEEN_ENOUGH = 4096, /* uses of watched keys before anything is said */
     USES_ENOUGH = 10000,
-    HALVINGS = 40, /* of an interval of sizes: to a millionth of a millionth */
+    HALVINGS = 24, /* of some 40 octaves of sizes: to a millionth of one */
 };
 
 static double all_uses(const struct curve *c)
@@ -106,6 +106,7 @@ void curve_summarize(const struct curve *c, struct curve_summary *ret)
         .expired = sum_of(c->counted.expired),
         .invalidated = sum_of(c->counted.invalidated),
         .seen = c->counted.seen,
+        .uses_per_s = c->counted.seconds > 0 ? c->counted.uses / c->counted.seconds : 0,
         .keys = c->keys,
         .since_ns = c->since_ns,
         .enough = c->counted.seen >= SEEN_ENOUGH && all_uses(c) >= USES_ENOUGH,

@@ -159,6 +159,9 @@ static void room_that_is_short_is_told_with_what_to_raise(void **state)
     RAISED_AND_CLEARED(HEALTH_TURNOVER, space.evicted = 501, space.evicted = 500);
     space.evicted = 501;
     assert_non_null(strstr(found(HEALTH_TURNOVER)->recommendation, "l1_bytes of [namespace n] over 64 MiB"));
+    assert_null(strstr(found(HEALTH_TURNOVER)->recommendation, "larder advise"));
+    snprintf(space.l1_more, sizeof(space.l1_more), "half more finds it all");
+    assert_non_null(strstr(found(HEALTH_TURNOVER)->recommendation, "larder advise: half more finds it all"));
     RAISED_AND_CLEARED(HEALTH_WARM_FULL, space.warm_evicted = 1, space.warm_evicted = 0);
     RAISED_AND_CLEARED(HEALTH_WARM_QUEUE, space.puts_dropped = 1, space.puts_dropped = 0);
     assert_string_equal(status(), "ok");
