@@ -31,11 +31,9 @@ static unsigned names_count(const struct cache_invalidate *i)
     return i->tags_count + i->prefixes_count + i->globs_count + i->all;
 }
 
-static enum status judge_globs(const struct cache *c, struct cache_invalidate *i)
+static enum status judge_globs(struct cache_invalidate *i)
 {
     const char *why;
-    if (c->fleet && i->globs_count)
-        return refuse(i, STATUS_UNSUPPORTED, "invalidating by glob is not known in a fleet");
     if (i->globs_count > CACHE_GLOBS_MAX)
         return refuse(i, STATUS_LIMIT, "at most 16 globs in one invalidation");
     for (unsigned n = 0; n < i->globs_count; n++)
@@ -59,7 +57,7 @@ static enum status judge_request(const struct cache *c, struct cache_invalidate 
             return refuse(i, STATUS_BAD_REQUEST, "a prefix ends with ':' and has at most 8 of them");
     if (c->fleet && names_count(i) > FLEET_ITEMS_MAX)
         return refuse(i, STATUS_LIMIT, "at most 256 tags, prefixes and globs in one invalidation of a fleet");
-    return judge_globs(c, i);
+    return judge_globs(i);
 }
 
 /* ======= counting ======= */

@@ -7,7 +7,7 @@
 #include "l2/rules.h"
 
 /* One name: partition, kind and its bytes are how the outbox keeps it, and how equals are found.  The kinds are those
- * of the journal: k key, t tag, p prefix, a all; upper case: soft. */
+ * of the journal: k key, t tag, p prefix, g glob, a all; upper case: soft. */
 struct item {
     struct list node; /* in its partition, by number */
     uint64_t number;
@@ -180,7 +180,8 @@ int backlog_add(struct backlog *b, const struct fleet_change *change)
     int answer = change->all ? add_name(b, change, 'a', slice_of("", 0)) : TIER_DONE;
     answer = worse(answer, add_names(b, change, 'k', change->keys, change->keys_count));
     answer = worse(answer, add_names(b, change, 't', change->tags, change->tags_count));
-    return worse(answer, add_names(b, change, 'p', change->prefixes, change->prefixes_count));
+    answer = worse(answer, add_names(b, change, 'p', change->prefixes, change->prefixes_count));
+    return worse(answer, add_names(b, change, 'g', change->globs, change->globs_count));
 }
 
 /* ======= sending ======= */
@@ -204,6 +205,7 @@ static void put_into(struct adder *a, const struct item *item)
     case 'k': a->batch->keys[change->keys_count++] = name_of(item); break;
     case 't': a->batch->tags[change->tags_count++] = name_of(item); break;
     case 'p': a->batch->prefixes[change->prefixes_count++] = name_of(item); break;
+    case 'g': a->batch->globs[change->globs_count++] = name_of(item); break;
     default: change->all = true; break;
     }
     change->soft = is_soft(item);
@@ -217,7 +219,8 @@ static struct adder begin_batch(struct backlog_batch *batch, unsigned partition)
                                           .partition = partition,
                                           .keys = batch->keys,
                                           .tags = batch->tags,
-                                          .prefixes = batch->prefixes};
+                                          .prefixes = batch->prefixes,
+                                          .globs = batch->globs};
     return (struct adder){.batch = batch};
 }
 

@@ -36,7 +36,7 @@ bool backlog_empty(const struct backlog *b, unsigned partition); /* nothing wait
 /* The next call of a partition, marked as on its way.  The slices are valid until the next call here. */
 struct backlog_batch {
     struct fleet_change change;
-    struct slice keys[BACKLOG_BATCH], tags[BACKLOG_BATCH], prefixes[BACKLOG_BATCH];
+    struct slice keys[BACKLOG_BATCH], tags[BACKLOG_BATCH], prefixes[BACKLOG_BATCH], globs[BACKLOG_BATCH];
 };
 bool backlog_next(struct backlog *b, unsigned partition, struct backlog_batch *ret);
 /* The one that is on its way. */

@@ -326,6 +326,8 @@ static size_t names_bytes(const struct fleet_change *c)
         bytes += c->tags[i].size + 1;
     for (unsigned i = 0; i < c->prefixes_count; i++)
         bytes += c->prefixes[i].size + 1;
+    for (unsigned i = 0; i < c->globs_count; i++)
+        bytes += c->globs[i].size + 1;
     return bytes;
 }
 
@@ -340,13 +342,15 @@ static void put_invalidate(struct l2 *l2, const struct fleet_change *c)
         args_join(a, slice_text("t"), "", c->tags[i]);
     for (unsigned i = 0; i < c->prefixes_count; i++)
         args_join(a, slice_text("p"), "", c->prefixes[i]);
+    for (unsigned i = 0; i < c->globs_count; i++)
+        args_join(a, slice_text("g"), "", c->globs[i]);
     if (c->all)
         args_text(a, "a");
 }
 
 bool change_send(struct l2 *l2, struct fleet_change *c)
 {
-    if (c->keys_count + c->tags_count + c->prefixes_count + c->all > SCRIPT_ITEMS_MAX)
+    if (c->keys_count + c->tags_count + c->prefixes_count + c->globs_count + c->all > SCRIPT_ITEMS_MAX)
         return false;
     switch (c->verb) {
     case FLEET_SET:

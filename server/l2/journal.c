@@ -10,7 +10,8 @@
 enum { RECORD_NAMES_MAX = 2 * SCRIPT_ITEMS_MAX }; /* twice what a script writes */
 
 struct collected {
-    struct slice keys[RECORD_NAMES_MAX], tags[RECORD_NAMES_MAX], prefixes[RECORD_NAMES_MAX];
+    struct slice keys[RECORD_NAMES_MAX], tags[RECORD_NAMES_MAX], prefixes[RECORD_NAMES_MAX],
+        globs[RECORD_NAMES_MAX];
     struct fleet_record record;
 };
 
@@ -65,7 +66,8 @@ static bool take_name(struct slice *names, unsigned *count, struct slice name, s
 static bool take_pair(struct collected *c, char kind, struct slice name)
 {
     struct fleet_record *r = &c->record;
-    if (r->keys_count + r->tags_count + r->prefixes_count >= RECORD_NAMES_MAX)
+    const char *why;
+    if (r->keys_count + r->tags_count + r->prefixes_count + r->globs_count >= RECORD_NAMES_MAX)
         return false;
     switch (kind) {
     case 's':
@@ -75,6 +77,8 @@ static bool take_pair(struct collected *c, char kind, struct slice name)
     case 'T': return take_name(c->tags, &r->tags_count, name, L2_RECORD_TAG_BYTES_MAX);
     case 'p':
     case 'P': return take_name(c->prefixes, &r->prefixes_count, name, WIRE_KEY_MAX);
+    case 'g':
+    case 'G': return take_name(c->globs, &r->globs_count, name, BAN_BYTES_MAX) && bans_glob_ok(name, &why);
     case 'a':
     case 'A': r->all = true; return true;
     default: return false;
@@ -103,6 +107,7 @@ static bool read_fields(const struct l2_reply *fields, bool note, struct collect
     c->record.keys = c->keys;
     c->record.tags = c->tags;
     c->record.prefixes = c->prefixes;
+    c->record.globs = c->globs;
     if (!fields || fields->kind != L2_ARRAY || fields->count == 0 || fields->count % 2)
         return false;
     const struct l2_reply *e = l2_reply_first(fields);

@@ -2,6 +2,7 @@
 #ifndef LARDER_L2_L2_PRIVATE_H
 #define LARDER_L2_L2_PRIVATE_H
 
+#include "base/bans.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "l2/coherence.h"

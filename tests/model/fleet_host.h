@@ -31,7 +31,7 @@ struct op {
     bool wait_all;
     enum fleet_condition condition;
     struct history_view view;
-    struct slice names[KEYS + TAGS + PREFIXES];
+    struct slice names[KEYS + TAGS + PREFIXES + GLOBS];
     unsigned value_bytes;
     struct slice tag;
     uint8_t token[64];

@@ -174,16 +174,18 @@ static bool tail_flow(struct host *h)
     for (unsigned p = 0; p < redis_partitions(); p++) {
         if (!h->link.tailing[p] || !redis_journal_after(p, &h->link.cursor[p], &r))
             continue;
-        struct slice names[KEYS + TAGS + PREFIXES];
+        struct slice names[KEYS + TAGS + PREFIXES + GLOBS];
         struct fleet_record record = {.v = r.v,
                                       .keys = names,
                                       .tags = names + KEYS,
                                       .prefixes = names + KEYS + TAGS,
+                                      .globs = names + KEYS + TAGS + PREFIXES,
                                       .all = r.names.all,
                                       .soft = r.names.soft};
         record.keys_count = names_list(names, key_texts, r.names.keys);
         record.tags_count = names_list(names + KEYS, tag_texts, r.names.tags);
         record.prefixes_count = names_list(names + KEYS + TAGS, prefix_texts, r.names.prefixes);
+        record.globs_count = names_list(names + KEYS + TAGS + PREFIXES, glob_texts, r.names.globs);
         coherence_record(h->coherence, p, 0, &record, clock_of(h));
         link_tell_failed(h);
         return true;

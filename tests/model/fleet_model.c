@@ -16,6 +16,7 @@ enum { STEPS = 150 };
 const char *const key_texts[KEYS] = {"a:0", "a:1", "b:0", "b:1"};
 const char *const tag_texts[TAGS] = {"t0", "t1"};
 const char *const prefix_texts[PREFIXES] = {"a:", "b:"};
+const char *const glob_texts[GLOBS] = {"*:0", "*:1"};
 uint64_t world_ns;
 bool world_talks;
 unsigned violations;
@@ -59,7 +60,7 @@ uint8_t names_cover(const struct names *n)
     static const uint8_t by_tag[TAGS] = {0x5, 0xa}, by_prefix[PREFIXES] = {0x3, 0xc};
     uint8_t keys = n->all ? 0xf : n->keys;
     for (unsigned i = 0; i < TAGS; i++) {
-        keys |= n->tags & 1u << i ? by_tag[i] : 0;
+        keys |= (n->tags | n->globs) & 1u << i ? by_tag[i] : 0;
         keys |= n->prefixes & 1u << i ? by_prefix[i] : 0;
     }
     return keys;
@@ -82,7 +83,10 @@ struct names names_of(const struct fleet_change *c)
         return (struct names){0};
     return (struct names){mask_of(c->keys, c->keys_count, key_texts, KEYS),
                           mask_of(c->tags, c->tags_count, tag_texts, TAGS),
-                          mask_of(c->prefixes, c->prefixes_count, prefix_texts, PREFIXES), c->all, c->soft};
+                          mask_of(c->prefixes, c->prefixes_count, prefix_texts, PREFIXES),
+                          mask_of(c->globs, c->globs_count, glob_texts, GLOBS),
+                          c->all,
+                          c->soft};
 }
 
 void violation(const char *promise, const char *format, ...)
@@ -150,10 +154,11 @@ static void step_fill(void)
 static void step_invalidate(void)
 {
     struct names names = {.soft = dice_say(30)};
-    switch (dice_below(8)) {
+    switch (dice_below(9)) {
     case 0: names.tags = (uint8_t)(1u << dice_below(TAGS)); break;
     case 1: names.prefixes = (uint8_t)(1u << dice_below(PREFIXES)); break;
-    case 2:
+    case 2: names.globs = (uint8_t)(1u << dice_below(GLOBS)); break;
+    case 3:
         names.all = dice_say(50);
         names.keys = 3;
         break;

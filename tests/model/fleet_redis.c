@@ -13,7 +13,7 @@ struct stored {
 
 /* Positions of the newest kills by name. */
 struct killed {
-    uint64_t tag_v[TAGS], prefix_v[PREFIXES], all_v;
+    uint64_t tag_v[TAGS], prefix_v[PREFIXES], glob_v[GLOBS], all_v;
 };
 
 struct partition {
@@ -51,14 +51,15 @@ static uint64_t newest_kill(const struct killed *k)
 {
     uint64_t v = k->all_v;
     for (unsigned i = 0; i < TAGS; i++)
-        v = larger(v, larger(k->tag_v[i], k->prefix_v[i]));
+        v = larger(v, larger(k->glob_v[i], larger(k->tag_v[i], k->prefix_v[i])));
     return v;
 }
 
 /* The newest kill by name of what the key carries. */
 static uint64_t name_killed(const struct killed *k, unsigned key)
 {
-    return larger(k->all_v, larger(k->tag_v[key % TAGS], k->prefix_v[key / PREFIXES]));
+    return larger(larger(k->all_v, k->glob_v[key % GLOBS]),
+                  larger(k->tag_v[key % TAGS], k->prefix_v[key / PREFIXES]));
 }
 
 static bool alive(const struct partition *p, unsigned key)
@@ -223,6 +224,7 @@ static void run_invalidate(struct partition *p, struct message *m)
             p->stored[key] = (struct stored){0};
     for (unsigned i = 0; i < TAGS; i++) {
         k->tag_v[i] = m->names.tags & 1u << i ? m->v : k->tag_v[i];
+        k->glob_v[i] = m->names.globs & 1u << i ? m->v : k->glob_v[i];
         k->prefix_v[i] = m->names.prefixes & 1u << i ? m->v : k->prefix_v[i];
     }
     k->all_v = m->names.all ? m->v : k->all_v;

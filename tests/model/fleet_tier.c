@@ -122,7 +122,8 @@ static int touch(struct tier *t, const struct entry *as)
     return TIER_DONE;
 }
 
-static void keep_kill(struct model_kept *kept, uint64_t name, uint64_t v, bool soft)
+static void keep_kill(struct model_kept *kept, const struct kills *kills, uint64_t name, uint64_t v,
+                      bool soft)
 {
     unsigned i = 0;
     while (i < kept->kills_count && kept->kills[i].name != name)
@@ -132,6 +133,8 @@ static void keep_kill(struct model_kept *kept, uint64_t name, uint64_t v, bool s
         memset(&kept->kills[i], 0, sizeof(kept->kills[i]));
         kept->kills[kept->kills_count++].name = name;
     }
+    if (kills_is_ban(name))
+        memcpy(kept->kills[i].glob, kills_glob(kills, name).data, sizeof(kept->kills[i].glob));
     uint64_t *at = soft ? &kept->kills[i].soft_v : &kept->kills[i].hard_v;
     *at = *at > v ? *at : v;
 }
@@ -139,9 +142,9 @@ static void keep_kill(struct model_kept *kept, uint64_t name, uint64_t v, bool s
 static int kill_name(struct tier *tier, uint64_t name, uint64_t v, bool soft)
 {
     struct model_tier *t = self(tier);
-    keep_kill(&t->now, name, v, soft);
+    keep_kill(&t->now, t->kills, name, v, soft);
     if (t->disk && t->journaled)
-        keep_kill(t->disk, name, v, soft);
+        keep_kill(t->disk, t->kills, name, v, soft);
     return changed(t);
 }
 
@@ -211,6 +214,9 @@ void model_tier_init(struct model_tier *t, enum tier_name name, struct kills *ki
     t->kills = kills;
     t->disk = disk;
     for (unsigned i = 0; disk && i < disk->kills_count; i++) {
+        if (kills_is_ban(disk->kills[i].name))
+            kills_ban_was(kills, disk->kills[i].name,
+                          slice_of(disk->kills[i].glob, sizeof(disk->kills[i].glob)));
         if (disk->kills[i].hard_v)
             kills_add(kills, disk->kills[i].name, disk->kills[i].hard_v, false);
         if (disk->kills[i].soft_v)

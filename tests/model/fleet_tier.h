@@ -19,6 +19,7 @@ struct model_kept {
     struct model_row rows[KEYS];
     struct {
         uint64_t name, hard_v, soft_v;
+        char glob[3]; /* of a glob: its text */
     } kills[KILLS_KEPT];
     unsigned kills_count;
 };

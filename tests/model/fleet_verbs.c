@@ -266,9 +266,11 @@ void host_invalidate(int host, const struct names *names, bool wait_all)
     i->keys = op->names;
     i->tags = op->names + KEYS;
     i->prefixes = op->names + KEYS + TAGS;
+    i->globs = op->names + KEYS + TAGS + PREFIXES;
     i->keys_count = names_list(op->names, key_texts, names->keys);
     i->tags_count = names_list(op->names + KEYS, tag_texts, names->tags);
     i->prefixes_count = names_list(op->names + KEYS + TAGS, prefix_texts, names->prefixes);
+    i->globs_count = names_list(op->names + KEYS + TAGS + PREFIXES, glob_texts, names->globs);
     i->all = names->all;
     i->soft = names->soft;
     i->done = invalidated;

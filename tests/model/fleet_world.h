@@ -12,15 +12,16 @@
 #include "base/fleet.h"
 #include "tests/model/rules_off.h"
 
-enum { HOSTS = 3, KEYS = 4, TAGS = 2, PREFIXES = 2, PARTITIONS_MOST = 2, NOBODY = -1 };
+enum { HOSTS = 3, KEYS = 4, TAGS = 2, PREFIXES = 2, GLOBS = 2, PARTITIONS_MOST = 2, NOBODY = -1 };
 
 extern const char *const key_texts[KEYS];        /* "a:0" "a:1" "b:0" "b:1" */
 extern const char *const tag_texts[TAGS];        /* "t0" is on the keys with 0, "t1" on those with 1 */
 extern const char *const prefix_texts[PREFIXES]; /* "a:" "b:" */
+extern const char *const glob_texts[GLOBS];      /* "*:0" "*:1": keys as of the tags */
 
 /* What a change or a record names, as bits. */
 struct names {
-    uint8_t keys, tags, prefixes;
+    uint8_t keys, tags, prefixes, globs;
     bool all, soft;
 };
 uint8_t names_cover(const struct names *n); /* the keys it hits */

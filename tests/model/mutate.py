@@ -48,6 +48,8 @@ MUTANTS = {
     "c4-read-not-exact": [("shares_reads(c, get), ahead, land)", "shares_reads(c, get), false, land)")],
     "i4-reads-in-flight-not-told": [("    flights_detach(c->flights, key, key_hash);\n    guard_note(c->guards[p]", "    guard_note(c->guards[p]")],
     "i1-kill-spares-the-one-before-it": [("    if (row->hard_v > v)\n", "    if (row->hard_v > v + 1)\n")],
+    "globs-not-judged": [("bans_count(k->bans) ? judge_bans(k, p, key, v) : ALIVE;", "ALIVE;"),
+                         ("    if (bans_count(k->bans))\n        verdict = worse(verdict, judge_bans(k, p, key, v));\n", "    (void)judge_bans;\n")],
     "condition-not-told": [("                                        .condition = fleet_conditions[set->condition],\n", "")],
     "soft-kill-of-a-key-not-told": [("return r->soft ? soften(c, key, key_hash, r->v) :", "return r->soft ? false :")],
     "soft-compared-as-fresh": [("        e->stale |= get->confirmed_stale;\n", "")],

@@ -38,6 +38,12 @@ RULES = [
      "006-fills", "a_lease_is_used_once"),
     ("I5 a kill of a name since the grant refuses", "fill.lua", ABOVE_THE_GRANT, "",
      "006-fills", "a_kill_of_a_name_of_the_new_record_refuses_and_ends_the_lease"),
+    ("F15 what a glob hits is dead to all", "parts/alive.lua", "return banned_since(names.key, v, softly)", "return false",
+     "008-globs", "what_it_hit_is_dead_to_every_script"),
+    ("I5 a glob since the grant refuses", "parts/alive.lua", "return banned_since(names.key, v, softly)", "return false",
+     "008-globs", "a_fill_that_was_read_before_it_is_refused"),
+    ("F17 a glob too many raises the floor", "invalidate.lua", "'floor', string.format('%.0f', floor))", "'floor', inc[3] or 0)",
+     "008-globs", "one_too_many_takes_what_is_older_than_the_oldest"),
 ]
 
 

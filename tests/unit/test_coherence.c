@@ -940,6 +940,24 @@ static void a_batch_holds_256_of_one_softness(void **state)
     backlog_destroy(b);
 }
 
+static void globs_wait_in_the_backlog_like_other_names(void **state)
+{
+    struct world *w = *state;
+    w->outbox.ops = NULL;
+    struct backlog *b = backlog_create(1, BACKLOG_MAX, NULL);
+    struct slice globs[] = {slice_text("a:*"), slice_text("*:b")};
+    struct fleet_change change = {.verb = FLEET_INVALIDATE, .globs = globs, .globs_count = 2};
+    backlog_add(b, &change);
+    backlog_add(b, &change);
+    static struct backlog_batch batch;
+    assert_int_equal(backlog_count(b), 2);
+    assert_true(backlog_next(b, 0, &batch));
+    assert_int_equal(batch.change.globs_count, 2);
+    assert_true(slice_equal(batch.change.globs[1], globs[1]));
+    backlog_answered(b, 0);
+    backlog_destroy(b);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -990,6 +1008,7 @@ int main(void)
         T(the_outbox_survives_a_restart),
         T(a_full_outbox_becomes_everything_for_each_partition),
         T(a_batch_holds_256_of_one_softness),
+        T(globs_wait_in_the_backlog_like_other_names),
     };
     return cmocka_run_group_tests_name("coherence", tests, NULL, NULL);
 }

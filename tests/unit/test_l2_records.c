@@ -42,6 +42,9 @@ static const struct tail_row tails[] = {
     {ONE(NEXT, "*2\r\n$1\r\nk\r\n$0\r\n\r\n"), 0, NO_RECORD},
     {ONE(NEXT, "*2\r\n$1\r\nt\r\n$0\r\n\r\n"), 0, NO_RECORD},
     {ONE(NEXT, "*2\r\n$1\r\np\r\n$0\r\n\r\n"), 0, NO_RECORD},
+    {ONE(NEXT, "*2\r\n$1\r\ng\r\n$0\r\n\r\n"), 0, NO_RECORD},
+    {ONE(NEXT, "*2\r\n$1\r\ng\r\n$4\r\na*b*\r\n"), 0, NO_RECORD}, /* no glob */
+    {ONE(NEXT, "*4\r\n$1\r\ng\r\n$3\r\na:*\r\n$1\r\nt\r\n$1\r\nb\r\n"), 1, ""},
     {ONE(NEXT, "*4\r\n$1\r\nk\r\n$1\r\na\r\n$1\r\nT\r\n$1\r\nb\r\n"), 0, NO_RECORD}, /* half soft */
     {ONE("$5\r\n101-1\r\n", KEY), 0, NO_RECORD}, /* a change that calls itself a note */
     {ONE("$5\r\n101-1\r\n", "*2\r\n$1\r\nw\r\n$1\r\na\r\n"), 0, ""},

@@ -1,4 +1,4 @@
---! use check time keys alive stamp journal lease
+--! use check time keys bans globs alive stamp journal lease
 -- A value whose source was read in the past enters only if nothing it depends on has changed since (C6, I5).
 local RECORDS_SCANNED, NAMES_SCANNED, RECORDS_AT_ONCE = 256, 1024, 32
 local entry, now = KEYS[5], time_ms()

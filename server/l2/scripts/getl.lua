@@ -1,4 +1,4 @@
---! use check time keys alive lease
+--! use check time keys bans globs alive lease
 local entry, lease, now = KEYS[5], KEYS[6], time_ms()
 local nonce, lease_ms, ahead_ms = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6] or 0)
 

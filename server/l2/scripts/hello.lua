@@ -32,7 +32,7 @@ local lost = v and inc[2] == ARGV[5] and v < tonumber(ARGV[6])
 if lost or inc[1] ~= run or not inc[2] or not inc[6] or not v or (newest[1] and position(newest[1]) > v) then
   renewed, v = 1, v or 0
   redis.call('HSET', KEYS[1], 'run', run, 'epoch', ARGV[1], 'floor', 0, 'hard', 0, 'soft', 0, 'pruned', 0,
-    'parts', ARGV[4])
+    'parts', ARGV[4], 'bans', '', 'banned', 0)
   redis.call('SET', KEYS[2], string.format('%.0f', v))
   redis.call('UNLINK', KEYS[3], KEYS[4], KEYS[6])
   inc, oldest = {run, ARGV[1], 0, 0, 0}, {}

@@ -1,14 +1,14 @@
---! use check keys journal
+--! use check keys bans keep journal
 -- Any number of keys and names, one position, one record.
 local maxlen, softly, names_max = ARGV[4], ARGV[5] == 'soft', tonumber(ARGV[6])
-local POPPED_BESIDES = 200
+local POPPED_BESIDES, BANS_MAX = 200, 64
 local names_count = redis.call('ZCARD', KEYS[4]) -- a foreign type fails here, where nothing has been done yet
 
 local function kind(letter)
   return softly and string.upper(letter) or letter
 end
 
-local entries, leases, fields, kills, v = {}, {}, {}, {}, now_v + 1
+local entries, leases, fields, kills, globs, v = {}, {}, {}, {}, {}, now_v + 1
 for i = 5, #KEYS, 2 do
   entries[#entries + 1], leases[#leases + 1] = KEYS[i], KEYS[i + 1]
   fields[#fields + 1], fields[#fields + 2] = kind('k'), user_key(KEYS[i])
@@ -16,12 +16,33 @@ end
 for i = 7, #ARGV do
   local letter, name = kind(string.sub(ARGV[i], 1, 1)), string.sub(ARGV[i], 2)
   fields[#fields + 1], fields[#fields + 2] = letter, name
-  kills[#kills + 1], kills[#kills + 2] = v, letter .. name
+  if letter == 'g' or letter == 'G' then
+    globs[#globs + 1] = name
+  else
+    kills[#kills + 1], kills[#kills + 2] = v, letter .. name
+  end
 end
 record(v, maxlen, fields)
 
-if #kills > 0 then
-  redis.call('ZADD', KEYS[4], unpack(kills))
+-- One too many: the oldest go, and with them every entry they might have killed.
+local function ban()
+  local bans, named, pruned = {}, {}, tonumber(inc[6] or 0)
+  for i = 1, #globs do named[globs[i]] = true end
+  for _, old in ipairs(bans_of()) do
+    if old[1] > pruned and not (named[old[3]] and old[2] == kind('g')) then bans[#bans + 1] = old end
+  end
+  for name in pairs(named) do bans[#bans + 1] = {v, kind('g'), name} end
+  local floor = tonumber(inc[3] or 0)
+  while #bans > BANS_MAX do
+    floor = math.max(floor, table.remove(bans, 1)[1])
+  end
+  keep_bans(bans)
+  redis.call('HSET', KEYS[1], 'banned', string.format('%.0f', v), 'floor', string.format('%.0f', floor))
+end
+
+if #globs > 0 then ban() end
+if #kills > 0 then redis.call('ZADD', KEYS[4], unpack(kills)) end
+if #kills > 0 or #globs > 0 then
   redis.call('HSET', KEYS[1], softly and 'soft' or 'hard', string.format('%.0f', v))
 end
 -- Too many names: the oldest are forgotten, and with them every entry they might have killed (F17).

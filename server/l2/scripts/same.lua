@@ -1,4 +1,4 @@
---! use check time keys alive
+--! use check time keys bans globs alive
 local now, verdicts = time_ms(), {}
 for i = 5, #KEYS do
   local state, head = look(KEYS[i], now)

@@ -1,4 +1,4 @@
---! use check time keys alive stamp journal
+--! use check time keys bans globs alive stamp journal
 local entry, lease, now = KEYS[5], KEYS[6], time_ms()
 local maxlen, condition, tail = ARGV[4], ARGV[5], ARGV[8]
 

@@ -1,4 +1,4 @@
---! use check time keys alive
+--! use check time keys bans globs alive
 -- Longer, never shorter; and only what a get would return.  Stale by invalidation it stays.
 local entry, now = KEYS[5], time_ms()
 local state, head, _, age, soft_ms, hard_ms = look(entry, now)

@@ -15,8 +15,9 @@ local function add_tags(names, bytes, count, at)
   return true
 end
 
--- 'a', and each prefix of the key that ends at one of its first ':'.
+-- 'a', and each prefix of the key that ends at one of its first ':'; and the key, for globs.
 local function add_prefixes(names, key)
+  names.key = key
   names[#names + 1] = 'a'
   local at = 0
   for _ = 1, $SHM_PREFIX_LEVELS do
@@ -33,7 +34,7 @@ local function killed_since(names, v, softly)
     local score = redis.call('ZSCORE', KEYS[4], name)
     if score and tonumber(score) > v then return true end
   end
-  return false
+  return banned_since(names.key, v, softly)
 end
 
 -- The names an entry answers to; nil when its tag list is broken.  A long list is not all in the first kilobyte.

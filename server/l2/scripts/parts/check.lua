@@ -1,6 +1,6 @@
 -- Who is asking.  Runs before anything else in every script but hello; nothing is done for a caller of another
 -- epoch or a dead session (F5, F6, F7).
-local inc = redis.call('HMGET', KEYS[1], 'epoch', ARGV[2], 'floor', 'hard', 'soft', 'pruned')
+local inc = redis.call('HMGET', KEYS[1], 'epoch', ARGV[2], 'floor', 'hard', 'soft', 'pruned', 'banned')
 if inc[1] ~= ARGV[1] then
   return redis.error_reply('EPOCH the namespace has another epoch')
 end
