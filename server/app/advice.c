@@ -92,11 +92,21 @@ static json_t *advice_of_size(const struct space *s, const struct curve *c, cons
     return o;
 }
 
+static void put_seen(json_t *o, const struct curve_summary *sum)
+{
+    json_object_set_new(o, "uses", json_real(sum->uses));
+    json_object_set_new(o, "seen", json_real(sum->seen));
+    put_number(o, "keys_watched", sum->keys);
+}
+
 static json_t *little_seen(const struct space *s, const struct curve_summary *sum)
 {
-    return advice(s, "little_seen", s->config->name, NULL,
-                  "too little was seen to say anything of memory: %.0f uses, %.0f of them of watched keys",
-                  sum->uses, sum->seen);
+    json_t *o =
+        advice(s, "little_seen", s->config->name, NULL,
+               "too little was seen to say anything of memory: %.0f uses, %.0f of them of watched keys",
+               sum->uses, sum->seen);
+    put_seen(o, sum);
+    return o;
 }
 
 /* Misses that no memory helps, of all uses. */
@@ -112,9 +122,7 @@ static json_t *what_does_not_help(const struct space *s, const struct curve_summ
     json_object_set_new(o, "expired", json_real(expired));
     json_object_set_new(o, "invalidated", json_real(invalidated));
     json_object_set_new(o, "new", json_real(far));
-    json_object_set_new(o, "uses", json_real(sum->uses));
-    json_object_set_new(o, "seen", json_real(sum->seen));
-    put_number(o, "keys_watched", sum->keys);
+    put_seen(o, sum);
     return o;
 }
 

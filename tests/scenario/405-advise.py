@@ -55,6 +55,22 @@ def an_idle_daemon_says_that_it_has_seen_too_little(larder):
     assert "too little was seen" in answer.stdout, answer
 
 
+def hits_in_shared_memory_are_heard(larder):
+    larder.start()
+    reader = larder.puppet()
+    larder.client().set(b"k", b"v")
+    until(lambda: reader.ask("get", "k")[1] == "near", "a hit in shared memory")
+    before = advice(larder, kind="little_seen")[0]
+
+    def heard():
+        for _ in range(100):
+            expect(reader.ask("get", "k")[1], "near")
+        now = advice(larder, kind="little_seen")[0]
+        return now["seen"] > before["seen"] and now["uses"] >= before["uses"] + 100
+
+    until(heard, "they are counted, and seen")
+
+
 def a_curve_that_is_switched_off_says_nothing(larder):
     larder.configure("[namespace default]\nl1_curve = off\n")
     larder.start()
@@ -82,4 +98,4 @@ def lives_that_end_in_vain_are_told_with_the_line_to_change(larder):
 
 
 play(half_and_half_more_do_what_it_says, an_idle_daemon_says_that_it_has_seen_too_little,
-     a_curve_that_is_switched_off_says_nothing, lives_that_end_in_vain_are_told_with_the_line_to_change)
+     hits_in_shared_memory_are_heard, a_curve_that_is_switched_off_says_nothing, lives_that_end_in_vain_are_told_with_the_line_to_change)
