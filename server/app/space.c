@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/hot.h"
 #include "l1/l1.h"
 #include "l2/l2.h"
 #include "warm/warm.h"
@@ -411,10 +412,41 @@ void space_restore(struct space *s)
     warm_restore(s->warm, take_restored, restored, s);
 }
 
+/* Some of the hottest each second: all of shared memory has had its turn after a minute. */
+#define TELL_HOT_EVERY  NS_PER_S
+#define TELL_HOT_SLICES 64
+#define TELL_HOT_SLOTS  8192 /* at least: their frequencies are read in some 50 us */
+
+struct hot_names {
+    struct fleet_hot of[HOT_TOLD_MAX];
+    unsigned count;
+};
+
+static void hot_name(void *user, struct slice key, unsigned frequency)
+{
+    struct hot_names *names = user;
+    names->of[names->count++] = (struct fleet_hot){key, frequency};
+}
+
+static void tell_hot(struct space *s)
+{
+    struct hot_names names = {.count = 0};
+    uint64_t now_ns = loop_now_ns(s->loop);
+    if (!s->l1 || !cache_has_hot_list(s->cache) || now_ns < clock_after(s->told_hot_ns, TELL_HOT_EVERY))
+        return;
+    s->told_hot_ns = now_ns;
+    uint32_t slots = l1_slots(s->l1) / TELL_HOT_SLICES;
+    l1_hot_keys(s->l1, &s->told_hot_cursor, HOT_TOLD_MAX, slots > TELL_HOT_SLOTS ? slots : TELL_HOT_SLOTS,
+                hot_name, &names);
+    cache_tell_hot(s->cache, names.of, names.count);
+}
+
 void space_tick(struct space *s)
 {
-    if (s->cache)
-        cache_tick(s->cache);
+    if (!s->cache)
+        return;
+    cache_tick(s->cache);
+    tell_hot(s);
 }
 
 /* One whole sweep began after the mark; the one under way then may have begun before the newest kills. */

@@ -30,6 +30,8 @@ struct space {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
         uint32_t slices, at, keys_a_slice;
     } hot;
+    uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
+    uint32_t told_hot_cursor;
     struct prune_mark {
         uint64_t at_ns, position, sweeps;
     } mark; /* kills up to that position are old enough a while after it */

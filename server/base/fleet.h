@@ -162,6 +162,13 @@ struct fleet_list {
     const char *why;                       /* static sentence: there was no page; else NULL */
 };
 
+/* ---- what is hot ----------------------------------------------------------------------------------------- */
+
+struct fleet_hot {
+    struct slice key;
+    uint64_t weight; /* 1 and more: how often it was asked for lately */
+};
+
 /* ---- the journal, as cache/ applies it ------------------------------------------------------------------ */
 
 struct fleet_record {
@@ -256,6 +263,11 @@ struct fleet_ops {
     /* FLEET_PENDING, or FLEET_DONE: the fleet is away, nothing was asked and `done` will not be called.  NULL: it cannot
      * list. */
     int (*list)(struct fleet *f, struct fleet_list *list);
+    /* Keys that are hot here, at most 256, for the fleet's list, which keeps the `most` hottest.  Nothing is answered.  NULL: it
+     * keeps no list. */
+    void (*hot_add)(struct fleet *f, const struct fleet_hot *keys, unsigned count, uint64_t most);
+    /* A page of that list, hottest first; `cursor` is a rank, partition and prefix are not used.  As list. */
+    int (*hot_list)(struct fleet *f, struct fleet_list *list);
     /* An INVALIDATE for later: sent before anything else when the fleet is back.  Answers as outbox_ops.keep. */
     int (*queue)(struct fleet *f, const struct fleet_change *change);
     /* Kills up to v are forgotten here: entries older than that are judged by the fleet from now on. */

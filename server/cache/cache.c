@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "cache/failures.h"
+#include "cache/hot.h"
 #include "cache/lease.h"
 #include "cache/loaders.h"
 #include "cache/runs.h"
@@ -242,11 +243,13 @@ void cache_tick(struct cache *c)
     alarms_turn(c->leases->alarms, cache_now(c));
     loaders_tick(c);
     runs_tick(c);
+    hot_tick(c);
 }
 
 void cache_stop_runs(struct cache *c)
 {
     runs_stop(c);
+    hot_stop(c);
 }
 
 /* ======= safety ======= */

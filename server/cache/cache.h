@@ -24,22 +24,25 @@
 
 struct cache;
 
-#define CACHE_OPTIONS(OPTION)                                                                               \
-    OPTION(SWITCH, cache, "on", 0, 1, LIVE, "CACHE_ENABLED", "off: every get misses, every set is SKIPPED") \
-    OPTION(DURATION, ttl, "1h", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE,                            \
-           "CACHE_DEFAULT_TTL:S,CACHE_L1_TTL_SECONDS:S", "life of an entry whose set names none")           \
-    OPTION(DURATION, stale, "0s", 0, 30ull * 86400 * 1000000000ull, LIVE, "",                               \
-           "how much longer it may be served stale when its set names none")                                \
-    OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                   \
-           "ceiling over what callers ask, stale time included")                                            \
-    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                             \
-    OPTION(SWITCH, secret, "off", 0, 1, START, "",                                                          \
-           "on: nobody is given its shared memory, all work by socket only")                                \
-    OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                    \
-           "while Redis is away: answer from what is here, flagged; off: every get misses")                 \
-    OPTION(SWITCH, warming, "on", 0, 1, LIVE, "CACHE_WARMING_ENABLED",                                      \
-           "off: no policy's warming begins by itself")                                                     \
-    OPTION(DURATION, detached_max, "60s", 1000 * 1000000ull, 86400ull * 1000000000ull, START, "",           \
+#define CACHE_OPTIONS(OPTION)                                                                                \
+    OPTION(SWITCH, cache, "on", 0, 1, LIVE, "CACHE_ENABLED", "off: every get misses, every set is SKIPPED")  \
+    OPTION(DURATION, ttl, "1h", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE,                             \
+           "CACHE_DEFAULT_TTL:S,CACHE_L1_TTL_SECONDS:S", "life of an entry whose set names none")            \
+    OPTION(DURATION, stale, "0s", 0, 30ull * 86400 * 1000000000ull, LIVE, "",                                \
+           "how much longer it may be served stale when its set names none")                                 \
+    OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                    \
+           "ceiling over what callers ask, stale time included")                                             \
+    OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                              \
+    OPTION(SWITCH, secret, "off", 0, 1, START, "",                                                           \
+           "on: nobody is given its shared memory, all work by socket only")                                 \
+    OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                     \
+           "while Redis is away: answer from what is here, flagged; off: every get misses")                  \
+    OPTION(SWITCH, warming, "on", 0, 1, LIVE, "CACHE_WARMING_ENABLED",                                       \
+           "off: no policy's warming begins by itself")                                                      \
+    OPTION(                                                                                                  \
+        COUNT, hot_list, "16384", 0, 1000000, LIVE, "",                                                      \
+        "keys in the fleet's list of its hottest, from which a host that joins is warmed; 0: takes no part") \
+    OPTION(DURATION, detached_max, "60s", 1000 * 1000000ull, 86400ull * 1000000000ull, START, "",            \
            "how long after the last contact with Redis, give or take a fifth by key")
 
 struct cache_options {
@@ -78,6 +81,8 @@ struct cache_options {
     FIGURE(COUNTER, load_rests, "callers told that the load failed a short while ago")                   \
     FIGURE(COUNTER, limits_asked, "rate limits asked")                                                   \
     FIGURE(COUNTER, limits_refused, "of those: refused")                                                 \
+    FIGURE(COUNTER, hot_told, "keys told to the fleet as hot here")                                      \
+    FIGURE(COUNTER, hot_warmed, "entries pulled up because they are hot in the fleet")                   \
     FIGURE(COUNTER, invalidations, "invalidate calls")                                                   \
     FIGURE(COUNTER, invalidated_keys, "entries dropped by key")                                          \
     FIGURE(COUNTER, invalidated_names, "tags, prefixes and globs killed")                                \

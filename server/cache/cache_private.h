@@ -27,6 +27,10 @@ struct cache {
     struct leases *leases;
     struct loaders *loaders;
     struct runs *runs;
+    struct {
+        bool looked;
+        struct warming *warming; /* from the fleet's hot list */
+    } hot;
     struct failures *failures;
     struct failures *refreshed; /* keys not to be refreshed ahead yet, though their policy would */
     uint64_t kills_seen;        /* kills by name done here, gaps and new epochs too */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/cache_private.h"
+#include "cache/hot.h"
 #include "cache/loaders.h"
 #include "cache/warming.h"
 
@@ -77,6 +78,7 @@ static const char *feed(struct warming *w, struct cache *c, const struct policy 
 {
     switch (s->kind) {
     case KEYS_STORED: return feed_stored(w, c, p);
+    case KEYS_HOT: return feed_hot(w);
     case KEYS_NAMED: return feed_named(w, s);
     case KEYS_OF_FILE: return feed_file(w, c, s->text);
     case KEYS_OF_LOADER: listings_begin(w, p); return NULL;

@@ -82,7 +82,7 @@
         TEXT, cascade, "", 0, 0, LIVE, "",                                                                   \
         "invalidating one of its keys invalidates these too: key NAME, tag NAME, prefix NAME:, with commas") \
     OPTION(TEXT, warming, "", 0, 0, LIVE, "",                                                                \
-           "keys to be warmed: stored, loader, file /PATH, key NAME or key NAME{1-100}, with commas")        \
+           "keys to be warmed: stored, hot, loader, file /PATH, key NAME or key NAME{1-100}, with commas")   \
     OPTION(COUNT, warming_order, "100", 0, 1000000, LIVE, "",                                                \
            "of policies whose warming is due at the same time the lowest goes first")                        \
     OPTION(SIZE, compress_min, "0", 0, 1ull << 30, LIVE, "",                                                 \

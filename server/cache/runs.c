@@ -148,9 +148,7 @@ static uint64_t refresh_ns(const struct policy *p)
 
 static const char *begin(struct cache *c, const struct policy *p)
 {
-    struct warming *w = warming_begin(c);
-    if (!w)
-        return "four warmings of the namespace are under way";
+    struct warming *w = warming_begin_own(c);
     warming_load(w, refresh_ns(p), p->warming_at_a_time);
     const char *why = warming_policy(w, p);
     if (why) {

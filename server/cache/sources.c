@@ -62,6 +62,10 @@ bool key_source_parse(struct slice item, struct key_source *ret, const char **re
     *ret = (struct key_source){.kind = KEYS_STORED};
     if (slice_equal(item, slice_text("stored")))
         return true;
+    if (slice_equal(item, slice_text("hot"))) {
+        ret->kind = KEYS_HOT;
+        return true;
+    }
     if (slice_equal(item, slice_text("loader"))) {
         ret->kind = KEYS_OF_LOADER;
         return true;
@@ -73,7 +77,7 @@ bool key_source_parse(struct slice item, struct key_source *ret, const char **re
     }
     if (begins_with(item, "key ") && item.size > strlen("key "))
         return parse_key(behind(item, strlen("key ")), ret, ret_why);
-    *ret_why = "expected stored, loader, file /PATH, or key NAME";
+    *ret_why = "expected stored, hot, loader, file /PATH, or key NAME";
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* Where a policy's warming has its keys from: `warming = stored, loader, file /etc/larder/hot.txt, key page:{1-100}`.
  *
  *   stored      what the fleet's store has of the policy's keys; without one, what this host holds
+ *   hot         what is hot in the fleet, of all policies, hottest first
  *   loader      registered loaders name them
  *   file PATH   one a line
  *   key NAME    that key; with {1-100} in it, that many
@@ -18,7 +19,7 @@ enum {
     KEY_RANGE_MAX = 1000 * 1000, /* more are not named by a range: a file can */
 };
 
-enum key_source_kind { KEYS_STORED, KEYS_OF_LOADER, KEYS_OF_FILE, KEYS_NAMED };
+enum key_source_kind { KEYS_STORED, KEYS_HOT, KEYS_OF_LOADER, KEYS_OF_FILE, KEYS_NAMED };
 
 struct key_source {
     enum key_source_kind kind;

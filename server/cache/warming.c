@@ -65,7 +65,7 @@ struct warming {
         uint64_t ns; /* which turn */
         unsigned starts, pages;
     } turn;
-    bool closed, let_go, pumping;
+    bool own, closed, let_go, pumping;
     struct warming_figures figures;
 };
 
@@ -535,17 +535,24 @@ static unsigned under_way(const struct cache *c)
     LIST_FOR(node, &c->warmings)
     {
         const struct warming *w = CONTAINER_OF(node, struct warming, node);
-        n += is_running(w) || is_busy(w);
+        n += !w->own && (is_running(w) || is_busy(w));
     }
     return n;
 }
 
 struct warming *warming_begin(struct cache *c)
 {
-    if (under_way(c) == WARMINGS_MAX)
-        return NULL;
+    struct warming *w = under_way(c) < WARMINGS_MAX ? warming_begin_own(c) : NULL;
+    if (w)
+        w->own = false;
+    return w;
+}
+
+struct warming *warming_begin_own(struct cache *c)
+{
     struct warming *w = must_alloc(sizeof(*w));
     w->cache = c;
+    w->own = true;
     w->window = WINDOW_FIRST;
     w->began_ns = cache_now(c);
     w->figures.state = WARMING_RUNS;

@@ -20,8 +20,8 @@
 #include "cache/cache.h"
 
 enum {
-    WARMINGS_MAX = 4,            /* of a namespace at a time */
-    WARMING_KEYS_MAX = 65536,    /* in the queue of one */
+    WARMINGS_MAX = 4,         /* of a namespace at a time, beside the daemon's own: a run, and what is hot */
+    WARMING_KEYS_MAX = 65536, /* in the queue of one */
     WARMING_BYTES_MAX = 8 << 20, /* of those keys together */
     WARMING_SOURCES_MAX = 64,
     WARMING_FED = 8192, /* keys a feed hands over at a time */
@@ -60,6 +60,8 @@ struct warming_feed {
 
 /* NULL: as many as may be are under way. */
 struct warming *warming_begin(struct cache *c);
+/* The daemon's own, which takes nobody's place. */
+struct warming *warming_begin_own(struct cache *c);
 /* Copied.  Returns how many were taken: fewer when the queue is full. */
 uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count);
 /* Every key with that prefix (empty: all), and with that tag where tag is not empty.  False: too many sources. */

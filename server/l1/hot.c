@@ -38,6 +38,32 @@ uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_
     return found;
 }
 
+static uint32_t name_with(struct l1 *l1, unsigned level, uint32_t from, uint32_t slots, uint32_t max,
+                          void (*each)(void *user, struct slice key, unsigned frequency), void *user)
+{
+    uint32_t found = 0;
+    for (uint32_t n = 0; n < slots && found < max; n++) {
+        uint32_t slot = (from + n) % slots_count(l1);
+        unsigned frequency = eviction_frequency(l1->heat[slot]);
+        if (frequency < levels[level] || (level && frequency >= levels[level - 1]) ||
+            !slots_live(l1, slots_word(l1, slot)))
+            continue;
+        each(user, item_of_slot(l1, slot).key, frequency);
+        found++;
+    }
+    return found;
+}
+
+void l1_hot_keys(struct l1 *l1, uint32_t *cursor, uint32_t count_max, uint32_t slots_max,
+                 void (*each)(void *user, struct slice key, unsigned frequency), void *user)
+{
+    uint32_t slots = slots_max < slots_count(l1) ? slots_max : slots_count(l1), found = 0;
+    uint32_t from = *cursor % slots_count(l1);
+    for (unsigned level = 0; level < COUNT_OF(levels); level++)
+        found += name_with(l1, level, from, slots, count_max - found, each, user);
+    *cursor = (from + slots) % slots_count(l1);
+}
+
 void l1_explain(struct l1 *l1, struct slice key, uint64_t key_hash, struct l1_explain *ret)
 {
     *ret = (struct l1_explain){.seq = l1->seq};

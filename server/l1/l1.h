@@ -113,6 +113,10 @@ struct touch_page *l1_touch_page_close(struct touch_page *page);
  * most `slots_max` slots from where the last call ended; l1_slots make a round.  Returns how many were written. */
 uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max);
 uint32_t l1_slots(const struct l1 *l1);
+/* The same by name, from a cursor of the caller's own (0 at first): the keys themselves, with how often each was used lately, 1
+ * to 15; valid until anything else is called here. */
+void l1_hot_keys(struct l1 *l1, uint32_t *cursor, uint32_t count_max, uint32_t slots_max,
+                 void (*each)(void *user, struct slice key, unsigned frequency), void *user);
 
 /* What other sizes would do, as of now; NULL: switched off.  Until the next call of anything here. */
 const struct curve *l1_curve(struct l1 *l1);

@@ -64,12 +64,24 @@ static int list(struct fleet *f, struct fleet_list *page)
     return l2_list(l2_of(f), page);
 }
 
+static void hot_add(struct fleet *f, const struct fleet_hot *keys, unsigned count, uint64_t most)
+{
+    l2_hot_add(l2_of(f), keys, count, most);
+}
+
+static int hot_list(struct fleet *f, struct fleet_list *page)
+{
+    return l2_hot_list(l2_of(f), page);
+}
+
 static const struct fleet_ops ops = {.commit = commit,
                                      .lease = lease,
                                      .lease_keep = keep,
                                      .lease_drop = drop,
                                      .limit = limit,
                                      .list = list,
+                                     .hot_add = hot_add,
+                                     .hot_list = hot_list,
                                      .queue = queue,
                                      .forgot = forgot,
                                      .measure = measure};

@@ -167,6 +167,9 @@ void lease_drop(struct l2 *l2, unsigned partition, struct slice key, const uint8
 int l2_limit(struct l2 *l2, struct fleet_limit *limit);
 /* list.c */
 int l2_list(struct l2 *l2, struct fleet_list *list);
+/* hot.c */
+void l2_hot_add(struct l2 *l2, const struct fleet_hot *keys, unsigned count, uint64_t most);
+int l2_hot_list(struct l2 *l2, struct fleet_list *list);
 /* read.c */
 extern const struct tier_ops read_ops;
 void read_batch_over(struct later *w);

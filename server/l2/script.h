@@ -27,7 +27,8 @@
     SCRIPT(SAME, same, 0, 1)             \
     SCRIPT(RENEW, renew, 1, 0)           \
     SCRIPT(DROP, drop, 1, 0)             \
-    SCRIPT(LIMIT, limit, 1, 0)
+    SCRIPT(LIMIT, limit, 1, 0)           \
+    SCRIPT(HOT, hot, 1, 0)
 
 enum script_id {
 #define SCRIPT(NAME, file, keys, keys_per_item) SCRIPT_##NAME,

@@ -105,21 +105,23 @@ def without_redis_it_waits_and_says_why(fleet):
     done(b, runs + 1)
 
 
-def a_loader_fills_what_is_nowhere_one_host_for_both(fleet):
-    text = "warming = key page:{100-104}\nwarming_interval = 300ms"
+def a_loader_fills_what_is_nowhere_for_both_hosts(fleet):
     a, b = fleet.host(), fleet.host()
     for host in (a, b):
-        policy(host, text)
+        policy(host, "warming = key page:{100-104}")
         host.join()
-    app = a.client()
+    app, asker = a.client(), a.client()
     app.send_offer("page:*")
+    until(lambda: a.stats()["namespaces"]["default"]["loaders"]["loader_hands"], "it offers a hand")
+    expect(asker.warm(policy="pages").state, wire.UNDER_WAY)
     for _ in range(5):
         load = app.load()
         expect(load.kind, 1)
         app.set(load.key, b"loaded", token=load.token)
         app.send_offer()
-    for host in (a, b):
-        until(lambda: all(host.holds(b"page:%d" % n) for n in range(100, 105)), "it is there on both hosts")
+    expect(done(a)["brought"], 5)
+    b.says("warm", "--policy", "pages")
+    expect((done(b)["loaded"], done(b)["brought"]), (5, 0))
     expect(a.stats()["namespaces"]["default"]["loaders"]["fetches"], 5)
 
 
@@ -136,11 +138,11 @@ def a_daemon_that_stops_in_the_middle_stops_in_order(fleet):
 def sources_that_make_no_sense_are_named_by_the_check(fleet):
     b = fleet.host()
     policy(b, "warming = pages")
-    assert "expected stored, loader, file /PATH, or key NAME" in b.refuses_to_start()
+    assert "expected stored, hot, loader, file /PATH, or key NAME" in b.refuses_to_start()
 
 
 play(at_the_start_it_pulls_what_redis_has_of_the_policy, it_goes_on_every_so_often, keys_come_from_a_file,
      a_file_that_is_not_there_is_said, a_policy_that_is_none_and_one_that_says_nothing_are_told_so,
      a_schedule_can_be_changed_while_it_runs, without_redis_it_waits_and_says_why,
-     a_loader_fills_what_is_nowhere_one_host_for_both, a_daemon_that_stops_in_the_middle_stops_in_order,
+     a_loader_fills_what_is_nowhere_for_both_hosts, a_daemon_that_stops_in_the_middle_stops_in_order,
      sources_that_make_no_sense_are_named_by_the_check)

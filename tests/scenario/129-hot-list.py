@@ -1,0 +1,92 @@
+"""What is hot in the fleet: hosts tell each other through Redis, and one that joins with an empty disk begins with it."""
+
+import wire_client as wire
+from fleet import play
+from scenario import expect, until
+
+KEYS, HOT = 400, 100
+
+
+def work(host, hot=range(HOT), **options):
+    """All keys are set, some are asked for again and again, over the socket, which is what heat is counted by."""
+    client = host.client()
+    for n in range(0, KEYS, 100):
+        client.mset([client.item(b"k:%d" % k, b"v%d" % k, **options) for k in range(n, n + 100)])
+    for _ in range(20):
+        client.mget([b"k:%d" % k for k in hot])
+
+
+def hot_list(fleet):
+    return fleet.servers[0].client().call("ZREVRANGE", "{default}:hot", "0", "-1")
+
+
+def told(fleet, host):
+    until(lambda: set(f"k:{n}" for n in range(HOT)) <= set(map(_text, hot_list(fleet))), "the list has what is hot", 30)
+
+
+def _text(key):
+    return key.decode() if isinstance(key, bytes) else key
+
+
+def a_host_that_joins_has_what_is_hot_before_anybody_asks(fleet):
+    a, = fleet.start(1)
+    work(a)
+    told(fleet, a)
+    until(lambda: all(int(_text(name)[2:]) < HOT for name in hot_list(fleet)[:HOT // 2]), "the hottest are first", 30)
+    b, = fleet.start(1)
+    until(lambda: b.figure("hot_warmed") >= HOT, "it is warm")
+    expect([n for n in range(HOT) if not b.holds(b"k:%d" % n)], [])
+
+
+def what_was_invalidated_does_not_come_back(fleet):
+    a, = fleet.start(1)
+    work(a, tags=[b"colour"])
+    told(fleet, a)
+    expect(a.ask().invalidate(tags=[b"colour"]).status, wire.OK)
+    b, = fleet.start(1)
+    until(lambda: "warmed from what is hot" in b.log(), "the list was read")
+    expect((b.figure("hot_warmed"), b.ask().get(b"k:1").status), (0, wire.MISS))
+
+
+def the_list_is_bounded_and_the_coldest_go(fleet):
+    a, = fleet.start(1, namespace={"hot_list": 50})
+    work(a)
+    until(lambda: a.figure("hot_told") > 200 and all(int(_text(name)[2:]) < HOT for name in hot_list(fleet)),
+          "what is hot has pushed out what is not", 30)
+    expect(len(hot_list(fleet)), 50)
+
+
+def who_takes_no_part_tells_nothing_and_asks_nothing(fleet):
+    a, = fleet.start(1)
+    work(a)
+    told(fleet, a)
+    b, = fleet.start(1, namespace={"hot_list": 0})
+    b.ask().ping()
+    fleet.told(a, b)
+    expect((b.figure("hot_told"), b.figure("hot_warmed")), (0, 0))
+    assert not b.holds(b"k:1")
+
+
+def names_of_what_stays_on_its_host_are_not_told(fleet):
+    a, = fleet.start(1, namespace={"l2": "off"})
+    work(a)
+    told_before = a.stats()["loop"]["turns"]
+    until(lambda: a.stats()["loop"]["turns"] > told_before + 200, "it had its turns", 30)
+    expect((a.figure("hot_told"), hot_list(fleet)), (0, []))
+
+
+def a_policy_may_warm_from_it_when_it_likes(fleet):
+    a, = fleet.start(1)
+    work(a)
+    b = fleet.host(namespace={"hot_list": 1000})
+    with open(b.config, "a", encoding="utf-8") as file:
+        file.write("[policy k]\npattern = k:*\nwarming = hot\n")
+    b.join()
+    told(fleet, a)
+    b.says("warm", "--policy", "k")
+    expect([n for n in range(HOT) if not b.holds(b"k:%d" % n)], [])
+
+
+play(a_host_that_joins_has_what_is_hot_before_anybody_asks, what_was_invalidated_does_not_come_back,
+     the_list_is_bounded_and_the_coldest_go, who_takes_no_part_tells_nothing_and_asks_nothing,
+     names_of_what_stays_on_its_host_are_not_told, a_policy_may_warm_from_it_when_it_likes)
