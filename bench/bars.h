@@ -58,5 +58,6 @@ void bar_full(struct bars *b);
 void bar_restart(struct bars *b);
 void bar_sigkill(struct bars *b);
 void bar_tags(struct bars *b);
+void bar_crowd(struct bars *b);
 
 #endif
