@@ -21,7 +21,8 @@ static const struct {
     {"full", bar_full, "what sets into a full L1 do to others"},
     {"sigkill", bar_sigkill, "how soon readers stop when the daemon is killed"},
     {"restart", bar_restart, "what readers see of a SIGKILL and the start after it"},
-    {"tags", bar_tags, "entries nobody invalidated and hits with eight tags, beside 1,000 tag kills a second"},
+    {"tags", bar_tags,
+     "entries nobody invalidated and hits with eight tags, beside 1,000 tag kills a second"},
     {"crowd", bar_crowd, "invalidating a tag that a million entries carry"},
 };
 enum { BARS = sizeof(bars) / sizeof(bars[0]) };
