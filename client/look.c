@@ -84,9 +84,10 @@ static const char *daemon_state(const struct shm_view *view)
     return shm_alive(view) ? "busy" : "hung";
 }
 
-/* One shape with the daemon's own health document. */
+/* One shape with the daemon's own health document.  The incarnation is 64 random bits, and no number: JSON readers take 63
+ * of them, or 53. */
 #define HEALTH_HEAD  "{\"status\":\"failing\",\"score\":0,\"source\":\"segment header\","
-#define HEALTH_STATE "\"daemon\":\"%s\",\"mode\":\"%s\",\"incarnation\":%llu,"
+#define HEALTH_STATE "\"daemon\":\"%s\",\"mode\":\"%s\",\"incarnation\":\"%016llx\","
 #define HEALTH_TIERS "\"tiers\":{\"l1\":{\"available\":%s,\"bytes\":%llu}},"
 #define HEALTH_ADVICE \
     "\"issues\":[\"%s\"],\"recommendations\":[\"the log of larderd says more; restart it\"]}"
