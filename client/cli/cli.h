@@ -32,7 +32,7 @@ struct names {
 struct cli {
     const char *verb;
     const char *socket, *namespace_, *tenant; /* NULL: the library decides */
-    uint32_t timeout_ms;
+    uint32_t timeout_ms;                      /* 0: not given */
     larder_client *client;
     struct out out;
     const char *const *args;
@@ -52,9 +52,12 @@ struct cli {
     bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
 
-/* "larder: VERB: …" on stderr; returns `code`. */
+/* cli->client anew, as the command line says; `maps`: with the shared segment, whose header tells about a daemon that does
+ * not answer.  0 or an exit code; then there is no client. */
+int cli_open(struct cli *cli, bool maps, uint32_t timeout_ms);
 /* name=value; false: it is something else. */
 bool cli_argument(const char *word, larder_argument *ret);
+/* "larder: VERB: …" on stderr; returns `code`. */
 int cli_fail(const struct cli *cli, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same for an error of the library about `what` (NULL: nothing in particular); picks the code. */
 int cli_error(const struct cli *cli, const char *what, int result);
@@ -73,6 +76,7 @@ int verb_invalidate(struct cli *cli);
 int verb_clear(struct cli *cli);
 int verb_keys(struct cli *cli);
 int verb_stats(struct cli *cli);
+int verb_top(struct cli *cli);
 int verb_health(struct cli *cli);
 int verb_explain(struct cli *cli);
 int verb_config(struct cli *cli);

@@ -19,7 +19,7 @@
     OPTION(NAMESPACE, 'n', "namespace", "NAME", "default: $LARDER_NAMESPACE, else \"default\"")              \
     OPTION(TENANT, 0, "tenant", "NAME", "only keys that begin with NAME:")                                   \
     OPTION(JSON, 'j', "json", NULL, "one JSON object a line")                                                \
-    OPTION(TIMEOUT, 0, "timeout", "TIME", "give up after this long (default: 1s)")                           \
+    OPTION(TIMEOUT, 0, "timeout", "TIME", "give up after this long (default: 1s; top: 200ms)")               \
     OPTION(HELP, 'h', "help", NULL, "this text; after a verb, that verb's")                                  \
     OPTION(VERSION, 'V', "version", NULL, "print the version")                                               \
     OPTION(STDIN, 'x', "stdin", NULL, "take the value from standard input")                                  \
@@ -157,6 +157,11 @@ static const struct verb verbs[] = {
      "Tier, age, remaining life, version, policy, and why a get would hit or miss."},
     {"stats", "", "counters and gauges", 0, 0, BIT(WATCH), verb_stats,
      "One name and value a line; --json gives the document that GET /api/cache/stats has."},
+    {"top", "", "what goes on, live", 0, 0, 0, verb_top,
+     "Gets by where they were answered, changes, room, times, policies and issues, twice a second; rates\n"
+     "are those of the last second.  A daemon that hangs is told of within a second, by what its shared\n"
+     "memory says.  q ends it, n shows the next namespace, space freezes the screen.  Where there is no\n"
+     "terminal it prints one screen and ends."},
     {"health", "", "state, issues, recommendations", 0, 0, 0, verb_health,
      "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers."},
     {"advise", "", "what to change, with its figure", 0, 0, 0, verb_advise,
@@ -492,22 +497,32 @@ static int check_verb(struct cli *cli, const struct verb *verb, uint64_t given)
 
 /* ======= running ======= */
 
-/* No mapping: a process that asks once is done before a segment would pay. */
-static int run(struct cli *cli, const struct verb *verb)
+int cli_open(struct cli *cli, bool maps, uint32_t timeout_ms)
 {
     larder_options o = LARDER_OPTIONS_INIT;
     o.socket = cli->socket;
     o.namespace_ = cli->namespace_;
     o.tenant = cli->tenant;
     o.name = "larder";
-    o.connect_ms = o.get_ms = o.change_ms = cli->timeout_ms;
+    o.connect_ms = o.get_ms = o.change_ms = cli->timeout_ms ? cli->timeout_ms : timeout_ms;
     o.strict = true;
-    o.no_shared_memory = true;
+    o.no_shared_memory = !maps;
+    if (cli->client)
+        larder_close(cli->client);
+    cli->client = NULL;
     int r = larder_open(&cli->client, &o);
-    if (r < 0)
-        return cli_fail(cli, exit_code_of(r), "%s", larder_strerror(r));
-    int code = verb->run(cli);
-    larder_close(cli->client);
+    return r < 0 ? cli_fail(cli, exit_code_of(r), "%s", larder_strerror(r)) : EXIT_DONE;
+}
+
+/* No mapping: a process that asks once is done before a segment would pay. */
+static int run(struct cli *cli, const struct verb *verb)
+{
+    int code = cli_open(cli, false, 1000);
+    if (code != EXIT_DONE)
+        return code;
+    code = verb->run(cli);
+    if (cli->client)
+        larder_close(cli->client);
     out_finish(&cli->out);
     if (fflush(stdout) != 0 && code == EXIT_DONE)
         code = cli_fail(cli, EXIT_DAEMON, "standard output: %s", strerror(errno));
@@ -540,8 +555,7 @@ static int no_verb(const struct cli *cli, const char *name)
 
 int main(int argc, char **argv)
 {
-    static struct cli cli = {
-        .ttl_ms = LARDER_TTL_DEFAULT, .stale_ms = LARDER_TTL_DEFAULT, .timeout_ms = 1000};
+    static struct cli cli = {.ttl_ms = LARDER_TTL_DEFAULT, .stale_ms = LARDER_TTL_DEFAULT};
     uint64_t given = 0;
     out_init(&cli.out);
     int code = parse_options(&cli, argc, argv, &given);

@@ -183,7 +183,8 @@ static void the_health_of_a_hung_daemon_is_read_from_its_segment(void **state)
     assert_int_equal(larder_health(f->c, &json), LARDER_OK);
     assert_non_null(strstr(json, "\"status\":\"failing\""));
     assert_non_null(strstr(json, "\"daemon\":\"hung\""));
-    assert_non_null(strstr(json, "\"incarnation\":\"")); /* 64 bits: every second one would be too large for a number */
+    assert_non_null(
+        strstr(json, "\"incarnation\":\"")); /* 64 bits: every second one would be too large for a number */
     larder_text_free(json);
     daemon_thaw(&f->larderd);
 }
