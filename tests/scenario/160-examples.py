@@ -88,6 +88,19 @@ def without_a_larderd(larder):
         converse(larder, name)
 
 
+def without_redis_and_its_disk(larder):
+    """L2 switched off where there is one, and the warm tier with it."""
+    fleet = Fleet()
+    try:
+        host = fleet.start(1, namespace={"warm": "off"})[0]
+        host.stop()
+        host.start(env={"CACHE_L2_ENABLED": "false"})
+        for name in CONVERSATIONS:
+            converse(host, name)
+    finally:
+        fleet.finish()
+
+
 def a_session_lies_in_no_tier(larder):
     larder.start()
     converse(larder, "sessions")
@@ -97,6 +110,53 @@ def a_session_lies_in_no_tier(larder):
         for file in files:
             with open(os.path.join(folder, file), "rb") as lying:
                 assert b"secret-token" not in lying.read(), file
+
+
+LIMIT = """
+[limit api]
+max = 3
+window = 1h
+scope = {user} | {ip}
+plan.pro = 5
+"""
+
+
+def the_limiter_counts_users_of_all_processes_together(larder):
+    larder.configure(LIMIT)
+    larder.start()
+    first, second = Example(larder, "limiter"), Example(larder, "limiter")
+    expect([first.ask("ask ::1"), second.ask("ask ::1"), first.ask("ask ::1")], [f"200, {n} of 3 left" for n in (2, 1, 0)])
+    expect(second.ask("ask ::1"), "429, again within the hour")
+    expect(second.ask("ask ::1 ada pro"), "200, 4 of 5 left")
+
+
+def the_limiter_lets_everybody_in_when_nobody_counts(larder):
+    example = Example(larder, "limiter")
+    expect(example.ask("ask ::1"), "200, not counted", "without a larderd")
+    larder.configure(LIMIT)
+    larder.start()
+    example = Example(larder, "limiter")
+    expect(example.ask("ask ::1"), "200, 2 of 3 left")
+    larder.kill9()
+    expect({example.ask("ask ::1") for _ in range(10)}, {"200, not counted"}, "killed")
+
+
+def the_limiter_goes_on_counting_on_its_host_while_redis_is_away(larder):
+    fleet = Fleet()
+    try:
+        host = fleet.start(1)[0]
+        with open(host.config, "a", encoding="utf-8") as file:
+            file.write(LIMIT)
+        host.stop()
+        host.start()
+        host.until_fresh()
+        example = Example(host, "limiter")
+        expect(example.ask("ask ::1"), "200, 2 of 3 left")
+        host.leave_redis()
+        expect([example.ask("ask ::1") for _ in range(4)],
+               ["200, 2 of 3 left", "200, 1 of 3 left", "200, 0 of 3 left", "429, again within the hour"], "by itself")
+    finally:
+        fleet.finish()
 
 
 def loop(larder):
@@ -114,4 +174,5 @@ def the_libuv_example_asks_its_source_once_a_key(larder):
 
 
 play(with_the_cache_on, with_the_cache_off, without_shared_memory, with_a_redis_that_goes_away, with_a_larderd_that_is_killed,
-     without_a_larderd, a_session_lies_in_no_tier, the_libuv_example_asks_its_source_once_a_key)
+     without_a_larderd, without_redis_and_its_disk, the_limiter_counts_users_of_all_processes_together,
+     the_limiter_lets_everybody_in_when_nobody_counts, the_limiter_goes_on_counting_on_its_host_while_redis_is_away, a_session_lies_in_no_tier, the_libuv_example_asks_its_source_once_a_key)
