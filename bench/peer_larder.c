@@ -27,8 +27,8 @@ static struct peer *open_larder(const struct peer_where *where, bool no_shared_m
     options.name = "larder-bench";
     options.strict = true;
     options.no_shared_memory = no_shared_memory;
-    options.get_ms = 2000; /* a slow answer is to be seen, not cut off */
-    options.change_ms = 5000;
+    options.get_ms = 10000; /* a slow answer is to be seen, not cut off, on a busy machine too */
+    options.change_ms = 10000;
     if (p && larder_open(&p->client, &options) == LARDER_OK && larder_ping(p->client) == LARDER_OK)
         return p;
     if (p)

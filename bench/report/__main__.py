@@ -43,6 +43,10 @@ def lead(settings, rows):
     return page.paragraph(words) + warning + page.table(["", ""], rows, words=2, kinds={(y, 1): "text wrap" for y in range(len(rows))}) + advice
 
 
+def load_text(load):
+    return ", ".join(f"{n:.1f}" for n in load)
+
+
 def floor(folder):
     """What a bare round trip took, which says more about the state of the machine than its load."""
     try:
@@ -66,7 +70,7 @@ def main():
         for name, words in part.commands(settings):
             measure.measure(given.build / "larder-bench", folder, name, words)
     told = [(part, *tell(part, folder, settings)) for part in PARTS]
-    rows = [*measure.machine(), *floor(folder), ("load average", f"{before} at first, {measure.load()} at last (1, 5, 15 minutes)")]
+    rows = [*measure.machine(), *floor(folder), ("load average", f"{load_text(before)} at first, {load_text(measure.load())} at last (1, 5, 15 minutes)")]
     given.out.mkdir(parents=True, exist_ok=True)
     file = given.out / "index.html"
     file.write_text(page.whole("Larder: what was measured", lead(settings, rows), [(p.name, p.title, html) for p, html, _ in told]))

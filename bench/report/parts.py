@@ -168,10 +168,11 @@ def policy_plot(name, ours, cells, alone):
     percent = [(100 * c["fraction"], 100 * (1 - c["miss_ratio"])) for c in ours]
     band = [(100 * f, 100 * (1 - max(c[a] for a in ALGORITHMS)), 100 * (1 - min(c[a] for a in ALGORITHMS))) for f, c in cells]
     lru, best = ([(100 * f, 100 * (1 - c[a])) for f, c in cells] for a in ("LRU", "OPT"))
+    how = "lines" if len(cells) > 1 else "points"
     sizes = {} if alone else {"wide": (300, 230), "narrow": (250, 200)}
     return {"says": f"hit ratio by size, {name}", **sizes, "series": [
-        {"colour": "band", "how": "band", "points": band}, {"colour": "redis", "points": lru, "width": 1.5},
-        {"colour": "floor", "points": best, "dash": DASH, "width": 1.5}, {"colour": "larder", "points": percent, "how": "points", "width": 2.5}],
+        {"colour": "band", "how": "band", "points": band}, {"colour": "redis", "how": how, "points": lru, "width": 1.5},
+        {"colour": "floor", "how": how, "points": best, "dash": DASH, "width": 1.5}, {"colour": "larder", "points": percent, "how": "points", "width": 2.5}],
         "x": {"log": 10, "range": (0.09, 33), "tics": [(0.1, "0.1"), (1, "1"), (10, "10")], **({"label": "size, % of all keys"} if alone else {})},
         "y": {"format": "%g", **({"label": "hit ratio, %"} if alone else {})}}
 

@@ -26,6 +26,8 @@ def _axis(letter, axis):
         lines.append(f"set logscale {letter} {axis['log']}")
     if "range" in axis:
         low, high = axis["range"]
+        if axis.get("log") and low and high:  # gnuplot leaves out a tic at the very edge
+            low, high = low / 1.01, high * 1.01
         lines.append(f"set {letter}range [{'*' if low is None else low}:{'*' if high is None else high}]")
     tics = axis.get("tics")
     if isinstance(tics, list):
