@@ -31,7 +31,7 @@ struct space {
         uint32_t slices, at, keys_a_slice;
     } hot;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
-    uint32_t told_hot_cursor;
+    uint32_t told_hot_cursor, told_hot_calls;
     struct prune_mark {
         uint64_t at_ns, position, sweeps;
     } mark; /* kills up to that position are old enough a while after it */
