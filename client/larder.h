@@ -594,6 +594,11 @@ LARDER_API int larder_health(larder_client *client, char **ret_json);
 /* Tests the way from the daemon to the fleet's store and back, step by step; takes up to a few seconds.  {"ok":…,
  * "steps":[{"name":…,"result":"ok"|"failed"|"skipped","says":…,"check":…}]}.  Since 0.2. */
 LARDER_API int larder_doctor(larder_client *client, char **ret_json);
+/* The namespace's newest invalidations, newest first, not older than back_ms (0: all that are kept), `limit` of them at
+ * most (0: 1000).  {"kept":…,"skipped":…,"invalidations":[{"time":…,"where":"here"|"elsewhere","by":…,"pid":…,"event":…,
+ * "status":…,"soft":…,"names":…,"keys":…,"tags":…,"prefixes":…,"globs":…,"all":…,"cascaded":…,"dropped":…,"position":…,
+ * "skipped":…}]}; `kept` false: only since the daemon's start.  Since 0.2. */
+LARDER_API int larder_log(larder_client *client, uint64_t back_ms, uint32_t limit, char **ret_json);
 LARDER_API void larder_text_free(char *text);
 
 /* Lists keys page by page.  Begin with a zeroed cursor; at the end cursor.size is 0 again.  `each` returning false stops

@@ -66,6 +66,13 @@ int larder_doctor(larder_client *client, char **ret_json)
     return ask_document(client, WIRE_DOCTOR, &doctor, ret_json);
 }
 
+int larder_log(larder_client *client, uint64_t back_ms, uint32_t limit, char **ret_json)
+{
+    struct wire_log log = {.back_ms = back_ms, .limit = limit};
+    client_enter(client);
+    return ask_document(client, WIRE_LOG, &log, ret_json);
+}
+
 /* ======= health ======= */
 
 static const char *mode_name(uint64_t mode)

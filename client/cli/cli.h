@@ -48,6 +48,8 @@ struct cli {
     larder_token since;
     larder_position after;
     const char *file, *event, *keys_from, *policy;
+    uint64_t back_ms; /* --since as a time */
+    bool has_since_text, has_back;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
     bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
@@ -86,6 +88,7 @@ int verb_warm(struct cli *cli);
 int warm_by_name(struct cli *cli); /* not from a dump */
 int verb_advise(struct cli *cli);
 int verb_doctor(struct cli *cli);
+int verb_log(struct cli *cli);
 int verb_audit(struct cli *cli);
 
 #endif

@@ -232,6 +232,8 @@ int verb_set(struct cli *cli)
     how.if_absent = cli->if_absent;
     how.if_present = cli->if_present;
     how.if_version = cli->has_if_version ? &cli->if_version : NULL;
+    if (cli->has_since_text && !cli->has_since)
+        return cli_fail(cli, EXIT_USAGE, "--since: not a token of `get --json`");
     how.since = cli->has_since ? &cli->since : NULL;
     how.absent = cli->absent;
     how.tiers = cli->tiers;

@@ -34,8 +34,8 @@
     OPTION(IF_PRESENT, 0, "if-present", NULL, "only when there is an entry")                                 \
     OPTION(IF_VERSION, 0, "if-version", "V",                                                                 \
            "set: only over this version; get: no value when it is this one")                                 \
-    OPTION(SINCE, 0, "since", "TOKEN",                                                                       \
-           "refuse when something newer happened since the miss that gave TOKEN")                            \
+    OPTION(SINCE, 0, "since", "TOKEN|TIME",                                                                  \
+           "set: refuse when something newer happened since the miss that gave TOKEN; log: not older")       \
     OPTION(PREFIX, 0, "prefix", "P", "keys that begin with P")                                               \
     OPTION(GLOB, 0, "glob", "G", "keys that match G, as in '*:user_42:*'; may be given many times")          \
     OPTION(ALL, 0, "all", NULL, "everything in the namespace")                                               \
@@ -175,6 +175,14 @@ static const struct verb verbs[] = {
      "Each step on its own: address, connection, TLS, AUTH, database, write right, eviction policy,\n"
      "memory, and the journal there and back with its lag.  The first that fails says what to look\n"
      "at, and is exit code 1; so is a daemon without Redis."},
+    {"log", "invalidations", "who invalidated what", 1, 1, BIT(SINCE) | BIT(LIMIT), verb_log,
+     "The newest invalidations of the namespace, newest first: time, where (here, or elsewhere: told by\n"
+     "the journal), who the caller said it was, the event that named it, how many entries were dropped\n"
+     "by key, how many names cascade rules added, and the names.  The last 4096 are kept, over restarts\n"
+     "too where there is a warm tier; of more than 1000 a second some are only counted.\n"
+     "\n"
+     "  larder log invalidations --since 1h\n"
+     "  larder --json log invalidations | jq -r 'select(.event == \"course.updated\").time'"},
     {"audit", "", "compare the tiers of this host with Redis", 0, 0, BIT(PREFIX) | BIT(LIMIT), verb_audit,
      "Takes keys this host holds (1000, or --limit) and compares the versions that L1 and the warm\n"
      "tier would serve with the one Redis has.  What is older is asked for again until it is not,\n"
@@ -405,8 +413,10 @@ static int take_option(struct cli *cli, enum option_id o)
         cli->has_if_version = true;
         return parsed_option(cli, o, version_parse(optarg, &cli->if_version), "a version, as in 1f.3.2a");
     case OPT_SINCE:
-        cli->has_since = true;
-        return parsed_option(cli, o, token_parse(optarg, &cli->since), "a token of `get --json`");
+        cli->has_since_text = true;
+        cli->has_since = token_parse(optarg, &cli->since);
+        cli->has_back = duration_parse(optarg, &cli->back_ms);
+        return parsed_option(cli, o, cli->has_since || cli->has_back, "a token of `get --json`, nor a time");
     case OPT_PREFIX: cli->prefix = larder_text(optarg); return name_option(cli, &cli->prefixes);
     case OPT_GLOB: return name_option(cli, &cli->globs);
     case OPT_ALL: cli->all = true; break;

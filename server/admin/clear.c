@@ -151,6 +151,7 @@ void admin_clear(struct admin *a, struct http_exchange *x)
     c->cache = host->space(host->user, slice_text(""));
     c->names = must_alloc(3 * NAMES_MAX * sizeof(*c->names));
     c->call.done = on_done;
+    c->call.by = slice_text("http");
     const char *wrong = a->draining ? "the daemon is stopping" : read_body(c, http_body(x));
     if (wrong) {
         admin_refuse(x, a->draining ? 503 : 400, wrong);

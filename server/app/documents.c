@@ -10,6 +10,7 @@
 #include "app/config_document.h"
 #include "app/doctor.h"
 #include "app/explain.h"
+#include "app/log_document.h"
 #include "app/judge.h"
 #include "app/policy_documents.h"
 #include "app/put.h"
@@ -442,6 +443,7 @@ int documents_answer(const struct documents *d, const struct session_question *q
     case DOCUMENT_HEALTH: o = health(d); break;
     case DOCUMENT_EXPLAIN: o = explain_key(question); break;
     case DOCUMENT_CONFIG: o = config_document(d->config, question->origin); break;
+    case DOCUMENT_LOG: o = log_document(question); break;
     case DOCUMENT_DOCTOR:
         o = doctor_document(CONTAINER_OF(question->space, struct space, session), question->probe);
         break;

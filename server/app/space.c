@@ -290,6 +290,7 @@ static void open_cache(struct space *s)
                                 .near_hits = near_hits,
                                 .read_keys = read_keys,
                                 .user = s,
+                                .notes = s->warm ? warm_notes(s->warm) : NULL,
                                 .gate_until_ns = s->gate_until_ns};
     s->cache = cache_create(&setup);
 }

@@ -176,6 +176,8 @@ struct fleet_record {
     const struct slice *keys, *tags, *prefixes, *globs;
     unsigned keys_count, tags_count, prefixes_count, globs_count;
     bool all, soft;
+    bool stored; /* a set: its key has a newer value */
+    bool again;  /* of this host's outbox: what it did when it was told is done once more */
 };
 
 /* What an INVALIDATE that committed at v will be in the journal. */
@@ -216,7 +218,8 @@ struct fleet_memory {
 
 /* ---- the outbox ---------------------------------------------------------------------------------------- */
 
-/* Invalidations that could not be sent, kept until they are (C8).  `bytes` mean something to the fleet only. */
+/* Invalidations that could not be sent, kept until they are (C8).  `bytes` mean something to the fleet only.  The chronicle
+ * of invalidations is kept in the same way, and loses no sleep over what was not. */
 struct outbox;
 struct outbox_ops {
     /* TIER_DONE, TIER_UNSAFE (durable after the tier's barrier), TIER_UNSTORED (kept in memory only). */

@@ -79,6 +79,7 @@ struct cache *cache_create(const struct cache_setup *setup)
         join_fleet(c);
     else
         c->guards[0] = guard_create(c->position, GUARD_ROWS);
+    c->chronicle = chronicle_create(setup->notes);
     c->flights = flights_create();
     c->leases = leases_create(cache_now(c));
     c->loaders = loaders_create();
@@ -99,6 +100,7 @@ struct cache *cache_destroy(struct cache *c)
     if (!c)
         return NULL;
     CHECK(cache_idle(c));
+    c->chronicle = chronicle_destroy(c->chronicle);
     c->flights = flights_destroy(c->flights);
     c->loaders = loaders_destroy(c->loaders);
     c->runs = runs_destroy(c->runs);
@@ -159,6 +161,11 @@ void cache_measure(const struct cache *c, struct cache_figures *ret)
 {
     *ret = c->figures;
     ret->leases = c->leases->count;
+}
+
+const struct chronicle *cache_chronicle(const struct cache *c)
+{
+    return c->chronicle;
 }
 
 /* ======= policies ======= */

@@ -18,6 +18,7 @@
 #include "base/knob.h"
 #include "base/list.h"
 #include "base/tier.h"
+#include "cache/chronicle.h"
 #include "cache/policies.h"
 #include "cache/quota.h"
 #include "proto/status.h"
@@ -133,6 +134,7 @@ struct cache_setup {
     void (*near_hits)(void *user, uint64_t ret_of[SHM_POLICIES]);     /* hits in shared memory, by policy */
     struct warming_feed *(*read_keys)(void *user, struct slice path); /* a file of keys, one a line */
     void *user;
+    struct outbox *notes;   /* where the chronicle is kept; NULL: in memory only */
     uint64_t gate_until_ns; /* no change is acknowledged before: a killed predecessor's promises to readers */
 };
 
@@ -350,6 +352,8 @@ struct cache_invalidate {
     bool all, soft, dry_run;
     bool wait_all;       /* as of a set */
     struct slice within; /* of a bound connection: its tenant; rules follow none of its words out of it */
+    struct slice by, cause; /* for the chronicle: who the caller says it is, the event that named it; or empty */
+    uint32_t pid;
     void (*done)(struct cache_invalidate *invalidate);
     enum status status;  /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
     const char *message; /* static sentence with an error, else NULL */
@@ -457,6 +461,7 @@ void cache_measure(const struct cache *c, struct cache_figures *ret);
 
 /* Another set of policies from the next call on; the cache owns it from now.  A cache has its options as its only
  * policy until it is given some. */
+const struct chronicle *cache_chronicle(const struct cache *c);
 void cache_take_policies(struct cache *c, struct policies *taken);
 const struct policies *cache_policies(const struct cache *c); /* until the next are taken */
 void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret);

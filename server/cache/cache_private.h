@@ -36,6 +36,7 @@ struct cache {
     uint64_t kills_seen;        /* kills by name done here, gaps and new epochs too */
     struct ahead *ahead;        /* NULL without a fleet */
     struct detached *detached;
+    struct chronicle *chronicle;
     uint64_t position; /* STANDALONE: newest V given out */
     uint64_t id_state;
     struct list gated_sets, gated_invalidations;

@@ -332,6 +332,11 @@ bool cascade_begin(struct cache *c, struct cache_invalidate *i)
     return fits;
 }
 
+unsigned cascade_added(const struct cache_invalidate *i)
+{
+    return i->cascade ? i->cascade->added : 0;
+}
+
 void cascade_end(struct cache_invalidate *i)
 {
     struct cascade *x = i->cascade;

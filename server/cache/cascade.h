@@ -15,6 +15,8 @@
 enum { CASCADE_MAX = 4096 }; /* about a millisecond of the loop */
 bool cascade_begin(struct cache *c, struct cache_invalidate *i);
 /* What the call names is what its caller named again. */
+/* How many names it added. */
+unsigned cascade_added(const struct cache_invalidate *i);
 void cascade_end(struct cache_invalidate *i);
 
 #endif

@@ -129,6 +129,7 @@ static int finish(struct cache *c, struct cache_invalidate *i)
     c->figures.invalidated_keys += i->count;
     c->figures.invalidated_names += names_count(i);
     c->figures.changes_local += i->status == STATUS_LOCAL;
+    chronicle_call(c->chronicle, i, cascade_added(i));
     cascade_end(i);
     if (i->unsafe && cache_make_safe(c, &i->safety, is_safe) == CACHE_PENDING)
         return CACHE_PENDING;
@@ -253,6 +254,7 @@ static void apply_part(struct cache *c, struct cache_invalidate *i, const struct
     i->unsafe |= apply_record(c, change->partition, &r);
     i->result = (struct version){change->epoch, change->v, 0};
     i->partition = change->partition;
+    chronicle_own(c->chronicle, change->partition, change->v);
 }
 
 /* Whatever went wrong, the keys and names are dead here from now on, and will be told when the fleet is back (C8). */

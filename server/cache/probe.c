@@ -31,6 +31,7 @@ static int judge(struct cache *c, struct cache_probe *p)
     p->why = p->change.why;
     if (p->change.outcome != FLEET_COMMITTED)
         return end(p, ends[p->change.outcome]);
+    chronicle_own(c->chronicle, p->change.partition, p->change.v); /* nobody invalidated anything */
     return came_back(c, p, c->fleet->view->of[p->change.partition].applied);
 }
 

@@ -402,7 +402,10 @@ static int answered(struct cache *c, struct cache_set *set)
 {
     c->committing--;
     switch (set->change.outcome) {
-    case FLEET_COMMITTED: return committed(c, set);
+    case FLEET_COMMITTED:
+        if (set->change.remove)
+            chronicle_own(c->chronicle, set->partition, set->change.v);
+        return committed(c, set);
     case FLEET_EXISTS: return unmet(c, set, STATUS_EXISTS);
     case FLEET_NOT_FOUND: return unmet(c, set, STATUS_NOT_FOUND);
     case FLEET_CONFLICT: return unmet(c, set, STATUS_CONFLICT);

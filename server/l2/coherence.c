@@ -325,6 +325,7 @@ static void do_batch_here(struct coherence *c, unsigned p, uint64_t v)
     struct backlog_batch batch;
     backlog_sent(c->backlog, p, &batch);
     struct fleet_record record = fleet_record_of(&batch.change, v);
+    record.again = true;
     if (!RULE(I7_outbox, false))
         c->setup.listener->record(c->setup.listener_user, p, &record);
 }

@@ -70,7 +70,7 @@ static bool take_pair(struct collected *c, char kind, struct slice name)
     if (r->keys_count + r->tags_count + r->prefixes_count + r->globs_count >= RECORD_NAMES_MAX)
         return false;
     switch (kind) {
-    case 's':
+    case 's': r->stored = true; return take_name(c->keys, &r->keys_count, name, WIRE_KEY_MAX);
     case 'k':
     case 'K': return take_name(c->keys, &r->keys_count, name, WIRE_KEY_MAX);
     case 't':

@@ -40,6 +40,8 @@ static void invalidate_start(struct request *r, uint32_t flags)
     r->invalidate.done = invalidated;
     if (r->session->tenant_bytes)
         r->invalidate.within = slice_of(r->session->tenant, r->session->tenant_bytes - 1u);
+    r->invalidate.by = slice_text(r->session->name);
+    r->invalidate.pid = (uint32_t)r->session->peer.pid;
     if (cache_invalidate(r->session->space->cache, &r->invalidate) == CACHE_PENDING)
         r->pending++;
     else
@@ -191,7 +193,8 @@ static void start_event(struct request *r, const struct wire_event *m, unsigned 
                                                   .prefixes = event.prefixes,
                                                   .keys_count = event.keys_count,
                                                   .tags_count = event.tags_count,
-                                                  .prefixes_count = event.prefixes_count};
+                                                  .prefixes_count = event.prefixes_count,
+                                                  .cause = m->name};
         invalidate_start(r, m->flags);
     }
 }

@@ -142,6 +142,22 @@ void config_run(struct request *r, struct reader *fields, const struct wire_head
     document_run(r, DOCUMENT_CONFIG, e, e == 0 && m.origin);
 }
 
+/* The log names keys of others, too. */
+void log_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_log m;
+    int e = wire_read_log(fields, head, &m);
+    if (e < 0)
+        request_malformed(r, e);
+    else if (r->session->tenant_bytes)
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
+    else
+        answer_document(
+            r, &(struct session_question){
+                   .kind = DOCUMENT_LOG, .space = r->session->space, .back_ms = m.back_ms, .limit = m.limit});
+    request_started(r, 0);
+}
+
 /* ======= explain ======= */
 
 static void explained(struct op *op)

@@ -56,6 +56,7 @@ static const struct verb verbs[] = {
     [WIRE_STATS] = {stats_run, "stats", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_HEALTH] = {health_run, "health", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_EXPLAIN] = {explain_run, "explain", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
+    [WIRE_LOG] = {log_run, "log", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_DOCTOR] = {doctor_run, "doctor", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_CONFIG] = {config_run, "config", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
 };

@@ -229,6 +229,7 @@ void stats_run(struct request *r, struct reader *fields, const struct wire_head 
 void health_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void explain_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void doctor_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void log_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void config_run(struct request *r, struct reader *fields, const struct wire_head *head);
 
 #endif

@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 enum {
-    DATABASES = 6,
+    DATABASES = 7,
     ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
     STATE_FORMAT = 3,
 };
@@ -57,8 +57,13 @@ static int open_databases(struct env *env)
         unsigned flags;
         MDB_dbi *dbi;
     } table[DATABASES] = {
-        {"v", 0, &env->v}, {"i", MDB_INTEGERKEY, &env->i}, {"k", MDB_INTEGERKEY, &env->k},
-        {"m", 0, &env->m}, {"h", MDB_INTEGERKEY, &env->h}, {"o", MDB_INTEGERKEY, &env->o},
+        {"v", 0, &env->v},
+        {"i", MDB_INTEGERKEY, &env->i},
+        {"k", MDB_INTEGERKEY, &env->k},
+        {"m", 0, &env->m},
+        {"h", MDB_INTEGERKEY, &env->h},
+        {"o", MDB_INTEGERKEY, &env->kept[ENV_OUTBOX]},
+        {"n", MDB_INTEGERKEY, &env->kept[ENV_NOTES]},
     };
     MDB_txn *txn;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
@@ -430,7 +435,7 @@ uint64_t env_kept_check(uint64_t number, struct slice bytes)
     return XXH3_64bits_withSeed(bytes.data, bytes.size, number);
 }
 
-static void show_kept(const MDB_val *key, const MDB_val *data,
+static void show_kept(enum env_kept what, const MDB_val *key, const MDB_val *data,
                       void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
 {
     uint64_t number = 0, check = 0;
@@ -442,11 +447,12 @@ static void show_kept(const MDB_val *key, const MDB_val *data,
     struct slice bytes = slice_of((const char *)data->mv_data + sizeof(check), data->mv_size - sizeof(check));
     if (whole && check == env_kept_check(number, bytes))
         each(user, number, bytes);
-    else
+    else if (what == ENV_OUTBOX)
         log_error("warm tier: an invalidation that waited for the fleet cannot be read and is lost");
 }
 
-int env_each_kept(struct env *env, void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
+int env_each_kept(struct env *env, enum env_kept what,
+                  void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
 {
     MDB_txn *txn;
     MDB_cursor *cursor;
@@ -454,10 +460,10 @@ int env_each_kept(struct env *env, void (*each)(void *user, uint64_t number, str
     int rc = begin_read(env, &txn);
     if (rc)
         return env_answer(rc);
-    rc = mdb_cursor_open(txn, env->o, &cursor);
+    rc = mdb_cursor_open(txn, env->kept[what], &cursor);
     if (rc == 0) {
         while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0)
-            show_kept(&key, &data, each, user);
+            show_kept(what, &key, &data, each, user);
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
@@ -526,8 +532,15 @@ static uint64_t pages(const MDB_stat *s)
 
 int env_measure(struct env *env, struct env_sizes *ret)
 {
-    const MDB_dbi all[] = {0,      1,      env->v, env->i,
-                           env->k, env->m, env->h, env->o}; /* 0 and 1: free list and names */
+    const MDB_dbi all[] = {0,
+                           1,
+                           env->v,
+                           env->i,
+                           env->k,
+                           env->m,
+                           env->h,
+                           env->kept[ENV_OUTBOX],
+                           env->kept[ENV_NOTES]}; /* 0 and 1: free list and names */
     MDB_txn *txn;
     MDB_stat s = {0};
     uint64_t used = 2; /* the meta pages */

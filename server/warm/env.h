@@ -8,6 +8,7 @@
  *      'g', place of a glob  → checksum, the glob (base/bans.h; its kills are names in k)
  *   h  number of chunk       → hot key hashes, hottest first
  *   o  number                → checksum, bytes of the outbox
+ *   n  number                → checksum, bytes of the chronicle
  *
  * What must stay true: i names for each key at most one sequence and v holds at most one record of a key; a
  * transaction either has all effects up to its env_state.applied or none; nobody holds a read transaction while
@@ -38,6 +39,9 @@ static inline bool env_wants_room(int rc)
 {
     return rc == ENV_FULL || rc == ENV_NO_DISK;
 }
+
+/* Bytes that mean something to others, by ascending numbers. */
+enum env_kept { ENV_OUTBOX, ENV_NOTES, ENV_KEPT };
 
 /* What one commit fixes about the whole. */
 struct env_state {
@@ -89,7 +93,8 @@ int env_walk(struct env_reader *r, uint64_t sequence, bool backward,
 int env_each_kill(struct env *env, void (*each)(void *user, uint64_t name, uint64_t hard_v, uint64_t soft_v),
                   void *user);
 /* In the order of numbers; what cannot be read is left out, and logged. */
-int env_each_kept(struct env *env, void (*each)(void *user, uint64_t number, struct slice bytes), void *user);
+int env_each_kept(struct env *env, enum env_kept what,
+                  void (*each)(void *user, uint64_t number, struct slice bytes), void *user);
 /* What had a place last, in use or not. */
 int env_load_globs(struct env *env, void (*each)(void *user, unsigned place, struct slice glob), void *user);
 enum { ENV_HOT_MAX = 262144 }; /* 2 MiB: more than fits in the first seconds of a restart */
@@ -147,9 +152,9 @@ int env_inspect(struct env_txn *t, uint64_t *sequence, uint32_t count, const str
 int env_find_kill(struct env_txn *t, uint64_t name, uint64_t *ret_hard_v, uint64_t *ret_soft_v);
 /* Forgets kills at positions up to v among up to `count` names from *name on; *name is 0 at both ends.  Floors stay. */
 int env_prune_kills(struct env_txn *t, uint64_t v, uint64_t *name, uint32_t count);
-int env_keep(struct env_txn *t, uint64_t number, struct slice bytes);
+int env_keep(struct env_txn *t, enum env_kept what, uint64_t number, struct slice bytes);
 /* All numbers up to this one. */
-int env_drop_kept(struct env_txn *t, uint64_t number);
+int env_drop_kept(struct env_txn *t, enum env_kept what, uint64_t number);
 /* Forgets all kills of a partition, floors too. */
 int env_forget_kills(struct env_txn *t, unsigned partition, unsigned partitions);
 

@@ -9,7 +9,7 @@ enum { HOT_CHUNK = 128 }; /* hashes in a record of h: 1 KiB stays off overflow p
 
 struct env {
     MDB_env *mdb;
-    MDB_dbi v, i, k, m, h, o;
+    MDB_dbi v, i, k, m, h, kept[ENV_KEPT];
     uint64_t map_bytes;
 };
 

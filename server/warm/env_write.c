@@ -449,11 +449,11 @@ int env_forget_kills(struct env_txn *t, unsigned partition, unsigned partitions)
 
 /* ======= the outbox ======= */
 
-int env_keep(struct env_txn *t, uint64_t number, struct slice bytes)
+int env_keep(struct env_txn *t, enum env_kept what, uint64_t number, struct slice bytes)
 {
     uint64_t check = env_kept_check(number, bytes);
     MDB_val key = val(&number, sizeof(number)), data = {.mv_size = sizeof(check) + bytes.size};
-    int rc = mdb_put(t->handle, t->env->o, &key, &data, MDB_RESERVE);
+    int rc = mdb_put(t->handle, t->env->kept[what], &key, &data, MDB_RESERVE);
     if (rc)
         return env_answer(rc);
     memcpy(data.mv_data, &check, sizeof(check));
@@ -489,16 +489,16 @@ static int drop_kept(MDB_cursor *cursor, uint64_t number, bool *ret_all)
     return none_is_fine(rc);
 }
 
-int env_drop_kept(struct env_txn *t, uint64_t number)
+int env_drop_kept(struct env_txn *t, enum env_kept what, uint64_t number)
 {
     MDB_cursor *cursor;
     bool all = false;
-    int rc = mdb_cursor_open(t->handle, t->env->o, &cursor);
+    int rc = mdb_cursor_open(t->handle, t->env->kept[what], &cursor);
     if (rc)
         return env_answer(rc);
     rc = drop_kept(cursor, number, &all);
     mdb_cursor_close(cursor);
-    return env_answer(all ? mdb_drop(t->handle, t->env->o, 0) : rc);
+    return env_answer(all ? mdb_drop(t->handle, t->env->kept[what], 0) : rc);
 }
 
 /* ======= hot set ======= */

@@ -18,7 +18,7 @@ struct warm_read {
 
 struct warm {
     struct tier tier;
-    struct outbox outbox;
+    struct outbox outbox, notes;
     struct warm_options options;
     struct loop *loop;
     struct page *page;

@@ -51,7 +51,47 @@ static void outbox_drop_up_to(struct outbox *o, uint64_t number)
 static void outbox_each(struct outbox *o, void (*each)(void *user, uint64_t number, struct slice bytes),
                         void *user)
 {
-    env_each_kept(warm_of_outbox(o)->env, each, user);
+    env_each_kept(warm_of_outbox(o)->env, ENV_OUTBOX, each, user);
+}
+
+/* ======= the chronicle ======= */
+
+/* In the same way, but nobody waits for it: what finds no room in the queue, or no disk, is not kept. */
+static struct warm *warm_of_notes(struct outbox *o)
+{
+    return CONTAINER_OF(o, struct warm, notes);
+}
+
+static int notes_keep(struct outbox *o, uint64_t number, struct slice bytes)
+{
+    struct warm *w = warm_of_notes(o);
+    if (w->failing || w->stopping || bytes.size > OUTBOX_BYTES_MAX ||
+        w->queue_bytes + sizeof(struct op) + bytes.size > w->options.warm_queue_bytes)
+        return TIER_UNSTORED;
+    struct op *op = op_create(OP_NOTE, OP_OF_OUTBOX, number, bytes.size);
+    if (bytes.size)
+        memcpy(op->bytes, bytes.data, bytes.size);
+    queue(w, op);
+    return TIER_DONE;
+}
+
+static void notes_drop_up_to(struct outbox *o, uint64_t number)
+{
+    queue(warm_of_notes(o), op_create(OP_NOTED, OP_OF_OUTBOX, number, 0));
+}
+
+static void notes_each(struct outbox *o, void (*each)(void *user, uint64_t number, struct slice bytes),
+                       void *user)
+{
+    env_each_kept(warm_of_notes(o)->env, ENV_NOTES, each, user);
+}
+
+static const struct outbox_ops notes_in_warm = {notes_keep, notes_drop_up_to, notes_each};
+
+struct outbox *warm_notes(struct warm *w)
+{
+    w->notes.ops = &notes_in_warm;
+    return &w->notes;
 }
 
 static const struct outbox_ops outbox_in_warm = {outbox_keep, outbox_drop_up_to, outbox_each};

@@ -18,7 +18,19 @@
 
 enum { OVERLAY_MAX = 1000000 };
 
-enum op_kind { OP_PUT, OP_DROP, OP_LIFE, OP_KILL, OP_HOT, OP_PLACE, OP_EPOCH, OP_KEEP, OP_SENT };
+enum op_kind {
+    OP_PUT,
+    OP_DROP,
+    OP_LIFE,
+    OP_KILL,
+    OP_HOT,
+    OP_PLACE,
+    OP_EPOCH,
+    OP_KEEP,
+    OP_SENT,
+    OP_NOTE,
+    OP_NOTED
+};
 enum op_class { OP_OF_KEY, OP_OF_NAME, OP_OF_HOT, OP_OF_PLACE, OP_OF_OUTBOX };
 /* What the runtime page holds for a change, or would have to hold to make it survive kill -9. */
 enum op_cover { COVER_NONE, COVER_SOFT, COVER_HARD };
@@ -41,7 +53,7 @@ struct op {
     uint64_t linger;             /* ticket of the first read that cannot have missed its commit */
     uint32_t size;
     _Alignas(uint64_t) char bytes
-        []; /* PUT: the record; HOT: the hashes; PLACE: struct env_place; KEEP: what is kept; KILL: a glob */
+        []; /* PUT: the record; HOT: the hashes; PLACE: struct env_place; KEEP, NOTE: what is kept; KILL: a glob */
 };
 
 struct op *op_create(enum op_kind kind, enum op_class class, uint64_t hash, size_t size);

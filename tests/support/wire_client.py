@@ -12,6 +12,7 @@ from collections import namedtuple
 VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
+LOG = 50
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
 LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 36, 37, 38, 40, 41, 43, 44, 45
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
@@ -274,6 +275,9 @@ class Client:
 
     def doctor(self, timeout_ms=0):
         return self.document(DOCTOR, timeout_ms)
+
+    def log(self, back_ms=0, limit=0):
+        return self.document(LOG, back_ms, limit)
 
 
 def position(change):

@@ -1,0 +1,96 @@
+"""The log of invalidations: who, what, when and because of what; of this host and of others; over restarts (`larder log`)."""
+
+import json
+
+import wire_client as wire
+from fleet import play
+from scenario import expect, until
+
+EVENTS = '[event user.left]\ninvalidate = tag "user:{id}"\n[policy message]\npattern = {t}:message:{id}\ncascade = tag "dashboard:{t}"\n'
+
+
+def lines(client, **options):
+    return client.log(**options)["invalidations"]
+
+
+def names(client):
+    return [line["names"] for line in lines(client)]
+
+
+def a_line_says_who_what_and_why(fleet):
+    a = fleet.host()
+    a.configure_fleet()
+    with open(a.config, "a", encoding="utf-8") as file:
+        file.write(EVENTS)
+    a.start()
+    a.until_fresh()
+    client = a.client()
+    client.set(b"acme:message:7", b"v")
+    client.invalidate(keys=[b"acme:message:7"], tags=[b"t"])
+    client.event("user.left", id="42")
+    client.invalidate(globs=[b"*:x"], soft=True)
+    third, second, first = lines(client)
+    expect((first["names"], first["cascaded"], first["dropped"], first["where"]), ("key acme:message:7, tag t, tag dashboard:acme", 1, 1, "here"))
+    expect((second["event"], second["names"]), ("user.left", "tag user:42"))
+    expect((third["soft"], third["names"], third["globs"]), (True, "glob *:x", 1))
+    assert first["pid"] and first["time"].endswith("Z"), first
+    expect(len(lines(client, limit=1)), 1)
+    expect(len(lines(client, back_ms=600000)), 3)
+
+
+def the_command_prints_it(fleet):
+    a = fleet.start(1)[0]
+    a.client().invalidate(keys=[b"k"])
+    table = a.says("log", "invalidations", "--since", "1h").splitlines()
+    assert table[-1].endswith("key k"), table
+    expect(json.loads(a.says("--json", "log", "invalidations"))["names"], "key k")
+    expect(a.cli("log", "nothing").returncode, 2)
+    expect(a.cli("log", "invalidations", "--since", "soon").returncode, 2)
+
+
+def another_hosts_are_told_once_as_elsewhere_and_sets_are_not(fleet):
+    a, b = fleet.start(2)
+    a.ask().set(b"k", b"v")
+    for n in range(20):
+        a.ask().invalidate(tags=[b"t%d" % n])
+    wanted = [f"tag t{n}" for n in reversed(range(20))]
+    until(lambda: names(b.ask()) == wanted, "the other host tells of each")
+    expect({line["where"] for line in lines(b.ask())}, {"elsewhere"})
+    until(lambda: b.figure("records") >= 21, "all records")
+    expect(names(a.ask()), wanted, "and on the host itself they are told once")
+    expect({line["where"] for line in lines(a.ask())}, {"here"})
+
+
+def it_survives_a_restart_and_what_was_queued_is_told_once(fleet):
+    a = fleet.start(1)[0]
+    a.ask().invalidate(keys=[b"first"])
+    a.leave_redis()
+    a.ask().invalidate(keys=[b"second"])
+    a.return_to_redis()
+    expect(names(a.ask()), ["key second", "key first"])
+    expect(lines(a.ask())[0]["status"], "QUEUED")
+    kept = a.ask().log()["kept"]
+    a.restart()
+    expect(names(a.ask()), ["key second", "key first"] if kept else [])
+
+
+def without_a_warm_tier_it_says_so(fleet):
+    a = fleet.start(1, namespace={"warm": "off"})[0]
+    a.ask().invalidate(keys=[b"k"])
+    expect((a.ask().log()["kept"], names(a.ask())), (False, ["key k"]))
+    done = a.cli("log", "invalidations")
+    assert "since the daemon's start" in done.stderr, done.stderr
+
+
+def a_tenant_does_not_see_it(fleet):
+    a = fleet.start(1)[0]
+    try:
+        a.client(tenant=b"acme").log()
+    except wire.Refused as refused:
+        expect(refused.result.status, wire.DENIED)
+    else:
+        raise AssertionError("it was shown")
+
+
+play(a_line_says_who_what_and_why, the_command_prints_it, another_hosts_are_told_once_as_elsewhere_and_sets_are_not,
+     it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)
