@@ -39,7 +39,7 @@ struct cache;
     OPTION(SWITCH, serve_detached, "on", 0, 1, LIVE, "",                                                     \
            "while Redis is away: answer from what is here, flagged; off: every get misses")                  \
     OPTION(SWITCH, warming, "on", 0, 1, LIVE, "CACHE_WARMING_ENABLED",                                       \
-           "off: no policy's warming begins by itself")                                                      \
+           "off: nothing is warmed by itself, no policy's keys nor what is hot in the fleet")                \
     OPTION(                                                                                                  \
         COUNT, hot_list, "16384", 0, 1000000, LIVE, "",                                                      \
         "keys in the fleet's list of its hottest, from which a host that joins is warmed; 0: takes no part") \
@@ -352,7 +352,8 @@ struct cache_invalidate {
     bool all, soft, dry_run;
     bool wait_all;       /* as of a set */
     struct slice within; /* of a bound connection: its tenant; rules follow none of its words out of it */
-    struct slice by, cause; /* for the chronicle: who the caller says it is, the event that named it; or empty */
+    struct slice by,
+        cause; /* for the chronicle: who the caller says it is, the event that named it; or empty */
     uint32_t pid;
     void (*done)(struct cache_invalidate *invalidate);
     enum status status;  /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
