@@ -26,7 +26,7 @@ enum {
     CLAIM_KEYS =
         50000, /* of smaller traces the items are so large that it is about packing, not about choosing */
     SETTLE_TRIES = 4,
-    RUN_TRIES = 3,
+    RUN_TRIES = 3, /* --quick: one of each */
     TRACES_MAX = 16,
     MEAN_LEAST = 512,  /* so that overheads do not rule */
     STAMP_BYTES = 256, /* of a value that say whose it is; the rest is noise that nobody can compress */
@@ -223,8 +223,9 @@ static int run_once(struct contest *c, struct weighed *w, uint64_t limit, uint64
 static int settle(struct contest *c, struct weighed *w, uint64_t *limit)
 {
     struct outcome out = {.equal = false};
+    unsigned tries = c->o->quick ? 1 : SETTLE_TRIES;
     int r = 0;
-    for (unsigned i = 0; i < SETTLE_TRIES && r == 0; i++) {
+    for (unsigned i = 0; i < tries && r == 0; i++) {
         r = run_once(c, w, *limit, FULL * c->budget, &out);
         if (r < 0 || off_by(c, out.grown) <= SETTLED)
             break;
@@ -237,12 +238,13 @@ static int run_side(struct contest *c, const struct side *side, struct outcome *
 {
     struct weighed w = {.side = side, .kind = peer_kind_of(side->peer)};
     uint64_t limit = c->budget;
+    unsigned tries = c->o->quick ? 1 : RUN_TRIES;
     int r = settle(c, &w, &limit);
-    for (unsigned i = 0; i < RUN_TRIES && r == 0 && !ret->equal; i++) {
+    for (unsigned i = 0; i < tries && r == 0 && !ret->equal; i++) {
         r = run_once(c, &w, limit, UINT64_MAX, ret);
         fprintf(stderr, "%s, %s: %.2f %% with %.1f MiB of %.0f in %.0f s%s\n", recorded_name(c->path),
                 side->name, 100 * hit_ratio(ret), ret->grown / 0x1p20, (double)c->budget / 0x1p20,
-                ret->seconds, ret->equal ? "" : ": once more");
+                ret->seconds, ret->equal ? "" : ": not the same memory");
         limit = better_limit(c, limit, ret->grown);
     }
     server_stop(&w.server);
