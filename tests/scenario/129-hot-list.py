@@ -7,6 +7,10 @@ from scenario import expect, until
 KEYS, HOT = 400, 100
 
 
+def start(fleet, **options):
+    return fleet.start(1, namespace={"hot_list": 1000, **options})
+
+
 def work(host, hot=range(HOT), **options):
     """All keys are set, some are asked for again and again, over the socket, which is what heat is counted by."""
     client = host.client()
@@ -29,27 +33,27 @@ def _text(key):
 
 
 def a_host_that_joins_has_what_is_hot_before_anybody_asks(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     work(a)
     told(fleet, a)
     until(lambda: all(int(_text(name)[2:]) < HOT for name in hot_list(fleet)[:HOT // 2]), "the hottest are first", 30)
-    b, = fleet.start(1)
+    b, = start(fleet)
     until(lambda: b.figure("hot_warmed") >= HOT, "it is warm")
     expect([n for n in range(HOT) if not b.holds(b"k:%d" % n)], [])
 
 
 def what_was_invalidated_does_not_come_back(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     work(a, tags=[b"colour"])
     told(fleet, a)
     expect(a.ask().invalidate(tags=[b"colour"]).status, wire.OK)
-    b, = fleet.start(1)
+    b, = start(fleet)
     until(lambda: "warmed from what is hot" in b.log(), "the list was read")
     expect((b.figure("hot_warmed"), b.ask().get(b"k:1").status), (0, wire.MISS))
 
 
 def the_list_is_bounded_and_the_coldest_go(fleet):
-    a, = fleet.start(1, namespace={"hot_list": 50})
+    a, = start(fleet, hot_list=50)
     work(a)
     until(lambda: a.figure("hot_told") > 200 and all(int(_text(name)[2:]) < HOT for name in hot_list(fleet)),
           "what is hot has pushed out what is not", 30)
@@ -57,10 +61,10 @@ def the_list_is_bounded_and_the_coldest_go(fleet):
 
 
 def who_takes_no_part_tells_nothing_and_asks_nothing(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     work(a)
     told(fleet, a)
-    b, = fleet.start(1, namespace={"hot_list": 0})
+    b, = start(fleet, hot_list=0)
     b.ask().ping()
     fleet.told(a, b)
     expect((b.figure("hot_told"), b.figure("hot_warmed")), (0, 0))
@@ -68,7 +72,7 @@ def who_takes_no_part_tells_nothing_and_asks_nothing(fleet):
 
 
 def names_of_what_stays_on_its_host_are_not_told(fleet):
-    a, = fleet.start(1, namespace={"l2": "off"})
+    a, = start(fleet, l2="off")
     work(a)
     told_before = a.stats()["loop"]["turns"]
     until(lambda: a.stats()["loop"]["turns"] > told_before + 200, "it had its turns", 30)
@@ -76,7 +80,7 @@ def names_of_what_stays_on_its_host_are_not_told(fleet):
 
 
 def a_policy_may_warm_from_it_when_it_likes(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     work(a)
     b = fleet.host(namespace={"hot_list": 1000})
     with open(b.config, "a", encoding="utf-8") as file:

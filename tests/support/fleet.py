@@ -23,7 +23,8 @@ from redis_client import Redis
 from scenario import Larder, die_with_parent, expect, until
 from tree import product
 
-HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB"}
+# A host that joins holds what was read through it, and nothing because it is hot on another one.
+HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB", "hot_list": "0"}
 PATIENT = "2s"    # for an answer of Redis: a busy machine is not what scenarios are about
 BY_DEFAULT = "250ms"  # what the daemon has by itself, for those that are about it
 
