@@ -9,6 +9,11 @@ from scenario import expect, until
 MANY = 3000
 
 
+def start(fleet, redis=None, **namespace):
+    """A host that is warmed with what the test asks for, and not with what is hot in the fleet."""
+    return fleet.start(1, namespace={"hot_list": 0, **namespace}, redis=redis or {})
+
+
 def fill(host, count, prefix=b"user:", **item):
     for n in range(0, count, 200):
         items = [host.ask().item(prefix + b"%d" % k, b"value %d" % k, **item) for k in range(n, min(n + 200, count))]
@@ -29,10 +34,10 @@ def row(text):
 
 
 def a_host_that_joins_pulls_a_prefix_and_hits_in_shared_memory(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, MANY)
     fill(a, 10, b"other:")
-    b, = fleet.start(1)
+    b, = start(fleet)
     told = row(b.says("warm", "--prefix", "user:", "--json"))
     expect((told["result"], told["loaded"], told["missing"]), ("warmed", MANY, 0))
     reader = b.puppet()
@@ -43,9 +48,9 @@ def a_host_that_joins_pulls_a_prefix_and_hits_in_shared_memory(fleet):
 
 
 def keys_are_pulled_as_named_and_what_is_nowhere_is_counted(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 20)
-    b, = fleet.start(1)
+    b, = start(fleet)
     told = row(b.says("warm", "user:1", "user:2", "nobody", "--json"))
     expect((told["loaded"], told["missing"], told["here"]), (2, 1, 0))
     told = row(b.says("warm", "--keys-from", "-", "--json", input="user:1\nuser:3\n"))
@@ -53,10 +58,10 @@ def keys_are_pulled_as_named_and_what_is_nowhere_is_counted(fleet):
 
 
 def a_tag_pulls_what_carries_it_and_nothing_else(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 50, b"red:", tags=[b"red"])
     fill(a, 50, b"blue:", tags=[b"blue"])
-    b, = fleet.start(1)
+    b, = start(fleet)
     told = row(b.says("warm", "--tag", "red", "--json"))
     expect((told["done"], told["loaded"], told["others"]), (100, 50, 50))
     expect([b.holds(b"red:%d" % n) for n in range(50)], [True] * 50)
@@ -64,10 +69,10 @@ def a_tag_pulls_what_carries_it_and_nothing_else(fleet):
 
 
 def what_was_invalidated_does_not_come_back(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 40, b"red:", tags=[b"red"])
     fill(a, 40, b"blue:")
-    b, = fleet.start(1)
+    b, = start(fleet)
     expect(a.ask().invalidate(tags=[b"red"], keys=[b"blue:1"]).status, wire.OK)
     fleet.told(a, b)
     told = row(b.says("warm", "--all", "--json"))
@@ -78,27 +83,27 @@ def what_was_invalidated_does_not_come_back(fleet):
 
 
 def all_partitions_of_a_split_namespace_are_pulled(fleet):
-    a, = fleet.start(1, redis={"partitions": 4})
+    a, = start(fleet, redis={"partitions": 4})
     fill(a, 400)
-    b, = fleet.start(1, redis={"partitions": 4})
+    b, = start(fleet, redis={"partitions": 4})
     told = row(b.says("warm", "--prefix", "user:", "--json"))
     expect((told["result"], told["loaded"]), ("warmed", 400))
 
 
 def a_prefix_is_meant_literally_and_one_that_matches_nothing_is_done_at_once(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 5, b"a[b]*c?\\:")
     fill(a, 5, b"ab:")
-    b, = fleet.start(1)
+    b, = start(fleet)
     expect(row(b.says("warm", "--prefix", "a[b]*c?\\:", "--json"))["loaded"], 5)
     expect(row(b.says("warm", "--prefix", "nobody:", "--json"))["done"], 0)
 
 
 def a_full_shared_memory_makes_no_room(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     for n in range(0, 4000, 100):
         a.ask().mset([a.ask().item(b"big:%d" % k, b"x" * 4000) for k in range(n, n + 100)])
-    b, = fleet.start(1, namespace={"l1_bytes": "4MiB", "warm_bytes": "256MiB"})
+    b, = start(fleet, l1_bytes="4MiB", warm_bytes="256MiB")
     for n in range(100):
         b.ask().get(b"big:%d" % n)
     evictions = b.stats()["namespaces"]["default"]["l1"]["l1_evictions"]
@@ -108,7 +113,7 @@ def a_full_shared_memory_makes_no_room(fleet):
 
 
 def without_redis_to_ask_it_fails_and_says_so(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 10)
     a.leave_redis()
     done = a.cli("warm", "--prefix", "user:")
@@ -117,9 +122,9 @@ def without_redis_to_ask_it_fails_and_says_so(fleet):
 
 
 def one_that_is_cancelled_stops_and_the_next_may_begin(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, MANY)
-    b, = fleet.start(1)
+    b, = start(fleet)
     client = b.client()
     expect(client.warm(flags=wire.EVERYTHING).state, wire.UNDER_WAY)
     assert client.warm(flags=wire.CANCEL).state == wire.CANCELLED
@@ -129,7 +134,7 @@ def one_that_is_cancelled_stops_and_the_next_may_begin(fleet):
 
 
 def five_at_a_time_are_one_too_many_and_one_ends_with_its_connection(fleet):
-    b, = fleet.start(1)
+    b, = start(fleet)
     clients = [b.client() for _ in range(5)]
     for client in clients[:4]:
         expect(client.warm([b"k"], flags=wire.MORE).state, wire.UNDER_WAY)
@@ -139,7 +144,7 @@ def five_at_a_time_are_one_too_many_and_one_ends_with_its_connection(fleet):
 
 
 def connections_that_are_kept_after_their_warming_leave_room_for_the_next(fleet):
-    b, = fleet.start(1)
+    b, = start(fleet)
     for _ in range(6):
         client = b.client()
         client.warm([b"k"])
@@ -147,10 +152,10 @@ def connections_that_are_kept_after_their_warming_leave_room_for_the_next(fleet)
 
 
 def a_bound_connection_pulls_what_is_its_own(fleet):
-    a, = fleet.start(1)
+    a, = start(fleet)
     fill(a, 10, b"acme:")
     fill(a, 10, b"evil:")
-    b, = fleet.start(1)
+    b, = start(fleet)
     bound = b.client("default", "acme")
     expect(refusal(bound.warm, [b"evil:1"]), wire.DENIED)
     expect(refusal(bound.warm, prefixes=[b"ev"]), wire.DENIED)
