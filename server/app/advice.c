@@ -14,11 +14,16 @@ enum {
     RETURNS_NEEDED = 20, /* of watched values that came back */
     GETS_NEEDED = 1000,  /* keys asked for before a hit ratio says anything: then chance is ± 3 % at most */
     L1_GRAIN = 1 << 20,  /* sizes are told in whole MiB */
+    ENTRIES_NEEDED = 100,
+    ENTRY_OVERHEAD = 42, /* header and slot */
+    INDEX_TIMES = 2,     /* larger than the index was made for: below, there is little to win */
+    INDEX_GRAIN = 16,
 };
 static const double REASON_SHARE = 0.2;   /* of its misses: less is not worth a line */
 static const double SAME_SHARE = 0.5;     /* of the values that came back */
 static const double POOR_RATIO = 0.1;     /* of hits: below, a policy is not worth keeping */
 static const double WORTH_POINTS = 0.01;  /* fewer misses, of all gets, for half more memory */
+static const double INDEX_SHARE = 0.02;   /* of the segment, that a smaller index would free */
 static const double CHEAP_POINTS = 0.005; /* more misses for half of it */
 
 static json_t *advice(const struct space *s, const char *kind, const char *scope, const char *line,
@@ -137,6 +142,41 @@ static void advise_on_memory(json_t *array, const struct space *s, const struct 
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
         json_array_append_new(array, advice_of_size(s, c, &sum, &sizes[i]));
     json_array_append_new(array, what_does_not_help(s, &sum));
+}
+
+/* ---- the index -------------------------------------------------------------------------------------------- */
+
+/* How much of the index would be left. */
+static double index_left(double made_for, double entry_bytes)
+{
+    return (made_for + ENTRY_OVERHEAD) / (entry_bytes + ENTRY_OVERHEAD);
+}
+
+/* Its size is settled at the start, by how large entries are said to be. */
+static void advise_on_index(json_t *array, const struct space *s)
+{
+    struct l1_figures f;
+    char line[160], size[UNIT_TEXT], said[UNIT_TEXT], room[UNIT_TEXT];
+    l1_measure(s->l1, &f);
+    if (f.l1_entries < ENTRIES_NEEDED || f.l1_item_bytes < f.l1_segment_bytes / 2 ||
+        l1_limited_by_entries(s->l1))
+        return;
+    uint64_t made_for = l1_entry_bytes(s->l1),
+             entry = f.l1_item_bytes / f.l1_entries - sizeof(struct shm_item);
+    double index = (double)(f.l1_total_bytes - f.l1_segment_bytes) - SHM_CELLS * sizeof(au64);
+    double gain = index * (1 - index_left((double)made_for, (double)entry));
+    if (entry < INDEX_TIMES * made_for || gain < INDEX_SHARE * (double)f.l1_total_bytes)
+        return;
+    snprintf(line, sizeof(line), "[namespace %s] l1_entry_bytes = %s", s->config->name,
+             print_size(entry / INDEX_GRAIN * INDEX_GRAIN, size));
+    json_t *o = advice(
+        s, "index", s->config->name, line,
+        "entries have %llu bytes on average, the index is made for such of %s: about %s more room for them",
+        (unsigned long long)entry, print_size(made_for, said),
+        print_size((uint64_t)gain / L1_GRAIN * L1_GRAIN, room));
+    put_number(o, "entry_bytes", entry);
+    put_number(o, "made_for", made_for);
+    json_array_append_new(array, o);
 }
 
 void advice_of_more(const struct space *s, char *ret, size_t room)
@@ -278,6 +318,7 @@ json_t *advice_document(const struct space *spaces, unsigned count)
         if (!c)
             continue;
         advise_on_memory(array, &spaces[i], c);
+        advise_on_index(array, &spaces[i]);
         advise_on_policies(array, &spaces[i], c);
     }
     return array;

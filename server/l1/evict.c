@@ -23,7 +23,7 @@ void evict_setup(struct l1 *l1)
         capacity = l1->entries_max;
     bool few = l1->options.l1_bytes < WATCHED_FEW_BYTES;
     l1->eviction = eviction_create(&(struct eviction_setup){.entries_max = capacity,
-                                                            .ghosts = capacity,
+                                                            .ghosts = segment_ghosts(l1, capacity),
                                                             .watched = few ? WATCHED_FEW : WATCHED,
                                                             .segments = l1->shape.segment_count});
     l1->walk = (struct walk){.segment = SEGMENT_NONE};

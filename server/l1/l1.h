@@ -28,6 +28,8 @@
            "size of the shared segment, index and all included")                                        \
     OPTION(COUNT, l1_entries, "0", 0, 1ull << 31, START, "CACHE_L1_MAX_ENTRIES,CACHE_MAX_MEMORY_ITEMS", \
            "entries at most; 0: as many as fit")                                                        \
+    OPTION(SIZE, l1_entry_bytes, "0", 0, 64 << 10, START, "",                                           \
+           "key and value together of a usual entry, which the index is made for; 0: 112 bytes")        \
     OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                 \
            "readers stop this long after a daemon that hangs")                                          \
     OPTION(SWITCH, l1_curve, "on", 0, 1, START, "",                                                     \
@@ -122,6 +124,8 @@ void l1_hot_keys(struct l1 *l1, uint32_t *cursor, uint32_t count_max, uint32_t s
 const struct curve *l1_curve(struct l1 *l1);
 /* `l1_entries` is what limits it, not its bytes. */
 bool l1_limited_by_entries(const struct l1 *l1);
+/* Key and value of the entries its index is made for. */
+uint64_t l1_entry_bytes(const struct l1 *l1);
 
 /* What the segment knows of one key, for `explain`. */
 struct l1_explain {

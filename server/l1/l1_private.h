@@ -186,6 +186,8 @@ void segment_seal(struct l1 *l1, uint32_t segment);
 void segment_free(struct l1 *l1, uint32_t segment); /* no slot names it any more */
 void segment_doom_expired(struct l1 *l1, uint64_t now_ns);
 uint64_t segment_dead_bytes(const struct l1 *l1);
+/* How many keys that went eviction remembers, in a cache for so many entries. */
+uint64_t segment_ghosts(const struct l1 *l1, uint64_t entries);
 
 void queue_push(struct l1 *l1, struct queue *q, uint32_t segment);
 void queue_remove(struct l1 *l1, struct queue *q, uint32_t segment);

@@ -12,7 +12,8 @@
 #include "base/log.h"
 
 enum {
-    SMALL_ITEM = 144, /* header 32, key 12, value 100: what shall be able to fill the segments */
+    ENTRY_BYTES =
+        112, /* key 12, value 100: entries of this size shall be able to fill the segments, unless told others */
     SEGMENTS_WANTED = 128,
     BUCKET_ITEMS = 6, /* of 8 slots: load 0.75, where two choices lose nothing */
 };
@@ -66,14 +67,36 @@ static uint64_t page_up(uint64_t bytes)
     return (bytes + SHM_PAGE - 1) & ~(uint64_t)(SHM_PAGE - 1);
 }
 
-/* Buckets for as many small items as the segments can hold, or for the entries asked for. */
-static uint32_t buckets_for(uint64_t bytes, uint64_t entries_max)
+static uint64_t entry_bytes(const struct l1_options *o)
 {
-    uint64_t fit = bytes / (SMALL_ITEM + SHM_LINE / BUCKET_ITEMS);
+    return o->l1_entry_bytes ? o->l1_entry_bytes : ENTRY_BYTES;
+}
+
+uint64_t l1_entry_bytes(const struct l1 *l1)
+{
+    return entry_bytes(&l1->options);
+}
+
+static uint64_t items_that_fit(uint64_t bytes, uint64_t each)
+{
+    return bytes / (sizeof(struct shm_item) + each + SHM_LINE / BUCKET_ITEMS);
+}
+
+/* Buckets for as many usual items as the segments can hold, or for the entries asked for. */
+static uint32_t buckets_for(uint64_t bytes, const struct l1_options *o)
+{
+    uint64_t fit = items_that_fit(bytes, entry_bytes(o));
     uint64_t ceiling = bytes / 4 / SHM_LINE; /* entries asked for, but no more than a quarter for the index */
-    uint64_t items = entries_max ? entries_max : fit;
+    uint64_t items = o->l1_entries ? o->l1_entries : fit;
     uint64_t buckets = items / BUCKET_ITEMS + 2;
     return (uint32_t)(buckets < ceiling ? buckets : ceiling);
+}
+
+/* Four for each entry, where that takes no more memory than one for each of the smallest that are usual. */
+uint64_t segment_ghosts(const struct l1 *l1, uint64_t entries)
+{
+    uint64_t most = items_that_fit(l1->shape.total_bytes, ENTRY_BYTES);
+    return 4 * entries < most ? 4 * entries : entries > most ? entries : most;
 }
 
 static uint32_t shift_for(uint64_t bytes)
@@ -94,7 +117,7 @@ static void shape_fill(struct shm_shape *s, const struct l1_options *o)
     s->boottime_clock = o->l1_boottime_clock;
     s->cells_offset = SHM_PAGE;
     s->gens_offset = s->cells_offset + SHM_CELLS * sizeof(au64);
-    s->bucket_count = buckets_for(bytes - s->gens_offset, o->l1_entries);
+    s->bucket_count = buckets_for(bytes - s->gens_offset, o);
     uint64_t gens_max = page_up((bytes >> SHM_SEGMENT_SHIFT_MIN) * sizeof(au64));
     s->buckets_offset = s->gens_offset + gens_max;
     s->segments_offset = s->buckets_offset + page_up((uint64_t)s->bucket_count * SHM_LINE);

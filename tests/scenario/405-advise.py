@@ -48,6 +48,25 @@ def half_and_half_more_do_what_it_says(larder):
     expect(said[1.5]["line"], "[namespace default] l1_bytes = 12MiB")
 
 
+def entries_when_full(larder, more=""):
+    larder.configure("[namespace default]\nwarm = off\nl1_bytes = 16MiB\n" + more)
+    larder.start()
+    client = larder.client()
+    for n in range(0, 8000, BATCH):
+        client.mset([client.item(b"large:%d" % k, bytes(4000)) for k in range(n, n + BATCH)])
+    return client.stats()["namespaces"]["default"]["l1"]["l1_entries"]
+
+
+def an_index_made_for_smaller_entries_is_told_of_and_the_line_makes_room(larder):
+    before = entries_when_full(larder)
+    said, = advice(larder, kind="index")
+    expect(said["line"], "[namespace default] l1_entry_bytes = 4000B")
+    larder.stop()
+    after = entries_when_full(larder, said["line"].split("] ")[1] + "\n")
+    assert after > 1.05 * before, (before, after)
+    expect(advice(larder, kind="index"), [])
+
+
 def an_idle_daemon_says_that_it_has_seen_too_little(larder):
     larder.start()
     answer = larder.cli("advise")
@@ -97,5 +116,6 @@ def lives_that_end_in_vain_are_told_with_the_line_to_change(larder):
     expect((found[0]["came_back_same"], found[0]["came_back"]), (200, 200))
 
 
-play(half_and_half_more_do_what_it_says, an_idle_daemon_says_that_it_has_seen_too_little,
-     hits_in_shared_memory_are_heard, a_curve_that_is_switched_off_says_nothing, lives_that_end_in_vain_are_told_with_the_line_to_change)
+play(half_and_half_more_do_what_it_says, an_index_made_for_smaller_entries_is_told_of_and_the_line_makes_room,
+     an_idle_daemon_says_that_it_has_seen_too_little, hits_in_shared_memory_are_heard, a_curve_that_is_switched_off_says_nothing,
+     lives_that_end_in_vain_are_told_with_the_line_to_change)

@@ -17,12 +17,14 @@ void fixture_attach(struct fixture *f)
     CHECK(shm_view_init(&f->view, f->mapped, f->mapped_bytes, NULL));
 }
 
-static struct fixture *make(uint64_t bytes, uint64_t entries_max, const struct fleet_view *fleet)
+static struct fixture *make(uint64_t bytes, uint64_t entries_max, uint64_t entry_bytes,
+                            const struct fleet_view *fleet)
 {
     struct fixture *f = must_alloc(sizeof(*f));
     struct l1_options options = {.l1 = true,
                                  .l1_bytes = bytes ? bytes : 4 << 20,
                                  .l1_entries = entries_max,
+                                 .l1_entry_bytes = entry_bytes,
                                  .l1_lease = 60 * NS_PER_S,
                                  .l1_curve = true};
     f->kills = kills_create(FIXTURE_SECRET);
@@ -43,12 +45,17 @@ static struct fixture *make(uint64_t bytes, uint64_t entries_max, const struct f
 
 struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max)
 {
-    return make(bytes, entries_max, NULL);
+    return make(bytes, entries_max, 0, NULL);
+}
+
+struct fixture *fixture_create_for(uint64_t bytes, uint64_t entry_bytes)
+{
+    return make(bytes, 0, entry_bytes, NULL);
 }
 
 struct fixture *fixture_create_in_fleet(const struct fleet_view *fleet)
 {
-    return make(0, 0, fleet);
+    return make(0, 0, 0, fleet);
 }
 
 struct fixture *fixture_destroy(struct fixture *f)

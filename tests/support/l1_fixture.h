@@ -22,6 +22,7 @@ struct fixture {
 
 /* `bytes` 0: the smallest.  Opened, with a view. */
 struct fixture *fixture_create(uint64_t bytes, uint64_t entries_max);
+struct fixture *fixture_create_for(uint64_t bytes, uint64_t entry_bytes); /* with an index made for those */
 /* The smallest, in a fleet. */
 struct fixture *fixture_create_in_fleet(const struct fleet_view *fleet);
 struct fixture *fixture_destroy(struct fixture *f);

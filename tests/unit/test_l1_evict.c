@@ -275,6 +275,37 @@ static void an_entry_costs_at_most_56_bytes_beyond_key_and_value(void **state)
     fixture_destroy(f);
 }
 
+static uint64_t entries_of_4_kib_in(uint64_t entry_bytes)
+{
+    struct fixture *f = fixture_create_for(16 << 20, entry_bytes);
+    for (int i = 0; fixture_measure(f)->l1_evictions < 10000; i++)
+        put_number(f, i, 4096, HOUR * NS_PER_S);
+    uint64_t entries = f->figures.l1_entries;
+    fixture_destroy(f);
+    return entries;
+}
+
+static void an_index_made_for_large_entries_leaves_more_room_for_them(void **state)
+{
+    uint64_t usual = entries_of_4_kib_in(0), large = entries_of_4_kib_in(4096);
+    print_message("# entries of 4 KiB in 16 MiB: %llu, with an index made for them %llu\n",
+                  (unsigned long long)usual, (unsigned long long)large);
+    assert_true(large * 100 >= usual * 105);
+}
+
+/* Then places are scarce before bytes are: both buckets of a key are full, and the least worthy there goes. */
+static void smaller_entries_than_the_index_was_made_for_are_held_as_far_as_it_reaches(void **state)
+{
+    struct fixture *f = fixture_create_for(4 << 20, 4096);
+    for (int i = 0; i < 20000; i++)
+        assert_int_equal(put_number(f, i, 100, HOUR * NS_PER_S), TIER_DONE);
+    fixture_measure(f);
+    assert_true(f->figures.l1_displaced > 0);
+    assert_in_range(f->figures.l1_entries, slots_count(f->l1) / 2, slots_count(f->l1));
+    assert_int_equal(f->figures.l1_evictions + f->figures.l1_displaced + f->figures.l1_entries, 20000);
+    fixture_destroy(f);
+}
+
 static void dead_space_stays_small_under_churn(void **state)
 {
     struct fixture *f = fixture_create(16 << 20, 0);
@@ -315,6 +346,8 @@ int main(void)
         cmocka_unit_test(an_eviction_never_brings_a_killed_entry_back),
         cmocka_unit_test(a_move_keeps_value_life_and_slot),
         cmocka_unit_test(an_entry_costs_at_most_56_bytes_beyond_key_and_value),
+        cmocka_unit_test(an_index_made_for_large_entries_leaves_more_room_for_them),
+        cmocka_unit_test(smaller_entries_than_the_index_was_made_for_are_held_as_far_as_it_reaches),
         cmocka_unit_test(dead_space_stays_small_under_churn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
