@@ -5,18 +5,15 @@
 #include "base/clock.h"
 #include "cache/cache_private.h"
 #include "cache/loaders.h"
+#include "cache/window.h"
 
 enum {
-    WINDOW_FIRST = 16,
-    WINDOW_LEAST = 4,
-    WINDOW_MOST = 128,    /* their answers make a turn of half a millisecond */
     STARTS_A_TURN = 1024, /* gets that are answered at once, before others have their turn */
     PAGE = 512,           /* keys looked at for a page of a source */
     PAGES_A_TURN = 8,     /* of what is held here, however few of them the prefix lets through */
     PAGE_WHEN_BELOW = 1024,
 };
 #define ELSEWHERE_NS (30 * NS_PER_S) /* to wait for what another host loads, which has its own time-out */
-#define SLOW_NS      (1 * NS_PER_MS) /* later than four times the best, and this */
 
 /* A key in the queue. */
 struct queued {
@@ -57,9 +54,7 @@ struct warming {
     unsigned pulls, pages, fetches, feeds_asked; /* under way: while there are any it stays in memory */
     unsigned fetches_max;                        /* 0: loaders are not asked */
     uint64_t refresh_ns;
-    double window;
-    uint64_t best_ns;  /* the quickest answer lately */
-    unsigned old_news; /* answers still to come of those that were under way when the window was halved */
+    struct window window;
     uint64_t began_ns;
     struct {
         uint64_t ns; /* which turn */
@@ -70,25 +65,6 @@ struct warming {
 };
 
 static void pump(struct warming *w);
-
-/* ======= the window ======= */
-
-static void window_learns(struct warming *w, uint64_t took_ns)
-{
-    bool slow = w->best_ns && took_ns > 4 * w->best_ns && took_ns > SLOW_NS;
-    if (w->best_ns == 0 || took_ns < w->best_ns)
-        w->best_ns = took_ns ? took_ns : 1;
-    else
-        w->best_ns += (took_ns - w->best_ns) / 1024; /* what was quick once need not be for ever */
-    bool old_news = w->old_news > 0;
-    w->old_news -= old_news;
-    if (!slow) {
-        w->window = w->window + 1 / w->window < WINDOW_MOST ? w->window + 1 / w->window : WINDOW_MOST;
-    } else if (!old_news) {
-        w->window = w->window / 2 > WINDOW_LEAST ? w->window / 2 : WINDOW_LEAST;
-        w->old_news = w->pulls - 1;
-    }
-}
 
 /* ======= the end ======= */
 
@@ -311,7 +287,7 @@ static void pulled(struct cache_get *get)
 {
     struct pull *p = CONTAINER_OF(get, struct pull, get);
     struct warming *w = p->warming;
-    window_learns(w, cache_now(w->cache) - p->began_ns);
+    window_learns(&w->window, cache_now(w->cache) - p->began_ns, w->pulls);
     pull_over(p);
     pump(w);
 }
@@ -501,7 +477,7 @@ static void begin_turn(struct warming *w)
 
 static bool may_pull(const struct warming *w)
 {
-    return is_running(w) && !list_empty(&w->queue) && w->pulls < (unsigned)w->window &&
+    return is_running(w) && !list_empty(&w->queue) && window_has_room(&w->window, w->pulls) &&
            w->turn.starts < STARTS_A_TURN && (!w->fetches_max || w->fetches + w->pulls < w->fetches_max);
 }
 
@@ -553,7 +529,7 @@ struct warming *warming_begin_own(struct cache *c)
     struct warming *w = must_alloc(sizeof(*w));
     w->cache = c;
     w->own = true;
-    w->window = WINDOW_FIRST;
+    window_init(&w->window);
     w->began_ns = cache_now(c);
     w->figures.state = WARMING_RUNS;
     list_init(&w->queue);

@@ -1,0 +1,25 @@
+/* How many questions may be under way at once, so that others' do not wait for them: grown by one for each windowful that
+ * came back in time, halved by one that came late (additive increase, multiplicative decrease: Chiu and Jain 1989).  Those
+ * that were under way when it was halved are late for the same reason and halve it no further.
+ *
+ * Late is later than four times the quickest lately, and than a millisecond.
+ *
+ * Pure: times are passed in. */
+#ifndef LARDER_CACHE_WINDOW_H
+#define LARDER_CACHE_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct window {
+    double size;
+    uint64_t best_ns;  /* the quickest answer lately; 0: none yet */
+    unsigned old_news; /* answers still to come of those that were under way when it was halved */
+};
+
+void window_init(struct window *w);
+/* An answer came; `under_way` counts it still. */
+void window_learns(struct window *w, uint64_t took_ns, unsigned under_way);
+bool window_has_room(const struct window *w, unsigned under_way);
+
+#endif
