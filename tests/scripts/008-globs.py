@@ -101,6 +101,19 @@ def a_new_epoch_begins_without_them(fleet):
     expect(fleet.ask("HMGET", fleet.key("inc"), "bans", "banned"), [b"", b"0"])
 
 
+def names_that_are_forgotten_do_not_lower_the_floor_of_globs(fleet):
+    a = fleet.host("a")
+    a.names_max = 250
+    a.invalidate(names=[f"told{n}" for n in range(250)])
+    a.set("x:2", "v")
+    a.invalidate(names=["gx:*"])
+    for n in range(64):
+        a.invalidate(names=[f"g{n}:*"])
+    expect(a.get("x:2"), None)
+    a.invalidate(names=["tone more"])
+    expect(a.get("x:2"), None, "the oldest names are older than the glob that was forgotten")
+
+
 def they_are_one_record_with_the_rest(fleet):
     a = fleet.host("a")
     a.invalidate("x", names=["gk:*", "tred"], how="soft")
@@ -111,4 +124,4 @@ def they_are_one_record_with_the_rest(fleet):
 play(it_hits_what_the_pattern_says_and_nothing_else, softly_it_makes_stale, a_fill_that_was_read_before_it_is_refused,
      what_it_hit_is_dead_to_every_script, one_too_many_takes_what_is_older_than_the_oldest,
      what_is_older_than_every_entry_is_forgotten, a_new_epoch_begins_without_them,
-     they_are_one_record_with_the_rest)
+     names_that_are_forgotten_do_not_lower_the_floor_of_globs, they_are_one_record_with_the_rest)

@@ -24,6 +24,13 @@ for i = 7, #ARGV do
 end
 record(v, maxlen, fields)
 
+-- A floor never falls.
+local floor = tonumber(inc[3] or 0)
+local function raise_floor(at)
+  floor = math.max(floor, at)
+  redis.call('HSET', KEYS[1], 'floor', string.format('%.0f', floor))
+end
+
 -- One too many: the oldest go, and with them every entry they might have killed.
 local function ban()
   local bans, named, pruned = {}, {}, tonumber(inc[6] or 0)
@@ -32,12 +39,9 @@ local function ban()
     if old[1] > pruned and not (named[old[3]] and old[2] == kind('g')) then bans[#bans + 1] = old end
   end
   for name in pairs(named) do bans[#bans + 1] = {v, kind('g'), name} end
-  local floor = tonumber(inc[3] or 0)
-  while #bans > BANS_MAX do
-    floor = math.max(floor, table.remove(bans, 1)[1])
-  end
+  while #bans > BANS_MAX do raise_floor(table.remove(bans, 1)[1]) end
   keep_bans(bans)
-  redis.call('HSET', KEYS[1], 'banned', string.format('%.0f', v), 'floor', string.format('%.0f', floor))
+  redis.call('HSET', KEYS[1], 'banned', string.format('%.0f', v))
 end
 
 if #globs > 0 then ban() end
@@ -48,7 +52,7 @@ end
 -- Too many names: the oldest are forgotten, and with them every entry they might have killed (F17).
 if names_count + #kills / 2 > names_max then
   local popped = redis.call('ZPOPMIN', KEYS[4], #kills / 2 + POPPED_BESIDES)
-  redis.call('HSET', KEYS[1], 'floor', popped[#popped])
+  raise_floor(tonumber(popped[#popped]))
 end
 
 -- Softly: a soft end of 0.  The bytes of somebody else's value are left alone.
