@@ -389,6 +389,12 @@ static void take_bound(struct app *a, int fd, const struct peer *peer, const str
     struct session_bound bound = {.tenant = slice_text(t->name)};
     if (*t->said.namespace)
         bound.space = find_space(a, slice_text(t->said.namespace));
+    if (*t->said.namespace && !bound.space) { /* without it he would be let into all others */
+        log_warn("a tenant's namespace is there from the next start on", L_TEXT("tenant", t->name),
+                 L_TEXT("namespace", t->said.namespace));
+        close(fd);
+        return;
+    }
     sessions_take_bound(a->sessions, fd, peer, &bound);
 }
 

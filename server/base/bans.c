@@ -129,11 +129,26 @@ void bans_remove(struct bans *b, unsigned place)
     b->of[place] = NULL;
 }
 
+static uint64_t newest_in(const struct ban *ban, unsigned partition)
+{
+    return larger(ban->of[partition].hard_v, ban->of[partition].soft_v);
+}
+
+/* Of one partition the positions tell, over restarts as well; of several, whose positions have no order, when the kills came
+ * here. */
+static bool is_older(const struct ban *a, const struct ban *b)
+{
+    for (unsigned p = 1; p < SHM_PARTITIONS; p++)
+        if (newest_in(a, p) || newest_in(b, p))
+            return a->used < b->used;
+    return newest_in(a, 0) < newest_in(b, 0);
+}
+
 unsigned bans_oldest(const struct bans *b)
 {
     unsigned oldest = BAN_NONE;
     for (unsigned n = 0; n < BANS_MAX; n++)
-        if (b->of[n] && (oldest == BAN_NONE || b->of[n]->used < b->of[oldest]->used))
+        if (b->of[n] && (oldest == BAN_NONE || is_older(b->of[n], b->of[oldest])))
             oldest = n;
     return oldest;
 }

@@ -34,7 +34,7 @@ void bans_put(struct bans *b, unsigned place, struct slice glob);
 struct slice bans_glob(const struct bans *b, unsigned place);
 void bans_kill(struct bans *b, unsigned place, unsigned partition, uint64_t v, bool soft);
 void bans_remove(struct bans *b, unsigned place);
-/* The place whose newest kill came before those of all others; BAN_NONE: there are no bans. */
+/* The place whose newest kill is older than those of all others; BAN_NONE: there are no bans. */
 unsigned bans_oldest(const struct bans *b);
 
 unsigned bans_count(const struct bans *b);

@@ -59,7 +59,7 @@ static bool acceptable(struct request *r, const struct wire_invalidate *m)
         !(m->flags & WIRE_INVALIDATE_ALL))
         request_answer(r, STATUS_BAD_REQUEST, "names nothing to invalidate");
     else if (!tenant_owns_all(r->session, &m->keys) || !tenant_owns_all(r->session, &m->prefixes) ||
-             !tenant_owns_all(r->session, &m->globs))
+             !tenant_owns_patterns(r->session, &m->globs))
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
     return request_open(r);
 }

@@ -67,17 +67,10 @@ static bool learned(struct request *r, const struct wire_strings *list, uint32_t
     return false;
 }
 
-/* Patterns of a tenant called "*" or "{t}" would be those of all. */
-static bool may_offer(const struct session *s, const struct wire_offer *m)
-{
-    bool literal = !memchr(s->tenant, '*', s->tenant_bytes) && !memchr(s->tenant, '{', s->tenant_bytes);
-    return !s->tenant_bytes || (literal && tenant_owns_all(s, &m->patterns));
-}
-
 /* What it may offer, and that it has said what at least once. */
 static bool is_known(struct request *r, const struct wire_offer *m)
 {
-    if (!may_offer(r->session, m)) {
+    if (!tenant_owns_patterns(r->session, &m->patterns)) {
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
         return false;
     }

@@ -181,6 +181,7 @@ size_t session_frame_max(const struct session_space *space);
 void tenant_bind(struct session *s, struct slice tenant);
 bool tenant_owns(const struct session *s, struct slice key_or_prefix);
 bool tenant_owns_all(const struct session *s, const struct wire_strings *list);
+bool tenant_owns_patterns(const struct session *s, const struct wire_strings *list);
 /* Bytes tenant_tag needs for a tag. */
 size_t tenant_tag_bytes(const struct session *s, struct slice tag);
 /* The tag as it is stored: "tenant:tag" for a bound connection, written to *room, which moves on. */

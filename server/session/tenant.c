@@ -34,6 +34,13 @@ bool tenant_owns_all(const struct session *s, const struct wire_strings *list)
     return true;
 }
 
+/* Those of a tenant called "*" or "{t}" would be those of all. */
+bool tenant_owns_patterns(const struct session *s, const struct wire_strings *list)
+{
+    bool literal = !memchr(s->tenant, '*', s->tenant_bytes) && !memchr(s->tenant, '{', s->tenant_bytes);
+    return !s->tenant_bytes || !list->count || (literal && tenant_owns_all(s, list));
+}
+
 size_t tenant_tag_bytes(const struct session *s, struct slice tag)
 {
     return s->tenant_bytes ? s->tenant_bytes + tag.size : 0;

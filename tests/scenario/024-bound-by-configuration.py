@@ -160,6 +160,22 @@ def a_reload_binds_whoever_comes_from_then_on(larder):
     until(lambda: larder.client().get(b"k").status == wire.DENIED, "a new connection is bound")
 
 
+def a_tenant_whose_namespace_comes_with_the_next_start_is_not_let_into_others(larder):
+    larder.configure(RULES)
+    larder.start()
+    expect(larder.client().set(b"a:k", b"v").status, wire.OK)
+    larder.configure(RULES + f"[namespace later]\n[tenant a]\nuids = {os.getuid()}\nnamespace = later\n")
+    larder.signal(signal.SIGHUP)
+
+    def shut_out():
+        try:
+            assert larder.client().get(b"a:k").status == wire.HIT, "bound, and in a namespace that is not his"
+            return False
+        except (wire.Closed, ConnectionError):
+            return True
+    until(shut_out, "nobody is let in")
+
+
 def a_tenant_that_is_no_more_lets_nobody_in(larder):
     by_socket(larder)
     larder.configure(RULES)
@@ -195,7 +211,18 @@ def a_tenant_called_like_a_pattern_offers_for_nobody(larder):
             expect(refused.result.status, wire.DENIED, tenant)
 
 
+def a_tenant_called_like_a_pattern_invalidates_no_globs(larder):
+    larder.configure(RULES)
+    larder.start()
+    expect(larder.client().set(b"b:mail", b"v").status, wire.OK)
+    for tenant in ["*", "{t}", "b*"]:
+        expect(larder.client(tenant=tenant).invalidate(globs=[tenant.encode() + b":*"]).status, wire.DENIED, tenant)
+    expect(larder.client().get(b"b:mail").status, wire.HIT)
+
+
 play(nothing_leads_out_of_a_socket_of_ones_own, nothing_leads_out_of_a_binding_by_hello, his_own_is_his,
      what_the_configuration_says_literally_is_reached, a_user_is_bound_whatever_he_says,
      a_reload_binds_whoever_comes_from_then_on, a_tenant_that_is_no_more_lets_nobody_in,
-     a_secret_namespace_gives_out_no_mapping, a_tenant_called_like_a_pattern_offers_for_nobody)
+     a_tenant_whose_namespace_comes_with_the_next_start_is_not_let_into_others,
+     a_secret_namespace_gives_out_no_mapping, a_tenant_called_like_a_pattern_offers_for_nobody,
+     a_tenant_called_like_a_pattern_invalidates_no_globs)
