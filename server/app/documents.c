@@ -14,6 +14,7 @@
 #include "app/judge.h"
 #include "app/policy_documents.h"
 #include "app/put.h"
+#include "app/readable.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -226,8 +227,8 @@ static const char *state_text(const struct documents *d)
 static void put_loader(void *user, const struct loader_look *look)
 {
     json_t *o = json_object();
-    put_text(o, "patterns", look->patterns.data ? look->patterns.data : "");
-    put_text(o, "client", look->name.data);
+    json_object_set_new(o, "patterns", readable(look->patterns));
+    json_object_set_new(o, "client", readable(look->name));
     put_number(o, "pid", look->pid);
     put_number(o, "hands", look->hands);
     put_number(o, "out", look->out);

@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include "app/policy_documents.h"
 #include "app/put.h"
+#include "app/readable.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "l1/l1.h"
 
-/* Keys are bytes: those that are no text are told in hexadecimal. */
+/* Keys are bytes: those that are no text, or hold control characters, are told in hexadecimal. */
 static void put_key(json_t *object, struct slice key)
 {
-    json_t *text = json_stringn(key.data, key.size);
-    if (text) {
-        json_object_set_new(object, "key", text);
+    if (is_readable(key)) {
+        json_object_set_new(object, "key", readable(key));
         return;
     }
     char *hex = must_alloc(2 * key.size + 1);

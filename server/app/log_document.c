@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 #include "app/put.h"
+#include "app/readable.h"
 #include "base/clock.h"
 
 enum {
@@ -16,20 +17,6 @@ struct lines {
     uint64_t left;
     size_t bytes;
 };
-
-/* Names may hold any bytes: what is no text is shown as \xNN. */
-static json_t *readable(struct slice s)
-{
-    json_t *text = json_stringn(s.size ? s.data : "", s.size);
-    char room[4 * (CHRONICLE_TEXT + UINT8_MAX)], *at = room;
-    if (text)
-        return text;
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = ((const unsigned char *)s.data)[i];
-        at += c >= 0x20 && c < 0x7f ? sprintf(at, "%c", c) : sprintf(at, "\\x%02x", c);
-    }
-    return json_stringn(room, (size_t)(at - room));
-}
 
 static void put_time(json_t *o, uint64_t ms)
 {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include "app/put.h"
+#include "app/readable.h"
 #include "base/clock.h"
 #include "cache/runs.h"
 #include "l1/l1.h"
@@ -200,10 +201,8 @@ static void put_tags(json_t *o, const struct policies *all, const struct policy 
     struct policy_tags tags;
     json_t *array = json_array();
     bool fit = policies_tags(all, p, key, &tags);
-    for (unsigned i = 0; fit && i < tags.count; i++) {
-        json_t *text = json_stringn(tags.of[i].data, tags.of[i].size);
-        json_array_append_new(array, text ? text : json_null()); /* of a key that is no text */
-    }
+    for (unsigned i = 0; fit && i < tags.count; i++)
+        json_array_append_new(array, readable(tags.of[i]));
     json_object_set_new(o, "tags", array);
 }
 

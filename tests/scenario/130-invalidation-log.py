@@ -48,6 +48,14 @@ def the_command_prints_it(fleet):
     expect(a.cli("log", "invalidations", "--since", "soon").returncode, 2)
 
 
+def any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal(fleet):
+    a = fleet.start(1)[0]
+    a.client().invalidate(keys=[b"a\0b\n\x1b[31m"])
+    shown = "key a\\x00b\\x0a\\x1b[31m"
+    expect(a.says("log", "invalidations").count("\x1b"), 0)
+    expect(json.loads(a.says("--json", "log", "invalidations"))["names"], shown)
+
+
 def another_hosts_are_told_once_as_elsewhere_and_sets_are_not(fleet):
     a, b = fleet.start(2)
     a.ask().set(b"k", b"v")
@@ -92,5 +100,5 @@ def a_tenant_does_not_see_it(fleet):
         raise AssertionError("it was shown")
 
 
-play(a_line_says_who_what_and_why, the_command_prints_it, another_hosts_are_told_once_as_elsewhere_and_sets_are_not,
-     it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)
+play(a_line_says_who_what_and_why, the_command_prints_it, any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal,
+     another_hosts_are_told_once_as_elsewhere_and_sets_are_not, it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/chronicle.h"
 #include "l1/l1.h"
 #include "warm/warm.h"
 
@@ -423,17 +424,40 @@ static void a_fleet_store_that_is_not_used_is_told(void **state)
     stop_cleanly(f);
 }
 
-static void a_key_that_is_no_text_is_explained_in_hexadecimal(void **state)
+static void assert_explained(struct fixture *f, struct slice key, const char *name, const char *text)
 {
-    struct fixture *f = *state;
-    start(f);
-    struct cache_get get = {.key = slice_of("\xff\x01", 2), .no_promote = true};
+    struct cache_get get = {.key = key, .no_promote = true};
     assert_int_equal(cache_get(f->space.cache, &get), CACHE_DONE);
     json_t *d =
         ask(f, &(struct session_question){
                    .kind = DOCUMENT_EXPLAIN, .space = &f->space.session, .key = get.key, .get = &get});
-    assert_string_equal(json_string_value(json_object_get(d, "key_hex")), "ff01");
+    assert_string_equal(json_string_value(json_object_get(d, name)), text);
     assert_string_equal(json_string_value(json_object_get(d, "result")), "MISS");
+    json_decref(d);
+}
+
+static void a_key_that_is_no_text_is_explained_in_hexadecimal(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    assert_explained(f, slice_of("\xff\x01", 2), "key_hex", "ff01");
+    assert_explained(f, slice_of("a\0b", 3), "key_hex", "610062");
+    assert_explained(f, slice_of("a\x1b[", 3), "key_hex", "611b5b");
+    assert_explained(f, slice_text("h\xc3\xa9"), "key", "h\xc3\xa9");
+    stop_cleanly(f);
+}
+
+static void names_of_any_bytes_are_told_so_that_a_terminal_and_a_parser_take_them(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct slice keys[] = {slice_of("a\0b\n\x1b[31m\xc2\x9b\xc3\xa9", 13)};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 1, .by = slice_of("\xff\n", 2)};
+    chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, 0);
+    json_t *d = ask_for(f, DOCUMENT_LOG), *line = json_array_get(json_object_get(d, "invalidations"), 0);
+    assert_string_equal(json_string_value(json_object_get(line, "names")),
+                        "key a\\x00b\\x0a\\x1b[31m\\xc2\\x9b\xc3\xa9");
+    assert_string_equal(json_string_value(json_object_get(line, "by")), "\\xff\\x0a");
     json_decref(d);
     stop_cleanly(f);
 }
@@ -456,6 +480,7 @@ int main(void)
         WITH_HOME(a_missing_warm_tier_is_degraded_and_told),
         WITH_HOME(a_fleet_store_that_is_not_used_is_told),
         WITH_HOME(a_key_that_is_no_text_is_explained_in_hexadecimal),
+        WITH_HOME(names_of_any_bytes_are_told_so_that_a_terminal_and_a_parser_take_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
