@@ -1,6 +1,7 @@
 #include "app/log_document.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include "app/put.h"
 #include "app/readable.h"
@@ -8,14 +9,14 @@
 
 enum {
     LINES_USUAL = 1000,
-    DOCUMENT_BYTES = 512 << 10, /* well below a frame; older lines are left out */
-    LINE_BYTES = 400,           /* of members and digits */
+    DOCUMENT_BYTES = 512 << 10, /* of a turn of the loop: older lines are left out */
+    HEAD_BYTES = 1024,          /* what is around the lines: the namespace's name, each byte of it escaped */
 };
 
 struct lines {
     json_t *array;
     uint64_t left;
-    size_t bytes;
+    size_t bytes; /* left */
 };
 
 static void put_time(json_t *o, uint64_t ms)
@@ -38,16 +39,13 @@ static void put_who(json_t *o, const struct chronicled *t)
     put_text(o, "status", t->elsewhere ? NULL : status_name(t->status));
 }
 
-static bool add_line(void *user, const struct chronicled *t)
+static json_t *line_of(const struct chronicled *t)
 {
-    struct lines *l = user;
     json_t *o = json_object();
     put_time(o, t->at_ms);
     put_who(o, t);
     put_switch(o, "soft", t->soft);
-    json_t *names = readable(t->names);
-    l->bytes += LINE_BYTES + json_string_length(names);
-    json_object_set_new(o, "names", names);
+    json_object_set_new(o, "names", readable(t->names));
     put_number(o, "keys", t->keys);
     put_number(o, "tags", t->tags);
     put_number(o, "prefixes", t->prefixes);
@@ -57,15 +55,37 @@ static bool add_line(void *user, const struct chronicled *t)
     put_number(o, "dropped", t->count);
     put_number(o, "position", t->v);
     put_number(o, "skipped", t->skipped);
+    return o;
+}
+
+/* Whole lines, as many as fit: measured as they will be written, since quotes and backslashes grow. */
+static bool add_line(void *user, const struct chronicled *t)
+{
+    struct lines *l = user;
+    json_t *o = line_of(t);
+    size_t bytes = json_dumpb(o, NULL, 0, JSON_COMPACT) + strlen(",");
+    if (bytes > l->bytes) {
+        json_decref(o);
+        return false;
+    }
+    l->bytes -= bytes;
     json_array_append_new(l->array, o);
-    return --l->left > 0 && l->bytes < DOCUMENT_BYTES;
+    return --l->left > 0;
+}
+
+static size_t bytes_for_lines(size_t room)
+{
+    size_t bytes = room && room < DOCUMENT_BYTES ? room : DOCUMENT_BYTES;
+    return bytes > HEAD_BYTES ? bytes - HEAD_BYTES : 0;
 }
 
 json_t *log_document(const struct session_question *q)
 {
     const struct chronicle *c = cache_chronicle(q->space->cache);
     uint64_t now_ms = clock_wall_ns() / NS_PER_MS;
-    struct lines lines = {.array = json_array(), .left = q->limit ? q->limit : LINES_USUAL};
+    struct lines lines = {.array = json_array(),
+                          .left = q->limit ? q->limit : LINES_USUAL,
+                          .bytes = bytes_for_lines(q->room)};
     chronicle_each(c, q->back_ms && q->back_ms < now_ms ? now_ms - q->back_ms : 0, add_line, &lines);
     json_t *o = json_object();
     put_text(o, "namespace", cache_namespace(q->space->cache));

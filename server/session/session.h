@@ -52,6 +52,7 @@ struct session_question {
     const struct cache_get
         *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
     uint64_t back_ms, limit; /* LOG: not older than that, so many lines at most; back 0: all there are */
+    size_t room;             /* LOG: bytes the answer may have; 0: no bound of the asker's */
     const struct cache_probe *probe; /* DOCTOR: how the way to the fleet was; NULL: it takes too long */
 };
 

@@ -56,6 +56,15 @@ def any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal(fleet):
     expect(json.loads(a.says("--json", "log", "invalidations"))["names"], shown)
 
 
+def more_lines_than_a_small_frame_holds_are_cut_and_not_refused(fleet):
+    a = fleet.start(1, namespace={"max_value": "64KiB"})[0]
+    client = a.client()
+    for n in range(1100):
+        client.invalidate(keys=[b"%0370d" % n])
+    told = names(client)
+    assert 100 < len(told) < 1000, len(told)
+
+
 def another_hosts_are_told_once_as_elsewhere_and_sets_are_not(fleet):
     a, b = fleet.start(2)
     a.ask().set(b"k", b"v")
@@ -101,4 +110,5 @@ def a_tenant_does_not_see_it(fleet):
 
 
 play(a_line_says_who_what_and_why, the_command_prints_it, any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal,
-     another_hosts_are_told_once_as_elsewhere_and_sets_are_not, it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)
+     more_lines_than_a_small_frame_holds_are_cut_and_not_refused, another_hosts_are_told_once_as_elsewhere_and_sets_are_not,
+     it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)

@@ -462,6 +462,27 @@ static void names_of_any_bytes_are_told_so_that_a_terminal_and_a_parser_take_the
     stop_cleanly(f);
 }
 
+/* Quotes take two bytes each in JSON. */
+static void the_log_has_as_many_lines_as_its_asker_has_room_for(void **state)
+{
+    enum { CALLS = 1200, ROOM = 64 << 10 };
+    struct fixture *f = *state;
+    start(f);
+    char key[CHRONICLE_TEXT - 20];
+    memset(key, '"', sizeof(key));
+    struct slice keys[] = {slice_of(key, sizeof(key))};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 1};
+    for (unsigned n = 0; n < CALLS; n++)
+        chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, 0);
+    json_t *d = ask(f, &(struct session_question){
+                           .kind = DOCUMENT_LOG, .space = &f->space.session, .limit = CALLS, .room = ROOM});
+    size_t bytes = json_dumpb(d, NULL, 0, JSON_COMPACT);
+    assert_in_range(bytes, ROOM - 4096, ROOM);
+    assert_true(json_array_size(json_object_get(d, "invalidations")) > 50);
+    json_decref(d);
+    stop_cleanly(f);
+}
+
 int main(void)
 {
 #define WITH_HOME(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -481,6 +502,7 @@ int main(void)
         WITH_HOME(a_fleet_store_that_is_not_used_is_told),
         WITH_HOME(a_key_that_is_no_text_is_explained_in_hexadecimal),
         WITH_HOME(names_of_any_bytes_are_told_so_that_a_terminal_and_a_parser_take_them),
+        WITH_HOME(the_log_has_as_many_lines_as_its_asker_has_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
