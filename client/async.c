@@ -214,6 +214,8 @@ int larder_async_timeout(larder_async *a)
         return 0;
     if (a->earliest_ns < due)
         due = a->earliest_ns;
+    if (serve_due_ns(a) < due)
+        due = serve_due_ns(a);
     if (due == UINT64_MAX)
         return -1;
     uint64_t ms = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;

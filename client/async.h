@@ -79,6 +79,9 @@ struct async_serving {
     unsigned hands, offered, out; /* registered; under way as requests; as loads */
     uint32_t hold_ms;
     bool refused; /* the daemon does not want them */
+    uint64_t
+        again_ns; /* until then no more of them are offered than the daemon let wait; 0: all that are free */
+    unsigned most;
 };
 
 struct larder_async {
@@ -153,6 +156,8 @@ void many_free(struct many *many);
 
 /* Offers the hands that are free. */
 void serve_offers(struct larder_async *a);
+/* When hands are to be offered that the daemon would not let wait; UINT64_MAX: there are none. */
+uint64_t serve_due_ns(const struct larder_async *a);
 /* Shut what this object changes. */
 void loads_change_key(struct larder_async *a, larder_slice key);
 void loads_change_names(struct larder_async *a, const larder_invalidate_options *how);

@@ -1,10 +1,11 @@
 /* Loads for the daemon, in an event loop: as many offers wait as there are hands free.
  *
  * What must stay true: a hand is offered (a request is under way), or out (a larder_load that the app holds, or whose fill is
- * under way), or neither because there is no connection; never more of them than were registered. */
+ * under way), or neither because there is no connection, or because the daemon let it not wait; never more of them than
+ * were registered.  What ends at once is not offered again at once: that would be a spin between two processes. */
 #include "client/async_load.h"
 
-enum { OFFER_WAIT_MS = 10000, HANDS_MAX = 64 };
+enum { OFFER_WAIT_MS = 10000, HANDS_MAX = 64, AGAIN_MS = 50 };
 
 static bool offer_answer(struct larder_async *a, struct request *r, struct reply *reply)
 {
@@ -21,6 +22,16 @@ static bool offer_answer(struct larder_async *a, struct request *r, struct reply
     return true;
 }
 
+/* It had no room for as many, or no wish: what waits still is as much as it takes for now. */
+static void offer_less(struct larder_async *a, const struct request *r)
+{
+    uint64_t now = now_ns(), until_ns = r->deadline_ns - a->client->change_ns;
+    if (now + OFFER_WAIT_MS / 2 * NS_PER_MS >= until_ns)
+        return;
+    a->serving.again_ns = now + AGAIN_MS * NS_PER_MS;
+    a->serving.most = a->serving.offered;
+}
+
 static void offer_end(struct larder_async *a, struct request *r)
 {
     struct larder_load *load = r->served;
@@ -29,6 +40,8 @@ static void offer_end(struct larder_async *a, struct request *r)
         r->result == LARDER_E_PROTOCOL || r->result == LARDER_E_UNSUPPORTED || r->result == LARDER_E_DENIED;
     if (load)
         async_load_start(load);
+    else
+        offer_less(a, r);
 }
 
 static bool offer_one(struct larder_async *a)
@@ -51,11 +64,25 @@ static bool offer_one(struct larder_async *a)
     return true;
 }
 
+static bool has_free_hand(const struct async_serving *s)
+{
+    return !s->refused && s->offered + s->out < s->hands;
+}
+
 void serve_offers(struct larder_async *a)
 {
     struct async_serving *s = &a->serving;
-    while (a->link.state == LINK_READY && !s->refused && s->offered + s->out < s->hands && offer_one(a))
+    if (s->again_ns && now_ns() >= s->again_ns)
+        s->again_ns = 0;
+    while (a->link.state == LINK_READY && has_free_hand(s) && (!s->again_ns || s->offered < s->most) &&
+           offer_one(a))
         continue;
+}
+
+uint64_t serve_due_ns(const struct larder_async *a)
+{
+    const struct async_serving *s = &a->serving;
+    return s->again_ns && a->link.state == LINK_READY && has_free_hand(s) ? s->again_ns : UINT64_MAX;
 }
 
 int larder_async_register_loader(larder_async *a, larder_slice pattern, unsigned at_a_time, uint32_t hold_ms,

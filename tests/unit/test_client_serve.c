@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "client/larder_async.h"
 #include "support/daemon.h"
@@ -47,16 +48,29 @@ static larder_client *open_to(const struct fixture *f)
     return c;
 }
 
-static int begin(void **state)
+#define NAMESPACE                                                                                           \
+    "[namespace default]\nl1_bytes = 8MiB\nmax_value = 64KiB\n[policy users]\npattern = user:*\nwarming = " \
+    "loader\n"
+
+static int begin_with(void **state, const char *config)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    daemon_prepare(&f->larderd, "[server]\n[namespace default]\nl1_bytes = 8MiB\nmax_value = 64KiB\n"
-                                "[policy users]\npattern = user:*\nwarming = loader\n");
+    daemon_prepare(&f->larderd, config);
     daemon_start(&f->larderd);
     f->c = open_to(f);
     f->app.c = open_to(f);
     *state = f;
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, "[server]\n" NAMESPACE);
+}
+
+static int begin_narrow(void **state)
+{
+    return begin_with(state, "[server]\nrequests_in_flight = 32\n" NAMESPACE);
 }
 
 static int end(void **state)
@@ -379,14 +393,14 @@ static void *warm_all(void *user)
     return NULL;
 }
 
-static larder_async *open_async(struct fixture *f, struct desk *d)
+static larder_async *open_async(struct fixture *f, struct desk *d, unsigned at_a_time)
 {
     larder_async *a;
     larder_options o = LARDER_OPTIONS_INIT;
     o.socket = f->larderd.socket;
     o.get_ms = o.change_ms = o.connect_ms = 10000;
     assert_int_equal(larder_async_open(&a, &o), LARDER_OK);
-    assert_int_equal(larder_async_register_loader(a, T("user:*"), HANDS, 0, begin_load, d), LARDER_OK);
+    assert_int_equal(larder_async_register_loader(a, T("user:*"), at_a_time, 0, begin_load, d), LARDER_OK);
     return a;
 }
 
@@ -403,7 +417,7 @@ static void a_loop_loads_as_many_at_a_time_as_it_said(void **state)
     struct fixture *f = *state;
     struct desk d = {.count = 0};
     struct warmer w = {.f = f};
-    larder_async *a = open_async(f, &d);
+    larder_async *a = open_async(f, &d, HANDS);
     while (!has_hands(f, "\"loader_hands\":2"))
         turn(a);
     pthread_create(&w.thread, NULL, warm_all, &w);
@@ -429,7 +443,7 @@ static void a_loop_that_closes_with_a_load_out_leaves_the_key_to_others(void **s
     struct fixture *f = *state;
     struct desk d = {.count = 0};
     struct warmer w = {.f = f};
-    larder_async *a = open_async(f, &d);
+    larder_async *a = open_async(f, &d, HANDS);
     while (!has_hands(f, "\"loader_hands\":2"))
         turn(a);
     pthread_create(&w.thread, NULL, warm_all, &w);
@@ -447,13 +461,48 @@ static void a_loop_offers_again_to_a_daemon_that_was_started_again(void **state)
 {
     struct fixture *f = *state;
     struct desk d = {.count = 0};
-    larder_async *a = open_async(f, &d);
+    larder_async *a = open_async(f, &d, HANDS);
     while (!has_hands(f, "\"loader_hands\":2"))
         turn(a);
     daemon_kill(&f->larderd);
     daemon_start(&f->larderd);
     while (!has_hands(f, "\"loader_hands\":2"))
         turn(a);
+    larder_async_close(a);
+}
+
+static unsigned long offers_counted(struct fixture *f)
+{
+    static const char name[] = "\"requests_lease\":";
+    char *json;
+    assert_int_equal(larder_stats(f->c, &json), LARDER_OK);
+    const char *at = strstr(json, name);
+    assert_non_null(at);
+    unsigned long count = strtoul(at + sizeof(name) - 1, NULL, 10);
+    larder_text_free(json);
+    return count;
+}
+
+static unsigned long monotonic_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (unsigned long)t.tv_sec * 1000 + (unsigned long)t.tv_nsec / 1000000;
+}
+
+/* A daemon of 32 requests at a time lets 28 of 64 wait; the others come again every 50 ms, not with every turn. */
+static void hands_the_daemon_has_no_room_for_are_not_offered_with_every_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct desk d = {.count = 0};
+    unsigned long began_ms = monotonic_ms();
+    larder_async *a = open_async(f, &d, 64);
+    while (!has_hands(f, "\"loader_hands\":28"))
+        turn(a);
+    for (int n = 0; n < 200; n++)
+        turn(a);
+    unsigned long offers = offers_counted(f);
+    assert_true(offers <= 64 * (2 + (monotonic_ms() - began_ms) / 50));
     larder_async_close(a);
 }
 
@@ -477,6 +526,8 @@ int main(void)
         TEST(a_loop_loads_as_many_at_a_time_as_it_said),
         TEST(a_loop_that_closes_with_a_load_out_leaves_the_key_to_others),
         TEST(a_loop_offers_again_to_a_daemon_that_was_started_again),
+        cmocka_unit_test_setup_teardown(hands_the_daemon_has_no_room_for_are_not_offered_with_every_turn,
+                                        begin_narrow, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
