@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include "base/clock.h"
+#include "base/pattern.h"
 
 _Static_assert((int)OFFER_KEY == WIRE_LOAD_KEY && (int)OFFER_LIST == WIRE_LOAD_LIST, "told as they are");
 
@@ -53,15 +54,28 @@ static bool joined(struct request *r)
     return s->offers != NULL;
 }
 
+/* All of them, each at the place the peer gave it: LOAD and `lists` name them by place. */
+static const char *patterns_of(const struct wire_strings *list, struct slice *patterns)
+{
+    struct reader names = reader_of(list->raw);
+    struct slice rest, item;
+    if (list->count > LOADER_PATTERNS_MAX)
+        return "more than 16 patterns";
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!wire_next_string(&names, &patterns[i]))
+            return "they cannot be read";
+        rest = patterns[i];
+        if (!list_next_item(&rest, &item) || !item.size)
+            return "one is empty";
+    }
+    return NULL;
+}
+
 static bool learned(struct request *r, const struct wire_strings *list, uint32_t lists)
 {
     struct slice patterns[LOADER_PATTERNS_MAX];
-    struct reader names = reader_of(list->raw);
-    const char *why;
-    unsigned count = 0;
-    while (count < LOADER_PATTERNS_MAX && wire_next_string(&names, &patterns[count]))
-        count++;
-    if (loader_can(r->session->offers, patterns, count, lists, &why))
+    const char *why = patterns_of(list, patterns);
+    if (!why && loader_can(r->session->offers, patterns, list->count, lists, &why))
         return true;
     request_answer(r, STATUS_BAD_REQUEST, "patterns: %s", why);
     return false;

@@ -235,6 +235,30 @@ static void a_reader_of_a_stale_key_makes_a_loader_refresh_it(void **state)
     close(loader);
 }
 
+static void expect_faulty(struct fixture *f, struct slice *patterns, uint32_t count, const char *why)
+{
+    SAY(f, offer, .wait_ms = 0, .patterns = {count, patterns});
+    struct wire_result r = expect_result(f);
+    assert_int_equal(r.status, STATUS_BAD_REQUEST);
+    assert_slice(r.message, why);
+}
+
+static void patterns_that_would_be_dropped_or_shift_the_others_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct slice patterns[LOADER_PATTERNS_MAX + 1];
+    for (unsigned i = 0; i < COUNT_OF(patterns); i++)
+        patterns[i] = S("a:*");
+    expect_faulty(f, patterns, LOADER_PATTERNS_MAX + 1, "offer: a number or length over its limit");
+    patterns[1] = S("");
+    expect_faulty(f, patterns, 3, "patterns: one is empty");
+    patterns[1] = S(" \t");
+    expect_faulty(f, patterns, 3, "patterns: one is empty");
+    patterns[1] = S("b:*");
+    SAY(f, offer, .wait_ms = 0, .patterns = {LOADER_PATTERNS_MAX, patterns});
+    assert_int_equal(expect_load(f).kind, WIRE_LOAD_NOTHING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +266,7 @@ int main(void)
         GREETED(a_loader_that_goes_passes_its_key_to_the_next),
         GREETED(nothing_to_load_is_said_at_once_when_nobody_waits),
         GREETED(an_offer_of_nothing_and_one_that_makes_no_sense_are_told_so),
+        GREETED(patterns_that_would_be_dropped_or_shift_the_others_are_refused),
         BOUND(a_bound_connection_offers_what_is_its_tenants),
         GREETED(offers_leave_room_for_what_they_bring),
         GREETED(a_drain_answers_offers_with_nothing),
