@@ -8,12 +8,19 @@
 #include <math.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/clock.h"
 
 enum {
     LEAVES_A_CALL = 8,   /* keys beyond reach that go when another comes */
     LOOKS_A_CALL = 4,    /* keys looked at for whether they have ended */
     CROWD_JUDGED = 4096, /* places in use before it is said that there are too many */
+    CROWD_BELOW = 64,    /* touches never silence it: whoever writes their page may write anything */
 };
+
+/* Every so often the ceiling doubles, so that a burst of touches is forgotten.  What was counted begins anew then: where
+ * touches are always too many, it is tried less and less often. */
+#define LIFT_MIN_NS (600 * NS_PER_S)
+#define LIFT_MAX_NS (86400 * NS_PER_S)
 
 /* ---- beginning and end ----------------------------------------------------------------------------------------- */
 
@@ -36,6 +43,7 @@ struct curve *curve_create(const struct curve_setup *setup)
     c->halving_ns = setup->halving_ns;
     c->halving_uses = setup->halving_uses;
     c->below = c->ceiling = CURVE_TAGS;
+    c->lift_ns = LIFT_MIN_NS;
     c->heads_mask = 1;
     while (c->heads_mask < setup->keys)
         c->heads_mask <<= 1;
@@ -356,8 +364,11 @@ double curve_crowd(struct curve *c, uint32_t taken, uint32_t places)
     c->crowded += share > 0.75 ? taken : 0;
     if (c->taken >= CROWD_JUDGED) {
         if (c->crowded > c->taken / 2) {
-            watch_below(c, c->below - c->below / 4);
-            c->ceiling = c->below;
+            uint32_t fewer = c->below - c->below / 4;
+            if (c->below > CROWD_BELOW)
+                watch_below(c, fewer > CROWD_BELOW ? fewer : CROWD_BELOW);
+            c->ceiling = c->below > CROWD_BELOW ? c->below : CROWD_BELOW;
+            c->cut = true;
         }
         c->taken = c->crowded = 0;
     }
@@ -374,13 +385,32 @@ static void halve(struct curve *c)
     c->since_halving = 0;
 }
 
+static uint64_t next_lift_ns(const struct curve *c)
+{
+    uint64_t ns = c->cut ? c->lift_ns * 2 : c->lift_ns / 2;
+    return ns < LIFT_MIN_NS ? LIFT_MIN_NS : ns > LIFT_MAX_NS ? LIFT_MAX_NS : ns;
+}
+
+/* By the clock alone: with few keys watched there are few uses to go by. */
+static bool lift_ceiling(struct curve *c, uint64_t now_ns)
+{
+    if (now_ns - c->lifted_ns < c->lift_ns)
+        return false;
+    c->lifted_ns = now_ns;
+    c->lift_ns = next_lift_ns(c);
+    c->cut = false;
+    c->ceiling = c->ceiling < CURVE_TAGS / 2 ? 2 * c->ceiling : CURVE_TAGS;
+    return true;
+}
+
 /* Entries have become fewer or larger, and more keys can be watched.  Nothing is known of those that join, so what was
  * counted begins anew. */
 static void widen(struct curve *c, uint64_t now_ns)
 {
+    bool lifted = lift_ceiling(c, now_ns);
     uint64_t below = (uint64_t)c->below * c->keys_max / 4 / (c->keys + 1);
     below = below < c->ceiling ? below : c->ceiling;
-    if (c->counted.seen < c->keys_max || below < 2 * c->below)
+    if ((!lifted && c->counted.seen < c->keys_max) || below < 2 * c->below)
         return;
     forget_all(c);
     c->counted = (struct counted){.uses = 0};
@@ -398,7 +428,7 @@ void curve_told(struct curve *c, uint64_t uses, uint64_t misses, uint64_t now_ns
     c->told_uses = uses;
     c->told_misses = misses;
     if (!c->since_ns)
-        c->since_ns = c->halved_ns = now_ns;
+        c->since_ns = c->halved_ns = c->lifted_ns = now_ns;
     widen(c, now_ns);
     if (!c->halving_ns || now_ns - c->halved_ns < c->halving_ns || c->since_halving < (double)c->halving_uses)
         return;

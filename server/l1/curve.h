@@ -74,7 +74,8 @@ void curve_capacity(struct curve *c, uint64_t bytes);
 void curve_told(struct curve *c, uint64_t uses, uint64_t misses, uint64_t now_ns);
 
 /* `taken` of `places` of a touch page were in use when they were drained, each place noting the last key of those that
- * share it.  Returns the uses that each of the taken stands for; watches fewer keys when that becomes too many. */
+ * share it.  Returns the uses that each of the taken stands for; watches fewer keys when that becomes too many, but always
+ * some, and more again with time (curve_told). */
 double curve_crowd(struct curve *c, uint32_t taken, uint32_t places);
 
 /* ---- what it says ---------------------------------------------------------------------------------------------- */

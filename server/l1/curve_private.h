@@ -50,7 +50,9 @@ struct counted {
 
 struct curve {
     uint32_t keys_max, keys, dead;
-    uint32_t below, ceiling; /* tags watched; at most so many, since touches of more get lost */
+    uint32_t below, ceiling;     /* tags watched; at most so many, since touches of more get lost */
+    uint64_t lifted_ns, lift_ns; /* when the ceiling was raised, and after how long it is again */
+    bool cut;                    /* it has fallen since */
     uint32_t heads_mask, cursor;
     uint16_t free;
     uint16_t *heads;

@@ -9,6 +9,7 @@
 #include "bench/keys.h"
 #include "bench/model.h"
 #include "bench/stacks.h"
+#include "base/clock.h"
 #include "l1/curve.h"
 
 enum { FOREVER = UINT32_MAX, GRID = 20 };
@@ -269,6 +270,50 @@ static void crowded_places_stand_for_more_and_then_for_fewer_keys(void **state)
     curve_destroy(c);
 }
 
+static void crowd(struct curve *c, unsigned drains)
+{
+    for (unsigned i = 0; i < drains; i++)
+        curve_crowd(c, 250, 256);
+}
+
+static void whatever_is_written_as_touches_some_keys_are_watched(void **state)
+{
+    struct curve *c = make(100);
+    crowd(c, 10000);
+    uint32_t least = curve_below(c);
+    assert_true(least >= 64);
+    crowd(c, 1000);
+    assert_int_equal(curve_below(c), least);
+    curve_destroy(c);
+}
+
+static void a_burst_of_touches_is_forgotten_though_nothing_is_used(void **state)
+{
+    struct curve *c = make(100);
+    uint64_t now_ns = NS_PER_S;
+    curve_told(c, 0, 0, now_ns);
+    crowd(c, 10000);
+    for (int hour = 0; hour < 10; hour++)
+        curve_told(c, 0, 0, now_ns += 3600 * NS_PER_S);
+    assert_int_equal(curve_below(c), CURVE_TAGS);
+    curve_destroy(c);
+}
+
+static void where_touches_are_always_too_many_it_begins_anew_less_and_less_often(void **state)
+{
+    struct curve *c = make(100);
+    uint64_t now_ns = NS_PER_S;
+    unsigned anew = 0;
+    for (int minute = 0; minute < 7 * 24 * 60; minute++) {
+        uint32_t before = curve_below(c);
+        curve_told(c, 0, 0, now_ns += 60 * NS_PER_S);
+        anew += curve_below(c) > before;
+        crowd(c, 1000);
+    }
+    assert_in_range(anew, 7, 20);
+    curve_destroy(c);
+}
+
 static void another_load_takes_over(void **state)
 {
     struct curve *c =
@@ -330,6 +375,9 @@ int main(void)
         cmocka_unit_test(ever_new_keys_make_it_watch_fewer_only_as_far_as_memory_reaches),
         cmocka_unit_test(dead_keys_make_room),
         cmocka_unit_test(crowded_places_stand_for_more_and_then_for_fewer_keys),
+        cmocka_unit_test(whatever_is_written_as_touches_some_keys_are_watched),
+        cmocka_unit_test(a_burst_of_touches_is_forgotten_though_nothing_is_used),
+        cmocka_unit_test(where_touches_are_always_too_many_it_begins_anew_less_and_less_often),
         cmocka_unit_test(another_load_takes_over),
         cmocka_unit_test(fewer_entries_are_watched_more_closely),
         cmocka_unit_test(before_much_is_seen_it_says_so),
