@@ -83,9 +83,8 @@ json_t *log_document(const struct session_question *q)
 {
     const struct chronicle *c = cache_chronicle(q->space->cache);
     uint64_t now_ms = clock_wall_ns() / NS_PER_MS;
-    struct lines lines = {.array = json_array(),
-                          .left = q->limit ? q->limit : LINES_USUAL,
-                          .bytes = bytes_for_lines(q->room)};
+    struct lines lines = {
+        .array = json_array(), .left = q->limit ? q->limit : LINES_USUAL, .bytes = bytes_for_lines(q->room)};
     chronicle_each(c, q->back_ms && q->back_ms < now_ms ? now_ms - q->back_ms : 0, add_line, &lines);
     json_t *o = json_object();
     put_text(o, "namespace", cache_namespace(q->space->cache));

@@ -152,12 +152,11 @@ void log_run(struct request *r, struct reader *fields, const struct wire_head *h
     else if (r->session->tenant_bytes)
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
     else
-        answer_document(
-            r, &(struct session_question){.kind = DOCUMENT_LOG,
-                                          .space = r->session->space,
-                                          .back_ms = m.back_ms,
-                                          .limit = m.limit,
-                                          .room = r->session->frame_max - PAGE_ROOM});
+        answer_document(r, &(struct session_question){.kind = DOCUMENT_LOG,
+                                                      .space = r->session->space,
+                                                      .back_ms = m.back_ms,
+                                                      .limit = m.limit,
+                                                      .room = r->session->frame_max - PAGE_ROOM});
     request_started(r, 0);
 }
 
