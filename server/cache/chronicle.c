@@ -20,6 +20,11 @@ struct line {
     char text[];            /* by, cause, names */
 };
 
+/* Lines of the present second. */
+struct share {
+    uint64_t second, taken;
+};
+
 struct own {
     unsigned partition;
     uint64_t v;
@@ -29,7 +34,7 @@ struct chronicle {
     struct outbox *store;
     struct line *of[CHRONICLE_MAX]; /* by number; NULL: none, or taken back */
     uint64_t number;                /* of the newest */
-    uint64_t second, in_second;
+    struct share named, single;
     uint64_t skipped, skipped_told;
     struct own own[OWN_KEPT];
     unsigned own_next;
@@ -158,12 +163,12 @@ static void put_all_names(struct text *t, const struct fleet_record *r)
     put(t, slice_of(names.bytes, names.size), CHRONICLE_TEXT);
 }
 
-static bool may_write(struct chronicle *c)
+static bool may_write(struct chronicle *c, struct share *share, uint64_t most, uint64_t now_ns)
 {
-    uint64_t second = clock_mono_ns() / NS_PER_S;
-    c->in_second = second == c->second ? c->in_second + 1 : 1;
-    c->second = second;
-    if (c->in_second <= CHRONICLE_A_SECOND)
+    uint64_t second = now_ns / NS_PER_S;
+    share->taken = second == share->second ? share->taken + 1 : 1;
+    share->second = second;
+    if (share->taken <= most)
         return true;
     c->skipped++;
     return false;
@@ -191,7 +196,7 @@ static void write_line(struct chronicle *c, struct chronicled *told, const struc
     store(c, *place(c, c->number));
 }
 
-void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded)
+void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded, uint64_t now_ns)
 {
     struct fleet_record r = {.keys = i->keys,
                              .tags = i->tags,
@@ -211,7 +216,7 @@ void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint3
     told.count = i->count;
     told.pid = i->pid;
     told.cascaded = cascaded;
-    if (may_write(c))
+    if (may_write(c, &c->named, CHRONICLE_A_SECOND, now_ns))
         write_line(c, &told, &r, i->by, i->cause);
 }
 
@@ -225,12 +230,23 @@ static bool is_own(const struct chronicle *c, unsigned partition, uint64_t v)
     return false;
 }
 
-void chronicle_record(struct chronicle *c, unsigned partition, const struct fleet_record *r)
+static bool is_single_key(const struct fleet_record *r)
+{
+    return r->keys_count == 1 && !r->tags_count && !r->prefixes_count && !r->globs_count && !r->all;
+}
+
+static bool may_write_record(struct chronicle *c, const struct fleet_record *r, uint64_t now_ns)
+{
+    return is_single_key(r) ? may_write(c, &c->single, CHRONICLE_SINGLE_A_SECOND, now_ns)
+                            : may_write(c, &c->named, CHRONICLE_A_SECOND, now_ns);
+}
+
+void chronicle_record(struct chronicle *c, unsigned partition, const struct fleet_record *r, uint64_t now_ns)
 {
     struct chronicled told;
     if (r->again)
         chronicle_own(c, partition, r->v);
-    if (r->stored || r->again || is_own(c, partition, r->v) || !may_write(c))
+    if (r->stored || r->again || is_own(c, partition, r->v) || !may_write_record(c, r, now_ns))
         return;
     memset(&told, 0, sizeof(told));
     told.v = r->v;

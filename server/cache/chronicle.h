@@ -5,7 +5,9 @@
  * last few milliseconds of it.
  *
  * Bound: CHRONICLE_MAX entries of at most CHRONICLE_TEXT bytes of names each (2 MiB), the oldest go first; more than
- * CHRONICLE_A_SECOND in a second are counted only.
+ * CHRONICLE_A_SECOND in a second are counted only.  Records of other hosts that are a single key have a share of their
+ * own: sets that store nothing in the fleet, and the doctor's probes, look like them, and would leave room for nothing
+ * that somebody named.
  *
  * Thread rule: loop thread only. */
 #ifndef LARDER_CACHE_CHRONICLE_H
@@ -16,7 +18,12 @@
 #include "base/fleet.h"
 #include "proto/status.h"
 
-enum { CHRONICLE_MAX = 4096, CHRONICLE_TEXT = 400, CHRONICLE_A_SECOND = 1000 };
+enum {
+    CHRONICLE_MAX = 4096,
+    CHRONICLE_TEXT = 400,
+    CHRONICLE_A_SECOND = 1000,
+    CHRONICLE_SINGLE_A_SECOND = 10
+};
 
 struct cache_invalidate;
 struct chronicle;
@@ -41,12 +48,13 @@ struct chronicled {
 struct chronicle *chronicle_create(struct outbox *store);
 struct chronicle *chronicle_destroy(struct chronicle *c); /* NULL ok, returns NULL */
 
-/* A call of this host is done; names as they are with what its cascade added. */
-void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded);
+/* A call of this host is done; names as they are with what its cascade added.  now_ns: as of cache_now, here and below. */
+void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded,
+                    uint64_t now_ns);
 /* A part of a call of this host has this position: the journal will tell of it as well, or already did. */
 void chronicle_own(struct chronicle *c, unsigned partition, uint64_t v);
 /* A record of the journal that is no set. */
-void chronicle_record(struct chronicle *c, unsigned partition, const struct fleet_record *r);
+void chronicle_record(struct chronicle *c, unsigned partition, const struct fleet_record *r, uint64_t now_ns);
 
 bool chronicle_is_kept(const struct chronicle *c);     /* it survives a restart */
 uint64_t chronicle_skipped(const struct chronicle *c); /* since the start */

@@ -8,7 +8,7 @@ void cache_fleet_record(void *user, unsigned partition, const struct fleet_recor
 {
     struct cache *c = user;
     apply_record(c, partition, record);
-    chronicle_record(c->chronicle, partition, record);
+    chronicle_record(c->chronicle, partition, record, cache_now(c));
     for (unsigned n = 0; n < record->keys_count; n++)
         load_heard(c, partition, record->keys[n]);
     c->figures.records++;

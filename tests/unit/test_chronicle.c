@@ -3,6 +3,7 @@
 #include "support/cache_rig.h"
 
 enum { KEPT_MAX = 8192 };
+#define NOW_NS (1000 * NS_PER_S)
 
 /* A store in memory that outlives the chronicle. */
 struct notes {
@@ -95,7 +96,14 @@ static struct seen see(const struct chronicle *c)
 static void tell_record(struct chronicle *c, uint64_t v, bool stored)
 {
     struct slice keys[] = {slice_text("k")};
-    chronicle_record(c, 0, &(struct fleet_record){.v = v, .keys = keys, .keys_count = 1, .stored = stored});
+    chronicle_record(c, 0, &(struct fleet_record){.v = v, .keys = keys, .keys_count = 1, .stored = stored},
+                     NOW_NS);
+}
+
+static void tell_tag(struct chronicle *c, uint64_t v, uint64_t now_ns)
+{
+    struct slice tags[] = {slice_text("t")};
+    chronicle_record(c, 0, &(struct fleet_record){.v = v, .tags = tags, .tags_count = 1}, now_ns);
 }
 
 static void a_line_says_who_what_and_because_of_what(void **state)
@@ -113,7 +121,7 @@ static void a_line_says_who_what_and_because_of_what(void **state)
                                  .cause = slice_text("user.left"),
                                  .pid = 7,
                                  .count = 1};
-    chronicle_call(*state, &i, 3);
+    chronicle_call(*state, &i, 3, NOW_NS);
     struct seen s = see(*state);
     assert_int_equal(s.count, 1);
     assert_string_equal(s.names, "key a, key b, tag t, glob *:x");
@@ -129,7 +137,7 @@ static void names_that_do_not_fit_are_counted(void **state)
     for (unsigned n = 0; n < 500; n++)
         keys[n] = slice_text("a_key_of_some_length");
     struct cache_invalidate i = {.keys = keys, .keys_count = 500};
-    chronicle_call(*state, &i, 0);
+    chronicle_call(*state, &i, 0, NOW_NS);
     struct seen s = see(*state);
     assert_true(s.first.names_bytes <= CHRONICLE_TEXT);
     assert_non_null(strstr(s.names, ", …"));
@@ -152,7 +160,7 @@ static void an_own_change_is_told_once_whichever_of_answer_and_record_comes_firs
     assert_int_equal(see(*state).count, 0);
     tell_record(*state, 6, false);
     chronicle_own(*state, 0, 6);
-    chronicle_call(*state, &i, 0);
+    chronicle_call(*state, &i, 0, NOW_NS);
     assert_int_equal(see(*state).count, 1);
     assert_false(see(*state).first.elsewhere);
     struct chronicle *again = chronicle_create(&notes.outbox);
@@ -173,10 +181,26 @@ static void it_is_there_in_the_next_run(void **state)
 static void what_comes_too_fast_is_counted_in_the_line_after_it(void **state)
 {
     struct chronicle *c = chronicle_create(NULL);
-    for (uint64_t v = 1; chronicle_skipped(c) == 0; v++)
-        tell_record(c, v, false);
+    for (uint64_t v = 1; v <= CHRONICLE_A_SECOND + 5; v++)
+        tell_tag(c, v, NOW_NS);
     assert_false(chronicle_is_kept(c));
-    assert_true(see(c).count >= CHRONICLE_A_SECOND);
+    assert_int_equal(see(c).count, CHRONICLE_A_SECOND);
+    assert_int_equal(chronicle_skipped(c), 5);
+    tell_tag(c, 9999, NOW_NS + NS_PER_S);
+    assert_int_equal(see(c).first.skipped, 5);
+    chronicle_destroy(c);
+}
+
+static void single_keys_of_others_leave_room_for_what_is_named(void **state)
+{
+    struct chronicle *c = chronicle_create(NULL);
+    for (uint64_t v = 1; v <= 2 * CHRONICLE_A_SECOND; v++)
+        tell_record(c, v, false);
+    assert_int_equal(see(c).count, CHRONICLE_SINGLE_A_SECOND);
+    assert_int_equal(chronicle_skipped(c), 2 * CHRONICLE_A_SECOND - CHRONICLE_SINGLE_A_SECOND);
+    tell_tag(c, 9999, NOW_NS);
+    assert_string_equal(see(c).names, "tag t");
+    assert_int_equal(see(c).count, CHRONICLE_SINGLE_A_SECOND + 1);
     chronicle_destroy(c);
 }
 
@@ -196,7 +220,7 @@ static void the_oldest_go_from_memory_and_store(void **state)
     assert_true(s.count <= CHRONICLE_MAX);
     assert_int_equal(s.first.v, CHRONICLE_MAX + 100);
     for (unsigned n = 0; n < 256; n++)
-        tell_record(c, 100000 + n, false);
+        tell_tag(c, 100000 + n, NOW_NS);
     assert_true(notes.count <= CHRONICLE_MAX + 256);
     chronicle_destroy(c);
 }
@@ -212,6 +236,7 @@ int main(void)
         KEPT(an_own_change_is_told_once_whichever_of_answer_and_record_comes_first),
         KEPT(it_is_there_in_the_next_run),
         KEPT(what_comes_too_fast_is_counted_in_the_line_after_it),
+        KEPT(single_keys_of_others_leave_room_for_what_is_named),
         KEPT(the_oldest_go_from_memory_and_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
