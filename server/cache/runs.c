@@ -139,17 +139,27 @@ static struct policy const *policy_numbered(const struct cache *c, unsigned n)
     return p->number == n ? p : NULL;
 }
 
+/* The shortest fresh life that the policy gives: jitter and the bounds of tiers only take from it. */
+static uint64_t least_life_ns(const struct policy *p)
+{
+    uint64_t ttl_ns = p->ttl_ns < p->max_ttl_ns ? p->ttl_ns : p->max_ttl_ns;
+    uint64_t least_ns = ttl_ns - ttl_ns / 1000 * p->jitter;
+    least_ns = least_ns < p->l1_ttl_ns ? least_ns : p->l1_ttl_ns;
+    return least_ns < p->l2_ttl_ns ? least_ns : p->l2_ttl_ns;
+}
+
 /* Half an interval: what another host of the fleet loaded in its run is young enough for ours. */
 static uint64_t refresh_ns(const struct policy *p)
 {
-    uint64_t half_ns = p->schedule.every_ns / 2;
-    return half_ns && p->ttl_ns > half_ns ? p->ttl_ns - half_ns : 0;
+    uint64_t half_ns = p->schedule.every_ns / 2, life_ns = least_life_ns(p);
+    return half_ns && life_ns > half_ns ? life_ns - half_ns : 0;
 }
 
 static const char *begin(struct cache *c, const struct policy *p)
 {
     struct warming *w = warming_begin_own(c);
-    warming_load(w, refresh_ns(p), p->warming_at_a_time);
+    warming_load(w, p->warming_at_a_time);
+    warming_refresh(w, refresh_ns(p), p->number);
     const char *why = warming_policy(w, p);
     if (why) {
         warming_end(w);

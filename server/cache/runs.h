@@ -5,7 +5,10 @@
  * second; the statistics say why.
  *
  * What a run does: keys that are nowhere, stale, or older than half an interval are asked of registered loaders, the others
- * are pulled up.  So of all hosts of a fleet that have the same schedule one loads a key, and the others find it.
+ * are pulled up.  So of all hosts of a fleet that have the same schedule one loads a key, and the others find it.  How old a
+ * value is is reckoned from the shortest life that its policy gives: one with a longer life is taken for younger, and one
+ * stored with a shorter life of its own for older, which each host then loads.  Of keys of other policies (warming = hot,
+ * file, key) only those that are nowhere or stale are loaded.
  *
  * Thread rule: loop thread only. */
 #ifndef LARDER_CACHE_RUNS_H

@@ -54,6 +54,7 @@ struct warming {
     unsigned pulls, pages, fetches, feeds_asked; /* under way: while there are any it stays in memory */
     unsigned fetches_max;                        /* 0: loaders are not asked */
     uint64_t refresh_ns;
+    unsigned refresh_of; /* that policy's keys alone; 0: of all */
     struct window window;
     uint64_t began_ns;
     struct {
@@ -214,11 +215,17 @@ static void pull_free(struct pull *p)
 
 /* ======= loaders ======= */
 
+/* Of the key: lives of another policy's are not those it was reckoned from. */
+static uint64_t refresh_ns_of(const struct warming *w, struct slice key)
+{
+    return !w->refresh_of || cache_policy(w->cache, key)->number == w->refresh_of ? w->refresh_ns : 0;
+}
+
 static bool is_due(const struct warming *w, const struct cache_get *get)
 {
     const struct entry *e = &get->entry;
     uint64_t left_ns = e->soft_ns > get->now_ns ? e->soft_ns - get->now_ns : 0;
-    return e->stale || left_ns < w->refresh_ns;
+    return e->stale || left_ns < refresh_ns_of(w, get->key);
 }
 
 static bool is_to_load(const struct warming *w, const struct cache_get *get)
@@ -256,17 +263,24 @@ static void fetched(struct cache_fetch *fetch)
 static void load(struct pull *p)
 {
     struct warming *w = p->warming;
-    p->fetch = (struct cache_fetch){
-        .key = p->get.key, .refresh_ns = w->refresh_ns, .wait_ns = ELSEWHERE_NS, .done = fetched};
+    p->fetch = (struct cache_fetch){.key = p->get.key,
+                                    .refresh_ns = refresh_ns_of(w, p->get.key),
+                                    .wait_ns = ELSEWHERE_NS,
+                                    .done = fetched};
     w->fetches++;
     if (cache_fetch(w->cache, &p->fetch) == CACHE_DONE)
         fetch_counted(p);
 }
 
-void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time)
+void warming_refresh(struct warming *w, uint64_t refresh_ns, unsigned policy)
+{
+    w->refresh_ns = refresh_ns;
+    w->refresh_of = policy;
+}
+
+void warming_load(struct warming *w, unsigned at_a_time)
 {
     w->fetches_max = at_a_time ? at_a_time : WARMING_LOADS;
-    w->refresh_ns = refresh_ns;
 }
 
 /* ======= gets under way ======= */

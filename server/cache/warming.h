@@ -76,9 +76,10 @@ uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32
 /* All that a policy is to have warmed.  NULL, or a static sentence: why nothing of it can be. */
 const char *warming_policy(struct warming *w, const struct policy *policy);
 
-/* What is nowhere, or stale, or has less fresh life than `refresh_ns`, is asked of registered loaders (cache/loaders.h), at
- * most `at_a_time` (0: WARMING_LOADS). */
-void warming_load(struct warming *w, uint64_t refresh_ns, unsigned at_a_time);
+/* What is nowhere, or stale, is asked of registered loaders (cache/loaders.h), at most `at_a_time` (0: WARMING_LOADS). */
+void warming_load(struct warming *w, unsigned at_a_time);
+/* ... and so are keys of the policy with less fresh life than that. */
+void warming_refresh(struct warming *w, uint64_t refresh_ns, unsigned policy);
 /* Nothing more is added: it is done when its queue and its sources are. */
 void warming_close(struct warming *w);
 void warming_cancel(struct warming *w);

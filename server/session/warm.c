@@ -106,7 +106,7 @@ static void add(struct request *r, const struct wire_warm *m)
     struct session *s = r->session;
     uint32_t taken = add_keys(r, &m->keys);
     if (m->flags & WIRE_WARM_LOAD)
-        warming_load(s->warming, 0, 0);
+        warming_load(s->warming, 0);
     if (taken == m->keys.count && !add_sources(s, m)) {
         request_answer(r, STATUS_LIMIT, "more than %d prefixes and tags", WARMING_SOURCES_MAX);
         return;

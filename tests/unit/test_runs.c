@@ -196,6 +196,53 @@ static void what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_inter
     loader_leave(l);
 }
 
+/* It is brought by one host's run, and looked at by that of the next. */
+static void assert_loaded_once(struct fixture *f, const struct policy_source *s, unsigned count)
+{
+    struct hand h;
+    take(f, s, count);
+    struct loader *l = join(f);
+    offer(f, &h, l);
+    pass(f, EVERY);
+    settle(f);
+    assert_string_equal(h.key, "page:1");
+    bring(f, &h, "first");
+    settle(f);
+    offer(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    assert_int_equal(h.answers, 0);
+    assert_int_equal(look(f).last.here, 1);
+    loader_leave(l);
+}
+
+static void a_life_that_is_cut_by_a_tier_is_young_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    s.rule.l1_ttl = 5 * EVERY;
+    assert_loaded_once(f, &s, 1);
+}
+
+static void so_is_one_that_is_cut_by_its_jitter(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "key page:1");
+    s.rule.jitter = 500;
+    assert_loaded_once(f, &s, 1);
+}
+
+static void of_another_policys_keys_only_those_that_are_nowhere_or_stale_are_loaded(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s[] = {a_policy(f, "key page:1"), a_policy(f, "")};
+    s[0].rule.pattern = "other:*";
+    s[1].name = "short";
+    s[1].rule.ttl = 2 * EVERY;
+    s[1].rule.warming_interval = 0;
+    assert_loaded_once(f, s, 2);
+}
+
 static void no_more_keys_are_out_than_the_policy_says(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +509,9 @@ int main(void)
         T(what_is_stored_of_the_policy_is_pulled_up_and_nothing_else),
         T(sources_that_make_no_sense_are_refused_with_a_reason),
         T(what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval),
+        T(a_life_that_is_cut_by_a_tier_is_young_all_the_same),
+        T(so_is_one_that_is_cut_by_its_jitter),
+        T(of_another_policys_keys_only_those_that_are_nowhere_or_stale_are_loaded),
         T(no_more_keys_are_out_than_the_policy_says),
         T(keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over),
         T(a_loader_that_goes_while_it_names_keys_is_followed_by_another),
