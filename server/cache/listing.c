@@ -13,6 +13,7 @@
 #include "cache/warming.h"
 
 #define PATIENCE_NS (30 * NS_PER_S) /* for a free hand */
+#define STUCK_NS    NS_PER_S        /* nothing moves: by then whoever loads would have offered a hand again */
 
 struct listing {
     struct warming_feed feed;
@@ -22,6 +23,7 @@ struct listing {
     bool begun;
     unsigned tries, policy;
     uint64_t number, random, hold_ns;
+    uint64_t stuck_turn, stuck_ns; /* nothing was taken, and nobody was asked anything since */
     struct alarm alarm;
     uint8_t token[16];
     size_t pattern_bytes;
@@ -213,6 +215,29 @@ static uint32_t feed_some(struct listing *g, const struct slice *keys, uint32_t 
     return count;
 }
 
+static bool nobody_loads(const struct loaders *all)
+{
+    LIST_FOR(node, &all->all)
+    {
+        if (CONTAINER_OF(node, struct loader, node)->hands)
+            return false;
+    }
+    return all->queued && !all->out && !all->waiting;
+}
+
+/* There is no room as long as keys wait for a hand, and the only hands are those that name more. */
+static bool is_stuck(struct listing *g, uint32_t taken, uint32_t count)
+{
+    const struct loaders *all = g->cache->loaders;
+    uint64_t now_ns = cache_now(g->cache);
+    uint64_t turn = taken || !count || !nobody_loads(all) ? 0 : all->turns;
+    if (!turn || turn != g->stuck_turn) {
+        g->stuck_turn = turn;
+        g->stuck_ns = now_ns;
+    }
+    return now_ns - g->stuck_ns >= STUCK_NS;
+}
+
 enum status loader_listed(struct cache *c, struct slice token, const struct slice *keys, uint32_t count,
                           enum listed how, uint32_t *ret_taken)
 {
@@ -230,7 +255,9 @@ enum status loader_listed(struct cache *c, struct slice token, const struct slic
     bool last = how == LISTED_LAST && *ret_taken == count;
     if (last)
         loader_judge(g->loader, FETCH_LOADED, STATUS_OK);
-    if (last || !warming_runs(g->feed.warming))
+    if (is_stuck(g, *ret_taken, count))
+        fail(g, "its keys are more than there is room for, and nobody has a hand free to load them");
+    else if (last || !warming_runs(g->feed.warming))
         warming_fed(&g->feed, NULL, 0, true, NULL);
     return STATUS_OK;
 }

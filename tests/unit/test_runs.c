@@ -326,6 +326,45 @@ static void a_loader_that_goes_while_it_names_keys_is_followed_by_another(void *
     assert_string_equal(look(f).last.why, "no loader is registered that names its keys");
 }
 
+/* As many as there is room for. */
+static void name_many(struct fixture *f, const struct hand *h)
+{
+    char text[32];
+    uint32_t taken = 1;
+    for (unsigned i = 0; taken; i++) {
+        snprintf(text, sizeof(text), "page:%u", i);
+        struct slice key = slice_text(text);
+        if (loader_listed(f->cache, slice_of(h->token, h->token_bytes), &key, 1, LISTED_MORE, &taken) !=
+            STATUS_OK)
+            return;
+    }
+}
+
+static void more_keys_than_there_is_room_for_and_no_hand_but_who_names_them_end_the_run(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand h;
+    take(f, &s, 1);
+    struct loader *l = join(f);
+    list_from(f, &h, l);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    for (unsigned n = 0; n < 3; n++) {
+        name_many(f, &h);
+        settle(f);
+    }
+    assert_true(look(f).is_running);
+    pass(f, 2 * NS_PER_S);
+    name_many(f, &h);
+    settle(f);
+    assert_int_equal(look(f).last.state, WARMING_FAILED);
+    assert_string_equal(look(f).last.why,
+                        "its keys are more than there is room for, and nobody has a hand free to load them");
+    loader_leave(l);
+    settle(f);
+}
+
 static void one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run(void **state)
 {
     struct fixture *f = *state;
@@ -515,6 +554,7 @@ int main(void)
         T(no_more_keys_are_out_than_the_policy_says),
         T(keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over),
         T(a_loader_that_goes_while_it_names_keys_is_followed_by_another),
+        T(more_keys_than_there_is_room_for_and_no_hand_but_who_names_them_end_the_run),
         T(one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run),
         T(a_run_that_is_cancelled_wants_no_more_names),
         T(a_run_without_its_loader_is_put_off_until_there_is_one),
