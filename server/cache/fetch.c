@@ -83,6 +83,7 @@ static void let_go(struct cache_fetch *f)
     f->loader = NULL;
     f->cache->loaders->out--;
     l->out_count--;
+    l->changed = true;
     loader_free_when_left(l);
 }
 

@@ -214,6 +214,7 @@ void loader_park(struct loader *l, struct cache_offer *offer)
 {
     list_append(&l->offers, &offer->node);
     l->hands++;
+    l->changed = true;
     alarm_set(l->cache->leases->alarms, &offer->alarm, offer->until_ns);
 }
 
@@ -256,6 +257,7 @@ static void was_late(struct loader *l)
     in_trouble(l, "it did not bring what it was asked for within the time it had named");
     if (++l->late_in_a_row < LATE_IN_A_ROW)
         return;
+    l->changed = true;
     unsigned doubled = l->late_in_a_row - LATE_IN_A_ROW;
     uint64_t rest_ns = doubled < 6 ? REST_MIN_NS << doubled : REST_MAX_NS;
     l->rests_until_ns = clock_after(cache_now(l->cache), rest_ns < REST_MAX_NS ? rest_ns : REST_MAX_NS);
@@ -350,12 +352,16 @@ struct loader *loader_leave(struct loader *l)
     return NULL;
 }
 
-/* Those whose rest is over. */
+/* Those that may have become free since the turn before; of one that rests, when its rest is over. */
 void loaders_tick(struct cache *c)
 {
+    uint64_t now_ns = cache_now(c);
     LIST_FOR(node, &c->loaders->all)
     {
         struct loader *l = CONTAINER_OF(node, struct loader, node);
+        if (!l->changed || now_ns < l->rests_until_ns)
+            continue;
+        l->changed = false;
         listings_serve(l);
         if (c->loaders->queued)
             fetches_serve(l);

@@ -13,6 +13,7 @@ struct loader {
     struct list offers; /* struct cache_offer.node: free hands, the one that waits longest first */
     struct list out;    /* struct cache_fetch.node */
     bool shut, left;    /* asked nothing more; gone, but for what is out */
+    bool changed;       /* it has a hand more, or holds less, or rests: a turn looks what waits for it */
     unsigned hands, out_count, late_in_a_row;
     uint64_t turn; /* when it was asked last */
     uint64_t rests_until_ns, warned_ns;
