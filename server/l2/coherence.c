@@ -214,7 +214,8 @@ void coherence_lost(struct coherence *c, const char *why, uint64_t now_ns)
         clock_after(pause_from(c, now_ns), backoff_next(&c->pause, c->setup.random(c->setup.random_user)));
     abandon_questions(c);
     c->tried = true;
-    c->view.session += !RULE(F14_absence, false); /* what an absence grants is not taken in the next one */
+    if (c->state != COHERENCE_CONNECTING) /* then it is the same absence still: what it granted holds */
+        c->view.session += !RULE(F14_absence, false);
     enter(c, COHERENCE_DOWN, now_ns);
     tell_shown(c);
     abandon_changes(c);

@@ -708,6 +708,23 @@ static void f14_each_absence_is_another_session(void **state)
     assert_int_not_equal(w->view->session, granted_before_hello);
 }
 
+/* What was granted while Redis is away holds as long as it is away: nothing was heard of it in between. */
+static void f14_an_attempt_that_never_connected_is_no_other_absence(void **state)
+{
+    struct world *w = *state;
+    live(w);
+    coherence_lost(w->c, "cut", w->now);
+    uint64_t granted = w->view->session;
+    for (unsigned attempts = 0; attempts < 3; attempts++) {
+        while (coherence_state(w->c) == COHERENCE_DOWN)
+            pass(w, 10 * MS);
+        coherence_lost(w->c, "refused", w->now);
+        assert_int_equal(w->view->session, granted);
+    }
+    connect_to(w);
+    assert_int_not_equal(w->view->session, granted);
+}
+
 static void i3_a_reply_below_the_floor_is_not_believed(void **state)
 {
     struct world *w = *state;
@@ -993,6 +1010,7 @@ int main(void)
         T(without_room_a_change_is_away),
         T(i9_a_reply_of_an_older_session_is_not_believed),
         T(f14_each_absence_is_another_session),
+        T(f14_an_attempt_that_never_connected_is_no_other_absence),
         T(i3_a_reply_below_the_floor_is_not_believed),
         T(c8_a_reply_read_before_the_outbox_was_through_is_not_believed),
         T(kills_are_known_from_the_greeting_or_the_gap),
