@@ -115,6 +115,12 @@ static inline enum status set(struct fixture *f, const char *key, const char *va
     return s.status;
 }
 
+static inline void pass(struct fixture *f, uint64_t ns)
+{
+    f->now_ns += ns;
+    cache_tick(f->cache);
+}
+
 static inline void invalidate_done(struct cache_invalidate *i)
 {
     sets_done++;

@@ -91,4 +91,20 @@ static inline enum status fail_with(struct cache *c, const struct caller *holder
     return cache_load_failed(c, slice_text(key), token_of(holder), 0);
 }
 
+/* ======= three who load, a connection each ======= */
+
+struct people {
+    struct load_peer ann, ben, cay;
+};
+
+static struct people people;
+
+static inline struct fixture *meet(void **state)
+{
+    load_peer_init(&people.ann, 1);
+    load_peer_init(&people.ben, 2);
+    load_peer_init(&people.cay, 3);
+    return *state;
+}
+
 #endif

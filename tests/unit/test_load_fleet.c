@@ -2,20 +2,6 @@
 #include "support/fleet_cache_rig.h"
 #include "support/load_rig.h"
 
-struct people {
-    struct load_peer ann, ben, cay;
-};
-
-static struct people people;
-
-static struct fixture *meet(void **state)
-{
-    load_peer_init(&people.ann, 1);
-    load_peer_init(&people.ben, 2);
-    load_peer_init(&people.cay, 3);
-    return *state;
-}
-
 static void pass(struct fixture *f, uint64_t ns)
 {
     f->now_ns += ns;

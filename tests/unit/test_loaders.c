@@ -118,12 +118,6 @@ static void wish(struct fixture *f, struct wish *w, const char *key)
     } while (0)
 #define ASSERT_OPEN(wish) assert_int_equal((wish).ends, 0)
 
-static void pass(struct fixture *f, uint64_t ns)
-{
-    f->now_ns += ns;
-    cache_tick(f->cache);
-}
-
 /* ======= asking ======= */
 
 static void a_key_goes_to_the_hand_that_is_free_and_what_it_brings_is_stored(void **state)

@@ -38,12 +38,6 @@ static int begin_runs(void **state)
     return 0;
 }
 
-static void pass(struct fixture *f, uint64_t ns)
-{
-    f->now_ns += ns;
-    cache_tick(f->cache);
-}
-
 /* Turns of a millisecond, so that a run comes to its end. */
 static void settle(struct fixture *f)
 {
