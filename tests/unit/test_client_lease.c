@@ -1,126 +1,13 @@
-/* Leases and get_or_load with a real daemon: one loader among clients, what is stale, what an invalidation refuses, and
- * what happens when a holder or the daemon goes. */
+/* Leases and get_or_load with a real daemon: one loader among clients, what an invalidation refuses, and what happens
+ * when a holder or the daemon goes. */
 #include "support/client_rig.h"
 
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include "support/client_changes.h"
+#include "support/client_gate.h"
 #include "support/daemon.h"
 
-enum { CLIENTS = 8, THREADS = 125, PATIENT_MS = 600000 };
-
-/* ======= a loader that waits at a gate ======= */
-
-struct gate {
-    const char *text;
-    int result;
-    bool no_store;
-    _Atomic bool open;
-    const char *tag;
-    _Atomic int runs;
-    sem_t running, go;
-};
-
-static void gate_init(struct gate *g, const char *text, bool open)
-{
-    *g = (struct gate){.text = text, .open = open};
-    sem_init(&g->running, 0, 0);
-    sem_init(&g->go, 0, 0);
-}
-
-static void sem_take(sem_t *s)
-{
-    while (sem_wait(s) != 0)
-        ;
-}
-
-static int gated(void *user, larder_slice key, larder_loaded *ret)
-{
-    struct gate *g = user;
-    g->runs++;
-    sem_post(&g->running);
-    if (!g->open)
-        sem_take(&g->go);
-    ret->no_store = g->no_store;
-    ret->backoff_ms = 60000;
-    if (g->tag)
-        larder_loaded_tag(ret, T(g->tag));
-    return g->result < 0 ? g->result : larder_loaded_set(ret, T(g->text));
-}
-
-static void expect_bytes(const larder_value *v, const char *text)
-{
-    assert_int_equal(v->size, strlen(text));
-    assert_memory_equal(v->data, text, v->size);
-}
-
-/* One call, in this thread. */
-static int load(larder_client *c, const char *key, struct gate *g, larder_load_options how, larder_value *v)
-{
-    how.timeout_ms = how.timeout_ms ? how.timeout_ms : PATIENT_MS;
-    return larder_get_or_load(c, T(key), &how, gated, g, v);
-}
-
-static const larder_load_options plain = LARDER_LOAD_OPTIONS_INIT;
-
-static void expect_load(larder_client *c, const char *key, struct gate *g, const char *text)
-{
-    larder_value v = LARDER_VALUE_INIT;
-    assert_int_equal(load(c, key, g, plain, &v), LARDER_HIT);
-    expect_bytes(&v, text);
-    larder_value_free(&v);
-}
-
-/* One call, in a thread of its own. */
-struct caller {
-    larder_client *c;
-    const char *key;
-    struct gate *g;
-    pthread_t thread;
-    larder_value v;
-    int result;
-};
-
-static void *call(void *user)
-{
-    struct caller *a = user;
-    a->result = load(a->c, a->key, a->g, plain, &a->v);
-    return NULL;
-}
-
-static void caller_start(struct caller *a, larder_client *c, const char *key, struct gate *g)
-{
-    pthread_attr_t small;
-    *a = (struct caller){.c = c, .key = key, .g = g};
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, 256 * 1024);
-    assert_int_equal(pthread_create(&a->thread, &small, call, a), 0);
-    pthread_attr_destroy(&small);
-}
-
-static void caller_expect(struct caller *a, const char *text)
-{
-    pthread_join(a->thread, NULL);
-    assert_int_equal(a->result, LARDER_HIT);
-    expect_bytes(&a->v, text);
-    larder_value_free(&a->v);
-}
-
-static larder_counters counted(larder_client *c)
-{
-    larder_counters now = {.struct_size = sizeof(now)};
-    assert_int_equal(larder_counted(c, &now), LARDER_OK);
-    return now;
-}
-
-static void wait_joined(larder_client *c, uint64_t count)
-{
-    while (counted(c).joined < count)
-        sched_yield();
-}
+enum { CLIENTS = 8, THREADS = 125 };
 
 /* ======= leases by hand ======= */
 
@@ -221,8 +108,7 @@ static void a_batch_of_leases_tells_hits_from_leases_and_never_waits(void **stat
 static void what_was_loaded_is_found_by_every_client(void **state)
 {
     larder_client *a = open_default(), *b = open_default();
-    struct gate g;
-    gate_init(&g, "loaded", true);
+    struct gate g = {.text = "loaded", .open = true};
     expect_load(a, "load:once", &g, "loaded");
     expect_load(a, "load:once", &g, "loaded");
     expect_load(b, "load:once", &g, "loaded");
@@ -235,8 +121,7 @@ static void a_fresh_hit_in_shared_memory_asks_nobody(void **state)
 {
     larder_client *c = open_default();
     larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "near", true);
+    struct gate g = {.text = "near", .open = true};
     expect_load(c, "load:near", &g, "near");
     expect_load(c, "load:near", &g, "near");
     uint64_t asked = counted(c).asked;
@@ -252,7 +137,7 @@ static void a_thousand_callers_in_eight_clients_run_one_loader(void **state)
     larder_client *clients[CLIENTS];
     struct caller *all = calloc(CLIENTS * THREADS, sizeof(*all));
     struct gate g;
-    gate_init(&g, "the one", false);
+    gate_init(&g, "the one");
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = open_default();
     for (int i = 0; i < CLIENTS * THREADS; i++)
@@ -273,7 +158,7 @@ static void what_is_not_to_be_stored_is_given_to_those_who_wait_and_to_nobody_el
     larder_client *c = open_default();
     struct caller a, b;
     struct gate g;
-    gate_init(&g, "session", false);
+    gate_init(&g, "session");
     g.no_store = true;
     caller_start(&a, c, "load:secret", &g);
     sem_take(&g.running);
@@ -294,9 +179,9 @@ static void a_client_that_waits_for_another_one_gets_what_that_one_loads(void **
 {
     larder_client *a = open_default(), *b = open_far();
     struct caller first, second;
-    struct gate g, never;
-    gate_init(&g, "theirs", false);
-    gate_init(&never, "ours", true);
+    struct gate g;
+    struct gate never = {.text = "ours", .open = true};
+    gate_init(&g, "theirs");
     caller_start(&first, a, "load:theirs", &g);
     sem_take(&g.running);
     caller_start(&second, b, "load:theirs", &never);
@@ -313,8 +198,7 @@ static void a_caller_whose_time_is_up_while_another_client_loads_is_told_so(void
     larder_client *a = open_default(), *b = open_default();
     larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
     larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "never", true);
+    struct gate g = {.text = "never", .open = true};
     assert_int_equal(lease(a, "load:late", 0, &v), LARDER_LEASE);
     how.timeout_ms = 20;
     assert_int_equal(load(b, "load:late", &g, how, &v), LARDER_E_TIMEOUT);
@@ -328,8 +212,7 @@ static void a_loader_that_fails_keeps_the_other_clients_from_trying(void **state
 {
     larder_client *a = open_default(), *b = open_default();
     larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "", true);
+    struct gate g = {.text = "", .open = true};
     g.result = -5;
     assert_int_equal(load(a, "load:broken", &g, plain, &v), LARDER_E_LOAD);
     assert_int_equal(load(b, "load:broken", &g, plain, &v), LARDER_E_LOAD);
@@ -341,214 +224,36 @@ static void a_loader_that_fails_keeps_the_other_clients_from_trying(void **state
 
 /* ======= invalidations while a load is under way (C1, C6) ======= */
 
-typedef void change_fn(larder_client *c);
-
-static void by_key(larder_client *c)
-{
-    assert_int_equal(larder_invalidate(c, T("over:k")), LARDER_OK);
-}
-
-static void by_names(larder_client *c, const char *tag, const char *prefix, bool all)
-{
-    larder_slice t = T(tag), p = T(prefix);
-    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
-    o.tags = &t;
-    o.tags_count = t.size ? 1 : 0;
-    o.prefixes = &p;
-    o.prefixes_count = p.size ? 1 : 0;
-    o.all = all;
-    assert_int_equal(larder_invalidate_all_of(c, &o), LARDER_OK);
-}
-
-static void by_tag(larder_client *c)
-{
-    by_names(c, "over-tag", "", false);
-}
-
-static void by_prefix(larder_client *c)
-{
-    by_names(c, "", "over:", false);
-}
-
-static void by_all(larder_client *c)
-{
-    by_names(c, "", "", true);
-}
-
 /* One client loads, another one invalidates, then a second caller of the first client begins: it joins, since nobody told
  * this process; but it must not get what was read before. */
-static void overlap(change_fn *change)
+static void overlap(enum over by)
 {
     larder_client *a = open_default(), *b = open_default();
     struct caller first, later;
-    struct gate old, new;
-    gate_init(&old, "old", false);
-    gate_init(&new, "new", true);
-    old.tag = new.tag = "over-tag";
-    larder_invalidate(a, T("over:k"));
-    caller_start(&first, a, "over:k", &old);
+    struct gate old;
+    struct gate new = {.text = "new", .open = true};
+    gate_init(&old, "old");
+    old.tag = new.tag = OVER_TAG;
+    larder_invalidate(a, over_key);
+    caller_start(&first, a, OVER_KEY, &old);
     sem_take(&old.running);
-    change(b);
+    assert_int_equal(change_over(b, by), LARDER_OK);
     uint64_t joined = counted(a).joined;
-    caller_start(&later, a, "over:k", &new);
+    caller_start(&later, a, OVER_KEY, &new);
     wait_joined(a, joined + 1);
     sem_post(&old.go);
     caller_expect(&first, "old");
     caller_expect(&later, "new");
     assert_int_equal(new.runs, 1);
-    expect_text(b, "over:k", "new");
+    expect_text(b, OVER_KEY, "new");
     larder_close(a);
     larder_close(b);
 }
 
 static void a_load_that_another_client_invalidated_is_refused_and_later_callers_load_anew(void **state)
 {
-    change_fn *changes[] = {by_key, by_tag, by_prefix, by_all};
-    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-        overlap(changes[i]);
-}
-
-/* ======= stale ======= */
-
-static void make_stale(larder_client *c, const char *key, const char *text)
-{
-    larder_slice name = T(key);
-    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
-    larder_set_options how = LARDER_SET_OPTIONS_INIT;
-    how.ttl_ms = how.stale_ms = 600000;
-    assert_int_equal(larder_set(c, name, T(text), &how), LARDER_OK);
-    o.keys = &name;
-    o.keys_count = 1;
-    o.soft = true;
-    assert_int_equal(larder_invalidate_all_of(c, &o), LARDER_OK);
-}
-
-static void whoever_refreshes_inline_gets_the_fresh_value_and_the_others_the_stale_one_at_once(void **state)
-{
-    larder_client *a = open_default(), *b = open_default();
-    larder_value v = LARDER_VALUE_INIT;
-    struct caller refresher;
-    struct gate g, never;
-    gate_init(&g, "fresh", false);
-    gate_init(&never, "never", true);
-    make_stale(a, "stale:inline", "stale");
-    caller_start(&refresher, a, "stale:inline", &g);
-    sem_take(&g.running);
-    for (int i = 0; i < 3; i++) {
-        larder_client *c = i == 0 ? a : b;
-        assert_int_equal(load(c, "stale:inline", &never, plain, &v), LARDER_HIT);
-        expect_bytes(&v, "stale");
-        assert_true(v.flags & LARDER_STALE);
-    }
-    sem_post(&g.go);
-    caller_expect(&refresher, "fresh");
-    assert_int_equal(never.runs, 0);
-    expect_load(b, "stale:inline", &never, "fresh");
-    larder_value_free(&v);
-    larder_close(a);
-    larder_close(b);
-}
-
-static void a_refresh_for_later_is_done_by_whoever_works(void **state)
-{
-    larder_client *c = open_default();
-    larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
-    larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "fresh", true);
-    make_stale(c, "stale:later", "stale");
-    how.refresh = LARDER_REFRESH_LATER;
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(load(c, "stale:later", &g, how, &v), LARDER_HIT);
-        expect_bytes(&v, "stale");
-    }
-    assert_int_equal(g.runs, 0);
-    assert_int_equal(larder_work(c, 0), 1);
-    assert_int_equal(g.runs, 1);
-    assert_int_equal(larder_work(c, 0), 0);
-    expect_text(c, "stale:later", "fresh");
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void a_refresh_that_fails_leaves_the_stale_value_and_says_so(void **state)
-{
-    larder_client *c = open_default();
-    larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
-    larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    int load_error = 0;
-    gate_init(&g, "", true);
-    g.result = -9;
-    how.ret_load_error = &load_error;
-    make_stale(c, "stale:fails", "stale");
-    assert_int_equal(load(c, "stale:fails", &g, how, &v), LARDER_HIT);
-    expect_bytes(&v, "stale");
-    assert_int_equal(v.flags & (LARDER_STALE | LARDER_LOAD_FAILED), LARDER_STALE | LARDER_LOAD_FAILED);
-    assert_int_equal(load_error, -9);
-    assert_int_equal(load(c, "stale:fails", &g, how, &v), LARDER_HIT); /* nobody tries again at once */
-    assert_int_equal(g.runs, 1);
-    assert_int_equal(load_error, 0);
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void whoever_takes_nothing_stale_gets_an_error_when_the_loader_fails(void **state)
-{
-    larder_client *c = open_default();
-    larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
-    larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "", true);
-    g.result = -9;
-    how.no_stale = true;
-    make_stale(c, "stale:refused", "stale");
-    assert_int_equal(load(c, "stale:refused", &g, how, &v), LARDER_E_LOAD);
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void who_wants_something_fresher_waits_that_long_and_then_takes_what_is_stale(void **state)
-{
-    larder_client *a = open_default(), *b = open_default();
-    larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
-    larder_value held = LARDER_VALUE_INIT, v = LARDER_VALUE_INIT;
-    struct gate never;
-    gate_init(&never, "never", true);
-    make_stale(a, "stale:soft", "stale");
-    assert_int_equal(lease(a, "stale:soft", 0, &held), LARDER_HIT);
-    assert_int_not_equal(held.token.size, 0);
-    how.soft_ms = 20;
-    assert_int_equal(load(b, "stale:soft", &never, how, &v), LARDER_HIT);
-    expect_bytes(&v, "stale");
-    assert_int_equal(larder_lease_fill(a, T("stale:soft"), &held.token, T("fresh"), NULL), LARDER_OK);
-    how.soft_ms = PATIENT_MS;
-    assert_int_equal(load(b, "stale:soft", &never, how, &v), LARDER_HIT);
-    expect_bytes(&v, "fresh");
-    assert_int_equal(never.runs, 0);
-    larder_value_free(&held);
-    larder_value_free(&v);
-    larder_close(a);
-    larder_close(b);
-}
-
-static void a_value_that_will_be_stale_soon_is_refreshed_early_when_asked_for(void **state)
-{
-    larder_client *c = open_default();
-    larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
-    larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "renewed", true);
-    set_text(c, "stale:early", "first");
-    expect_text(c, "stale:early", "first"); /* in shared memory from now on */
-    assert_int_equal(load(c, "stale:early", &g, how, &v), LARDER_HIT);
-    assert_int_equal(g.runs, 0);
-    how.early_ms = UINT32_MAX;
-    assert_int_equal(load(c, "stale:early", &g, how, &v), LARDER_HIT);
-    expect_bytes(&v, "renewed");
-    assert_int_equal(g.runs, 1);
-    larder_value_free(&v);
-    larder_close(c);
+    for (enum over by = 0; by < INVALIDATIONS; by++)
+        overlap(by);
 }
 
 /* ======= process scope ======= */
@@ -558,8 +263,7 @@ static void scope_process_loads_without_a_lease_and_its_fill_is_fenced_all_the_s
     larder_client *a = open_default(), *b = open_default();
     larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
     larder_value v = LARDER_VALUE_INIT;
-    struct gate g;
-    gate_init(&g, "alone", true);
+    struct gate g = {.text = "alone", .open = true};
     how.scope = LARDER_SCOPE_PROCESS;
     assert_int_equal(lease(a, "scope:p", 0, &v), LARDER_LEASE);
     assert_int_equal(load(b, "scope:p", &g, how, &v), LARDER_HIT);
@@ -596,7 +300,7 @@ static void a_daemon_that_dies_under_a_load_costs_nobody_his_value(void **state)
     daemon_prepare(&d, config);
     daemon_start(&d);
     larder_client *c = open_at(&d, 0);
-    gate_init(&g, "value", false);
+    gate_init(&g, "value");
     caller_start(&a, c, "k", &g);
     sem_take(&g.running);
     caller_start(&b, c, "k", &g);
@@ -621,7 +325,7 @@ static void nobody_joins_a_load_whose_fill_is_on_its_way(void **state)
     daemon_prepare(&d, config);
     daemon_start(&d);
     larder_client *c = open_at(&d, 0);
-    gate_init(&g, "value", false);
+    gate_init(&g, "value");
     assert_int_equal(larder_ping(c), LARDER_OK); /* the fill finds a connection */
     caller_start(&a, c, "k", &g);
     sem_take(&g.running);
@@ -645,10 +349,9 @@ static void nobody_joins_a_load_whose_fill_is_on_its_way(void **state)
 static void what_was_kept_without_a_daemon_is_gone_when_one_has_answered(void **state)
 {
     struct daemon d;
-    struct gate g;
+    struct gate g = {.text = "value", .open = true};
     daemon_prepare(&d, config);
     larder_client *c = open_at(&d, 1 << 20);
-    gate_init(&g, "value", true);
     expect_load(c, "k", &g, "value");
     expect_load(c, "k", &g, "value");
     assert_int_equal(g.runs, 1);
@@ -678,12 +381,6 @@ int main(void)
         cmocka_unit_test(a_caller_whose_time_is_up_while_another_client_loads_is_told_so),
         cmocka_unit_test(a_loader_that_fails_keeps_the_other_clients_from_trying),
         cmocka_unit_test(a_load_that_another_client_invalidated_is_refused_and_later_callers_load_anew),
-        cmocka_unit_test(whoever_refreshes_inline_gets_the_fresh_value_and_the_others_the_stale_one_at_once),
-        cmocka_unit_test(a_refresh_for_later_is_done_by_whoever_works),
-        cmocka_unit_test(a_refresh_that_fails_leaves_the_stale_value_and_says_so),
-        cmocka_unit_test(whoever_takes_nothing_stale_gets_an_error_when_the_loader_fails),
-        cmocka_unit_test(who_wants_something_fresher_waits_that_long_and_then_takes_what_is_stale),
-        cmocka_unit_test(a_value_that_will_be_stale_soon_is_refreshed_early_when_asked_for),
         cmocka_unit_test(scope_process_loads_without_a_lease_and_its_fill_is_fenced_all_the_same),
         cmocka_unit_test(a_daemon_that_dies_under_a_load_costs_nobody_his_value),
         cmocka_unit_test(nobody_joins_a_load_whose_fill_is_on_its_way),

@@ -5,146 +5,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "client/larder.h"
+#include "support/client_changes.h"
+#include "support/client_gate.h"
 
 enum { CALLERS = 1000 };
-
-static larder_client *open_alone(size_t fallback_bytes)
-{
-    larder_client *c;
-    larder_options o = LARDER_OPTIONS_INIT;
-    o.socket = "/nonexistent/larder.sock";
-    o.strict = true; /* which get_or_load does not mind */
-    o.fallback_bytes = fallback_bytes;
-    assert_int_equal(larder_open(&c, &o), LARDER_OK);
-    return c;
-}
-
-static uint64_t joined(larder_client *c)
-{
-    larder_counters now = {.struct_size = sizeof(now)};
-    assert_int_equal(larder_counted(c, &now), LARDER_OK);
-    return now.joined;
-}
-
-static void wait_joined(larder_client *c, uint64_t count)
-{
-    while (joined(c) < count)
-        sched_yield();
-}
-
-/* ======= loaders ======= */
-
-/* A loader that says when it is running and goes on when it is told to. */
-struct gate {
-    larder_client *c;
-    const char *text;
-    int result;
-    uint32_t backoff_ms;
-    _Atomic int runs;
-    sem_t running, go;
-};
-
-static void gate_init(struct gate *g, larder_client *c, const char *text)
-{
-    *g = (struct gate){.c = c, .text = text};
-    sem_init(&g->running, 0, 0);
-    sem_init(&g->go, 0, 0);
-}
-
-static void sem_take(sem_t *s)
-{
-    while (sem_wait(s) != 0)
-        ;
-}
-
-static int gated(void *user, larder_slice key, larder_loaded *ret)
-{
-    struct gate *g = user;
-    g->runs++;
-    sem_post(&g->running);
-    sem_take(&g->go);
-    ret->backoff_ms = g->backoff_ms;
-    return g->result < 0 ? g->result : larder_loaded_set(ret, larder_text(g->text));
-}
-
-/* A loader that does not wait. */
-struct plain {
-    const char *text;
-    int runs, result;
-    bool absent, no_store;
-    uint64_t ttl_ms;
-};
-
-static int plainly(void *user, larder_slice key, larder_loaded *ret)
-{
-    struct plain *p = user;
-    p->runs++;
-    ret->absent = p->absent;
-    ret->no_store = p->no_store;
-    ret->backoff_ms = 60000;
-    if (p->ttl_ms)
-        ret->ttl_ms = p->ttl_ms;
-    return p->result < 0 ? p->result : larder_loaded_set(ret, larder_text(p->text));
-}
-
-static int ask(larder_client *c, const char *key, struct plain *p, larder_value *v)
-{
-    return larder_get_or_load(c, larder_text(key), NULL, plainly, p, v);
-}
-
-static void expect(const larder_value *v, const char *text)
-{
-    assert_int_equal(v->size, strlen(text));
-    assert_memory_equal(v->data, text, v->size);
-}
-
-/* ======= callers ======= */
-
-struct caller {
-    struct gate *gate;
-    const char *key;
-    larder_load_options how;
-    pthread_t thread;
-    larder_value value;
-    int result, load_error;
-};
-
-static void *call(void *user)
-{
-    struct caller *a = user;
-    a->result = larder_get_or_load(a->gate->c, larder_text(a->key), &a->how, gated, a->gate, &a->value);
-    return NULL;
-}
-
-static void caller_start(struct caller *a, struct gate *g, const char *key)
-{
-    pthread_attr_t small;
-    *a = (struct caller){.gate = g, .key = key, .how = LARDER_LOAD_OPTIONS_INIT};
-    a->how.ret_load_error = &a->load_error;
-    a->how.timeout_ms = 600000; /* a loaded machine is no failure here */
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, 256 * 1024);
-    assert_int_equal(pthread_create(&a->thread, &small, call, a), 0);
-    pthread_attr_destroy(&small);
-}
-
-static void caller_expect(struct caller *a, int result, const char *text)
-{
-    assert_int_equal(pthread_join(a->thread, NULL), 0);
-    assert_int_equal(a->result, result);
-    if (text)
-        expect(&a->value, text);
-    larder_value_free(&a->value);
-}
 
 /* ======= one loader ======= */
 
@@ -153,13 +20,13 @@ static void a_thousand_callers_run_one_loader_and_all_get_its_value(void **state
     larder_client *c = open_alone(0);
     struct caller *all = calloc(CALLERS, sizeof(*all));
     struct gate g;
-    gate_init(&g, c, "the value");
+    gate_init(&g, "the value");
     for (int i = 0; i < CALLERS; i++)
-        caller_start(&all[i], &g, "popular");
+        caller_start(&all[i], c, "popular", &g);
     wait_joined(c, CALLERS - 1);
     sem_post(&g.go);
     for (int i = 0; i < CALLERS; i++)
-        caller_expect(&all[i], LARDER_HIT, "the value");
+        caller_expect(&all[i], "the value");
     assert_int_equal(g.runs, 1);
     larder_close(c);
     free(all);
@@ -170,16 +37,16 @@ static void different_keys_are_loaded_at_the_same_time(void **state)
     larder_client *c = open_alone(0);
     struct gate a, b;
     struct caller first, second;
-    gate_init(&a, c, "a");
-    gate_init(&b, c, "b");
-    caller_start(&first, &a, "key:a");
-    caller_start(&second, &b, "key:b");
+    gate_init(&a, "a");
+    gate_init(&b, "b");
+    caller_start(&first, c, "key:a", &a);
+    caller_start(&second, c, "key:b", &b);
     sem_take(&a.running);
     sem_take(&b.running);
     sem_post(&a.go);
     sem_post(&b.go);
-    caller_expect(&first, LARDER_HIT, "a");
-    caller_expect(&second, LARDER_HIT, "b");
+    caller_expect(&first, "a");
+    caller_expect(&second, "b");
     larder_close(c);
 }
 
@@ -187,8 +54,8 @@ static void a_value_straight_from_a_loader_says_so(void **state)
 {
     larder_client *c = open_alone(0);
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "v"};
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_HIT);
+    struct gate p = {.text = "v", .open = true};
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_HIT);
     assert_int_equal(v.flags, LARDER_IS_LOADED | LARDER_IS_LOCAL);
     assert_int_equal(v.tier, LARDER_TIER_NONE);
     larder_value_free(&v);
@@ -199,8 +66,8 @@ static void a_loader_may_find_that_there_is_nothing(void **state)
 {
     larder_client *c = open_alone(0);
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "not looked at", .absent = true};
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_ABSENT);
+    struct gate p = {.text = "not looked at", .absent = true, .open = true};
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_ABSENT);
     assert_int_equal(v.size, 0);
     larder_value_free(&v);
     larder_close(c);
@@ -213,17 +80,15 @@ static void a_loader_that_fails_is_told_to_all_who_wait_with_its_own_code(void *
     larder_client *c = open_alone(0);
     struct caller a, b;
     struct gate g;
-    gate_init(&g, c, "");
+    gate_init(&g, "");
     g.result = -777;
-    caller_start(&a, &g, "k");
+    caller_start(&a, c, "k", &g);
     sem_take(&g.running);
-    caller_start(&b, &g, "k");
+    caller_start(&b, c, "k", &g);
     wait_joined(c, 1);
     sem_post(&g.go);
-    caller_expect(&a, LARDER_E_LOAD, NULL);
-    caller_expect(&b, LARDER_E_LOAD, NULL);
-    assert_int_equal(a.load_error, -777);
-    assert_int_equal(b.load_error, -777);
+    caller_expect_failure(&a, -777);
+    caller_expect_failure(&b, -777);
     assert_int_equal(g.runs, 1);
     larder_close(c);
 }
@@ -232,13 +97,13 @@ static void after_a_failure_nobody_tries_for_a_while(void **state)
 {
     larder_client *c = open_alone(0);
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "", .result = -1};
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_E_LOAD);
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_E_LOAD);
+    struct gate p = {.text = "", .result = -1, .open = true};
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_E_LOAD);
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_E_LOAD);
     assert_int_equal(p.runs, 1);
     p.result = 0;
     p.text = "other";
-    assert_int_equal(ask(c, "other", &p, &v), LARDER_HIT); /* other keys are no worse for it */
+    assert_int_equal(load(c, "other", &p, plain, &v), LARDER_HIT); /* other keys are no worse for it */
     larder_value_free(&v);
     larder_close(c);
 }
@@ -247,11 +112,11 @@ static void a_change_of_a_key_ends_its_rest(void **state)
 {
     larder_client *c = open_alone(0);
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "mended", .result = -1};
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_E_LOAD);
+    struct gate p = {.text = "mended", .result = -1, .open = true};
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_E_LOAD);
     p.result = 0;
     larder_invalidate(c, larder_text("k"));
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_HIT);
+    assert_int_equal(load(c, "k", &p, plain, &v), LARDER_HIT);
     larder_value_free(&v);
     larder_close(c);
 }
@@ -265,13 +130,13 @@ static void a_caller_whose_time_is_up_leaves_alone(void **state)
     larder_value v = LARDER_VALUE_INIT;
     struct caller a;
     struct gate g;
-    gate_init(&g, c, "late");
-    caller_start(&a, &g, "k");
+    gate_init(&g, "late");
+    caller_start(&a, c, "k", &g);
     sem_take(&g.running);
     how.timeout_ms = 1;
-    assert_int_equal(larder_get_or_load(c, larder_text("k"), &how, gated, &g, &v), LARDER_E_TIMEOUT);
+    assert_int_equal(load(c, "k", &g, how, &v), LARDER_E_TIMEOUT);
     sem_post(&g.go);
-    caller_expect(&a, LARDER_HIT, "late");
+    caller_expect(&a, "late");
     assert_int_equal(g.runs, 1);
     larder_value_free(&v);
     larder_close(c);
@@ -282,14 +147,14 @@ static void arguments_that_make_no_sense_are_refused(void **state)
     larder_client *c = open_alone(0);
     larder_load_options how = LARDER_LOAD_OPTIONS_INIT;
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = ""};
+    struct gate p = {.text = "", .open = true};
     how.hard_ms = 600001;
-    assert_int_equal(larder_get_or_load(c, larder_text("k"), &how, plainly, &p, &v), LARDER_E_INVALID);
+    assert_int_equal(load(c, "k", &p, how, &v), LARDER_E_INVALID);
     how.hard_ms = 0;
     how.scope = 77;
-    assert_int_equal(larder_get_or_load(c, larder_text("k"), &how, plainly, &p, &v), LARDER_E_INVALID);
+    assert_int_equal(load(c, "k", &p, how, &v), LARDER_E_INVALID);
     assert_int_equal(larder_get_or_load(c, larder_text("k"), NULL, NULL, NULL, &v), LARDER_E_INVALID);
-    assert_int_equal(ask(c, "", &p, &v), LARDER_E_KEY);
+    assert_int_equal(load(c, "", &p, plain, &v), LARDER_E_KEY);
     assert_int_equal(p.runs, 0);
     larder_value_free(&v);
     larder_close(c);
@@ -297,95 +162,53 @@ static void arguments_that_make_no_sense_are_refused(void **state)
 
 /* ======= changes of this process (F9) ======= */
 
-typedef void change_fn(larder_client *c);
-
-static void by_key(larder_client *c)
-{
-    larder_invalidate(c, larder_text("t:k"));
-}
-
-static void by_set(larder_client *c)
-{
-    larder_set(c, larder_text("t:k"), larder_text("x"), NULL);
-}
-
-static void by_mset(larder_client *c)
-{
-    larder_item item = {.key = larder_text("t:k"), .value = larder_text("x")};
-    larder_mset(c, &item, 1, NULL);
-}
-
-static void by_names(larder_client *c, bool all, const char *prefix, const char *tag)
-{
-    larder_slice p = larder_text(prefix), t = larder_text(tag);
-    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
-    o.all = all;
-    o.prefixes = &p;
-    o.prefixes_count = p.size ? 1 : 0;
-    o.tags = &t;
-    o.tags_count = t.size ? 1 : 0;
-    larder_invalidate_all_of(c, &o);
-}
-
-static void by_prefix(larder_client *c)
-{
-    by_names(c, false, "t:", "");
-}
-
-static void by_tag(larder_client *c)
-{
-    by_names(c, false, "", "whatever");
-}
-
-static void by_all(larder_client *c)
-{
-    by_names(c, true, "", "");
-}
-
-static void begin_again_after(change_fn *change)
+static void begin_again_after(enum over by)
 {
     larder_client *c = open_alone(0);
     larder_value v = LARDER_VALUE_INIT;
-    struct plain now = {.text = "new"};
+    struct gate now = {.text = "new", .open = true};
     struct caller before, joiner;
     struct gate g;
-    gate_init(&g, c, "old");
-    caller_start(&before, &g, "t:k");
+    gate_init(&g, "old");
+    caller_start(&before, c, OVER_KEY, &g);
     sem_take(&g.running);
-    caller_start(&joiner, &g, "t:k");
+    caller_start(&joiner, c, OVER_KEY, &g);
     wait_joined(c, 1);
-    change(c);
-    assert_int_equal(ask(c, "t:k", &now, &v), LARDER_HIT);
-    expect(&v, "new");
+    change_over(c, by);
+    assert_int_equal(load(c, OVER_KEY, &now, plain, &v), LARDER_HIT);
+    expect_bytes(&v, "new");
     sem_post(&g.go);
-    caller_expect(&before, LARDER_HIT, "old");
-    caller_expect(&joiner, LARDER_HIT, "old"); /* began before the change */
+    caller_expect(&before, "old");
+    caller_expect(&joiner, "old"); /* began before the change */
     larder_value_free(&v);
     larder_close(c);
 }
 
 static void a_call_that_begins_after_this_process_changed_the_key_never_joins_an_older_load(void **state)
 {
-    change_fn *changes[] = {by_key, by_set, by_mset, by_prefix, by_tag, by_all};
-    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-        begin_again_after(changes[i]);
+    for (enum over by = 0; by < CHANGES; by++)
+        begin_again_after(by);
 }
 
 static void a_change_of_other_keys_shuts_no_load(void **state)
 {
     larder_client *c = open_alone(0);
+    larder_slice elsewhere = larder_text("elsewhere:");
+    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
     struct caller first, second;
     struct gate g;
-    gate_init(&g, c, "one");
-    caller_start(&first, &g, "t:k");
+    gate_init(&g, "one");
+    caller_start(&first, c, OVER_KEY, &g);
     sem_take(&g.running);
-    larder_invalidate(c, larder_text("t:other"));
-    by_names(c, false, "u:", "");
-    caller_start(&second, &g, "t:k");
+    larder_invalidate(c, larder_text("over:other"));
+    o.prefixes = &elsewhere;
+    o.prefixes_count = 1;
+    larder_invalidate_all_of(c, &o);
+    caller_start(&second, c, OVER_KEY, &g);
     wait_joined(c, 1);
     sem_post(&g.go);
-    caller_expect(&first, LARDER_HIT, "one");
-    caller_expect(&second, LARDER_HIT, "one");
+    caller_expect(&first, "one");
+    caller_expect(&second, "one");
     larder_close(c);
 }
 
@@ -401,8 +224,8 @@ static int nest(void *user, larder_slice key, larder_loaded *ret)
 {
     struct nested *n = user;
     larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "inner"};
-    n->result = larder_get_or_load(n->c, larder_text(n->key), NULL, plainly, &p, &v);
+    struct gate p = {.text = "inner", .open = true};
+    n->result = load(n->c, n->key, &p, plain, &v);
     int r = larder_loaded_set(ret, larder_bytes(v.data, v.size));
     larder_value_free(&v);
     return r;
@@ -414,7 +237,7 @@ static void a_loader_may_load_other_keys(void **state)
     larder_value v = LARDER_VALUE_INIT;
     struct nested n = {.c = c, .key = "part"};
     assert_int_equal(larder_get_or_load(c, larder_text("whole"), NULL, nest, &n, &v), LARDER_HIT);
-    expect(&v, "inner");
+    expect_bytes(&v, "inner");
     larder_value_free(&v);
     larder_close(c);
 }
@@ -456,7 +279,7 @@ static void what_was_handed_over_is_freed_once_whatever_happens(void **state)
     int result = 0;
     freed = 0;
     assert_int_equal(larder_get_or_load(c, larder_text("k"), NULL, takes_twice, &result, &v), LARDER_HIT);
-    expect(&v, "two");
+    expect_bytes(&v, "two");
     assert_int_equal(freed, 2);
     result = -1;
     freed = 0;
@@ -500,19 +323,19 @@ static void a_child_forgets_what_its_parent_is_loading(void **state)
     larder_client *c = open_alone(0);
     struct caller a;
     struct gate g;
-    gate_init(&g, c, "parent's");
-    caller_start(&a, &g, "k");
+    gate_init(&g, "parent's");
+    caller_start(&a, c, "k", &g);
     sem_take(&g.running);
     pid_t child = fork();
     if (child == 0) {
         larder_value v = LARDER_VALUE_INIT;
-        struct plain own = {.text = "child's"};
+        struct gate own = {.text = "child's", .open = true};
         alarm(60); /* rather than hang for ever */
-        _exit(ask(c, "k", &own, &v) == LARDER_HIT && v.size == 7 && own.runs == 1 ? 0 : 1);
+        _exit(load(c, "k", &own, plain, &v) == LARDER_HIT && v.size == 7 && own.runs == 1 ? 0 : 1);
     }
     assert_int_equal(exit_code(child), 0);
     sem_post(&g.go);
-    caller_expect(&a, LARDER_HIT, "parent's");
+    caller_expect(&a, "parent's");
     larder_close(c);
 }
 
@@ -530,115 +353,14 @@ static void a_loader_that_forks_gives_each_process_its_own(void **state)
     pid_t child;
     int r = larder_get_or_load(c, larder_text("k"), NULL, forks, &child, &v);
     if (child == 0) {
-        struct plain own = {.text = "again"};
+        struct gate own = {.text = "again", .open = true};
         alarm(60);
         bool first = r == LARDER_HIT && v.size == 5;
-        _exit(first && ask(c, "k", &own, &v) == LARDER_HIT && own.runs == 1 ? 0 : 1);
+        _exit(first && load(c, "k", &own, plain, &v) == LARDER_HIT && own.runs == 1 ? 0 : 1);
     }
     assert_int_equal(exit_code(child), 0);
     assert_int_equal(r, LARDER_HIT);
-    expect(&v, "parent");
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-/* ======= the fallback ======= */
-
-static void without_a_fallback_each_call_loads(void **state)
-{
-    larder_client *c = open_alone(0);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "v"};
-    ask(c, "k", &p, &v);
-    ask(c, "k", &p, &v);
-    assert_int_equal(p.runs, 2);
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void with_a_fallback_the_second_call_finds_it_flagged_local_and_short_lived(void **state)
-{
-    larder_client *c = open_alone(1 << 20);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "v"};
-    ask(c, "k", &p, &v);
-    assert_int_equal(ask(c, "k", &p, &v), LARDER_HIT);
-    expect(&v, "v");
-    assert_int_equal(p.runs, 1);
-    assert_int_equal(v.flags, LARDER_IS_LOCAL);
-    assert_in_range(v.ttl_ms, 1, 60000);
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void the_fallback_keeps_nothing_that_is_not_to_be_stored(void **state)
-{
-    larder_client *c = open_alone(1 << 20);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "secret", .no_store = true};
-    ask(c, "k", &p, &v);
-    ask(c, "k", &p, &v);
-    assert_int_equal(p.runs, 2);
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void the_fallback_drops_what_this_process_changes(void **state)
-{
-    change_fn *changes[] = {by_key, by_set, by_mset, by_prefix, by_tag, by_all};
-    larder_client *c = open_alone(1 << 20);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain p = {.text = "v"};
-    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        p.runs = 0;
-        ask(c, "t:k", &p, &v);
-        ask(c, "t:k", &p, &v);
-        changes[i](c);
-        p.runs = 0;
-        ask(c, "t:k", &p, &v);
-        assert_int_equal(p.runs, 1);
-    }
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void a_load_that_began_before_a_change_is_not_kept_after_it(void **state)
-{
-    larder_client *c = open_alone(1 << 20);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain now = {.text = "new"};
-    struct caller a;
-    struct gate g;
-    gate_init(&g, c, "old");
-    caller_start(&a, &g, "t:k");
-    sem_take(&g.running);
-    by_key(c);
-    sem_post(&g.go);
-    caller_expect(&a, LARDER_HIT, "old");
-    ask(c, "t:k", &now, &v);
-    expect(&v, "new");
-    larder_value_free(&v);
-    larder_close(c);
-}
-
-static void the_fallback_forgets_what_was_not_used_for_longest_when_it_is_full(void **state)
-{
-    larder_client *c = open_alone(16 * 1024);
-    larder_value v = LARDER_VALUE_INIT;
-    struct plain first = {.text = "first"}, p = {.text = "filler"};
-    char key[32];
-    ask(c, "first", &first, &v);
-    for (int i = 0; i < 1000; i++) {
-        snprintf(key, sizeof(key), "filler:%d", i);
-        ask(c, key, &p, &v);
-        ask(c, "first", &first, &v);
-    }
-    assert_int_equal(first.runs, 1); /* used all the time */
-    assert_int_equal(p.runs, 1000);
-    ask(c, "filler:0", &p, &v);
-    assert_int_equal(p.runs, 1001);
-    ask(c, "filler:999", &p, &v);
-    assert_int_equal(p.runs, 1001);
+    expect_bytes(&v, "parent");
     larder_value_free(&v);
     larder_close(c);
 }
@@ -663,12 +385,6 @@ int main(void)
         cmocka_unit_test(more_tags_than_an_entry_may_have_are_refused_one_by_one),
         cmocka_unit_test(a_child_forgets_what_its_parent_is_loading),
         cmocka_unit_test(a_loader_that_forks_gives_each_process_its_own),
-        cmocka_unit_test(without_a_fallback_each_call_loads),
-        cmocka_unit_test(with_a_fallback_the_second_call_finds_it_flagged_local_and_short_lived),
-        cmocka_unit_test(the_fallback_keeps_nothing_that_is_not_to_be_stored),
-        cmocka_unit_test(the_fallback_drops_what_this_process_changes),
-        cmocka_unit_test(a_load_that_began_before_a_change_is_not_kept_after_it),
-        cmocka_unit_test(the_fallback_forgets_what_was_not_used_for_longest_when_it_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
