@@ -54,7 +54,7 @@ def meson_programs(group, build, folders, slower=1, prefix=(), env=None):
         if place.split(os.sep)[:2] in [["tests", folder] for folder in folders]:
             seconds = max(int(test["timeout"] or 30), 120) * slower
             # Meson knows that these must fail and does not tell.
-            must_fail = os.path.basename(place).startswith(("coherence_rules", "unit-without-"))
+            must_fail = os.path.basename(place).startswith("unit-without-")
             inverted = [sys.executable, f"{ROOT}/tests/support/must_fail.py"] if must_fail else []
             programs.append(Program(f"{group}/{test['name']}", [*inverted, *prefix, *test["cmd"]], seconds,
                                     {**test["env"], **(env or {})}, alone=not test["is_parallel"]))
@@ -77,7 +77,7 @@ def for_sanitizer(programs):
     for program in programs:
         if program.name.endswith("/fleet_model"):
             program.command.append(str(FLEET_SCHEDULES))
-        elif any(what in program.name for what in ("/fleet_model ", "/coherence without ", "/unit ")):
+        elif any(what in program.name for what in ("/fleet_model ", "/unit ")):
             continue
         kept.append(program)
     return kept
