@@ -321,17 +321,11 @@ static void forsake_queued(struct cache *c)
     }
 }
 
-static void stop_waiting(struct cache *c)
-{
-    cache_load_abandon(c, &c->loaders->patient);
-    load_peer_init(&c->loaders->patient, 0);
-}
-
 void fetches_forsake(struct cache *c)
 {
     forsake_queued(c);
     if (c->loaders->count == 0)
-        stop_waiting(c);
+        cache_load_abandon(c, &c->loaders->patient);
 }
 
 /* ======= refresh-ahead ======= */

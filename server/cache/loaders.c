@@ -132,6 +132,7 @@ struct loader *loader_join(struct cache *c, uint32_t pid, struct slice name)
     list_init(&l->out);
     list_append(&all->all, &l->node);
     all->count++;
+    all->patient.gone = false; /* the last one may have left before */
     return l;
 }
 

@@ -28,7 +28,7 @@ struct loader {
 struct loaders {
     struct list all, queue, listings;
     unsigned count, queued, out, waiting;
-    struct load_peer patient; /* who waits for what others load */
+    struct load_peer patient; /* who waits for what others load; gone while there is no loader */
     uint64_t turns;
     struct loader_figures figures;
 };

@@ -104,11 +104,16 @@ static void wish_done(struct cache_fetch *fetch)
     CONTAINER_OF(fetch, struct wish, fetch)->ends++;
 }
 
-static void wish(struct fixture *f, struct wish *w, const char *key)
+static void wish_waiting(struct fixture *f, struct wish *w, const char *key, uint64_t wait_ns)
 {
-    *w = (struct wish){.fetch = {.key = slice_text(key), .done = wish_done}};
+    *w = (struct wish){.fetch = {.key = slice_text(key), .wait_ns = wait_ns, .done = wish_done}};
     if (cache_fetch(f->cache, &w->fetch) == CACHE_DONE)
         w->ends++;
+}
+
+static void wish(struct fixture *f, struct wish *w, const char *key)
+{
+    wish_waiting(f, w, key, 0);
 }
 
 #define ASSERT_END(wish, how)                    \
@@ -500,6 +505,49 @@ static void a_connection_that_ends_while_a_tier_is_asked_gets_no_lease(void **st
     assert_int_equal(figures.leases, 0);
 }
 
+/* Nobody is left who could load it: waiting for the other one would only hold up a stop. */
+static void a_wait_for_another_ends_with_the_last_loader_even_while_a_tier_is_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct load_peer ann;
+    struct caller a;
+    struct hand h;
+    struct wish w;
+    struct loader *l = join(f, "user:*");
+    load_peer_init(&ann, 1);
+    offer(f, &h, l);
+    want(f->cache, &a, &ann, "user:1");
+    ASSERT_STATUS(a, LEASE);
+    f->warm.slow = true;
+    wish_waiting(f, &w, "user:1", 60 * NS_PER_S);
+    table_tier_land(&f->warm); /* the loader's own load found it leased; now the wait looks */
+    assert_int_equal(f->warm.waiting_count, 1);
+    loader_leave(l);
+    ASSERT_OPEN(w);
+    table_tier_land(&f->warm);
+    ASSERT_END(w, FETCH_ELSEWHERE);
+    cache_load_abandon(f->cache, &ann);
+}
+
+static void who_joins_after_the_last_has_left_is_waited_for_as_ever(void **state)
+{
+    struct fixture *f = *state;
+    struct load_peer ann;
+    struct caller a;
+    struct hand h;
+    struct wish w;
+    load_peer_init(&ann, 1);
+    loader_leave(join(f, "user:*"));
+    struct loader *l = join(f, "user:*");
+    offer(f, &h, l);
+    want(f->cache, &a, &ann, "user:1");
+    wish_waiting(f, &w, "user:1", 60 * NS_PER_S);
+    ASSERT_OPEN(w);
+    fill_with(f->cache, &a, "user:1", "v", NULL);
+    ASSERT_END(w, FETCH_THERE);
+    loader_leave(l);
+}
+
 static void no_hand_in_time_is_the_end_of_it(void **state)
 {
     struct fixture *f = *state;
@@ -561,6 +609,8 @@ int main(void)
         T(what_is_invalidated_while_it_is_loaded_is_refused_and_loaded_anew),
         T(a_key_whose_loader_does_not_read_goes_to_another),
         T(a_connection_that_ends_while_a_tier_is_asked_gets_no_lease),
+        T(a_wait_for_another_ends_with_the_last_loader_even_while_a_tier_is_asked),
+        T(who_joins_after_the_last_has_left_is_waited_for_as_ever),
         T(no_hand_in_time_is_the_end_of_it),
         T(a_stale_key_is_refreshed_by_the_loader_and_only_once),
     };
