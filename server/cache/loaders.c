@@ -219,13 +219,11 @@ void loader_park(struct loader *l, struct cache_offer *offer)
     alarm_set(l->cache->leases->alarms, &offer->alarm, offer->until_ns);
 }
 
-/* Within cache_offer its return tells it.  False: the peer could not be told. */
 bool offer_answer(struct cache_offer *offer, struct slice key, struct slice token)
 {
     offer->key = key;
     offer->token = token;
-    offer->answered = true;
-    return offer->inside || offer->done(offer);
+    return offer->done(offer);
 }
 
 void offer_answer_nothing(struct cache_offer *offer)
@@ -301,22 +299,29 @@ void loader_judge(struct loader *l, enum fetch_end how, enum status status)
         in_trouble(l, trouble);
 }
 
-int cache_offer(struct cache *c, struct cache_offer *offer)
+/* By its address alone: whoever was answered may have given its memory back. */
+static bool is_parked(const struct loader *l, const struct cache_offer *offer)
+{
+    LIST_FOR(node, &l->offers)
+    {
+        if (node == &offer->node)
+            return true;
+    }
+    return false;
+}
+
+void cache_offer(struct cache *c, struct cache_offer *offer)
 {
     struct loader *l = offer->loader;
+    bool waits = offer->wait_ns && !l->shut;
     list_init(&offer->node);
     alarm_init(&offer->alarm, patience_over);
-    offer->answered = false;
-    offer->inside = true;
     offer->until_ns = clock_after(cache_now(c), offer->wait_ns);
     loader_park(l, offer);
     listings_serve(l);
     fetches_serve(l);
-    bool is_idle = !list_empty(&offer->node);
-    if (is_idle && (l->shut || offer->wait_ns == 0))
+    if (!waits && is_parked(l, offer))
         offer_answer_nothing(take_this_hand(offer));
-    offer->inside = false;
-    return offer->answered ? CACHE_DONE : CACHE_PENDING;
 }
 
 /* ======= leaving ======= */

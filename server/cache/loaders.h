@@ -71,21 +71,21 @@ enum offer_kind { OFFER_NOTHING, OFFER_KEY, OFFER_LIST };
 /* A free hand. */
 struct cache_offer {
     struct loader *loader;
-    uint64_t wait_ns;                        /* how long to wait for something to load; 0: not at all */
-    uint64_t hold_ns;                        /* how long the load may take */
-    bool (*done)(struct cache_offer *offer); /* false: the peer cannot be told, the key goes to another */
+    uint64_t wait_ns; /* how long to wait for something to load; 0: not at all */
+    uint64_t hold_ns; /* how long the load may take */
+    /* Once, perhaps before cache_offer returns.  False: the peer cannot be told, the key goes to another. */
+    bool (*done)(struct cache_offer *offer);
     /* the answer; valid until control returns to the loop */
     enum offer_kind kind;
     struct slice key; /* to be loaded */
     struct slice token;
     unsigned pattern; /* which of the loader's it matches first, or is to be listed; from 0 */
     /* cache/'s own */
-    bool inside, answered;
     uint64_t until_ns;
     struct list node;
     struct alarm alarm;
 };
-int cache_offer(struct cache *c, struct cache_offer *offer);
+void cache_offer(struct cache *c, struct cache_offer *offer);
 
 /* A loader names keys, for the token that came with OFFER_LIST.  OK and how many were taken: the rest is to be named again
  * later.  REFUSED: nobody wants them any more. */

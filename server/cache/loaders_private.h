@@ -42,7 +42,7 @@ bool loader_is_free(const struct loader *l, uint64_t now_ns);
 int loader_takes(const struct loader *l, const struct key_levels *key);
 struct cache_offer *loader_take_hand(struct loader *l);
 void loader_park(struct loader *l, struct cache_offer *offer);
-/* Within cache_offer its return tells it.  False: the peer could not be told. */
+/* `offer` is gone.  False: the peer could not be told. */
 bool offer_answer(struct cache_offer *offer, struct slice key, struct slice token);
 void offer_answer_nothing(struct cache_offer *offer);
 /* What it brought, for its statistics and its trouble. */

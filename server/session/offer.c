@@ -103,11 +103,8 @@ static void wait_for_work(struct request *r, const struct wire_offer *m)
                                      .wait_ns = request_may_wait(r) ? m->wait_ms * NS_PER_MS : 0,
                                      .hold_ns = hold_ns_of(m->hold_ms),
                                      .done = answered};
-    if (!op_done_now(op, cache_offer(s->space->cache, &op->offer)))
-        return;
-    if (!tell(r, &op->offer) && op->offer.kind == OFFER_KEY)
-        cache_load_return(s->space->cache, op->offer.key, op->offer.token);
-    op_return(op);
+    r->pending++;
+    cache_offer(s->space->cache, &op->offer);
 }
 
 void offer_run(struct request *r, struct reader *fields, const struct wire_head *head)

@@ -45,11 +45,16 @@ static struct loader *join(struct fixture *f, const char *pattern)
     return l;
 }
 
+static void offer_as(struct fixture *f, struct hand *h, struct loader *l, uint64_t wait_ns, bool deaf)
+{
+    *h = (struct hand){.offer = {.loader = l, .wait_ns = wait_ns, .hold_ns = HOLD, .done = offer_done},
+                       .deaf = deaf};
+    cache_offer(f->cache, &h->offer);
+}
+
 static void offer_for(struct fixture *f, struct hand *h, struct loader *l, uint64_t wait_ns)
 {
-    *h = (struct hand){.offer = {.loader = l, .wait_ns = wait_ns, .hold_ns = HOLD, .done = offer_done}};
-    if (cache_offer(f->cache, &h->offer) == CACHE_DONE)
-        take_answer(h);
+    offer_as(f, h, l, wait_ns, false);
 }
 
 static void offer(struct fixture *f, struct hand *h, struct loader *l)
@@ -486,6 +491,24 @@ static void a_key_whose_loader_does_not_read_goes_to_another(void **state)
     loader_leave(ben);
 }
 
+static void a_key_that_cannot_be_told_to_the_hand_just_offered_goes_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct hand a, b;
+    struct wish w;
+    struct loader *ann = join(f, "user:*"), *ben = join(f, "user:*");
+    wish(f, &w, "user:1");
+    offer_as(f, &a, ann, 3600 * NS_PER_S, true);
+    ASSERT_OPEN(w);
+    assert_null(trouble(f)); /* it gave nothing back: it was told nothing */
+    offer(f, &b, ben);
+    ASSERT_ASKED(b, "user:1");
+    assert_int_equal(brings(f, &b, "user:1", slice_text("v")), STATUS_OK);
+    ASSERT_END(w, FETCH_LOADED);
+    loader_leave(ann);
+    loader_leave(ben);
+}
+
 static void a_connection_that_ends_while_a_tier_is_asked_gets_no_lease(void **state)
 {
     struct fixture *f = *state;
@@ -608,6 +631,7 @@ int main(void)
         T(one_that_brings_too_much_is_told_and_nothing_is_stored),
         T(what_is_invalidated_while_it_is_loaded_is_refused_and_loaded_anew),
         T(a_key_whose_loader_does_not_read_goes_to_another),
+        T(a_key_that_cannot_be_told_to_the_hand_just_offered_goes_to_the_next),
         T(a_connection_that_ends_while_a_tier_is_asked_gets_no_lease),
         T(a_wait_for_another_ends_with_the_last_loader_even_while_a_tier_is_asked),
         T(who_joins_after_the_last_has_left_is_waited_for_as_ever),

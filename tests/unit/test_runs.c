@@ -121,6 +121,7 @@ static void sources_that_make_no_sense_are_refused_with_a_reason(void **state)
 struct hand {
     struct cache_offer offer;
     unsigned answers;
+    bool deaf;
     char key[32];
     uint8_t token[64];
     size_t token_bytes;
@@ -134,7 +135,7 @@ static bool told(struct cache_offer *offer)
     h->token_bytes = offer->token.size;
     if (h->token_bytes)
         memcpy(h->token, offer->token.data, h->token_bytes);
-    return true;
+    return !h->deaf;
 }
 
 static struct loader *join(struct fixture *f)
@@ -146,12 +147,17 @@ static struct loader *join(struct fixture *f)
     return l;
 }
 
-static void offer(struct fixture *f, struct hand *h, struct loader *l)
+static void offer_as(struct fixture *f, struct hand *h, struct loader *l, bool deaf)
 {
     *h = (struct hand){
-        .offer = {.loader = l, .wait_ns = 3600 * NS_PER_S, .hold_ns = 10 * NS_PER_S, .done = told}};
-    if (cache_offer(f->cache, &h->offer) == CACHE_DONE)
-        told(&h->offer);
+        .offer = {.loader = l, .wait_ns = 3600 * NS_PER_S, .hold_ns = 10 * NS_PER_S, .done = told},
+        .deaf = deaf};
+    cache_offer(f->cache, &h->offer);
+}
+
+static void offer(struct fixture *f, struct hand *h, struct loader *l)
+{
+    offer_as(f, h, l, false);
 }
 
 static void bring(struct fixture *f, const struct hand *h, const char *value)
@@ -256,11 +262,16 @@ static void no_more_keys_are_out_than_the_policy_says(void **state)
 
 /* ======= keys that a loader names ======= */
 
-static void list_from(struct fixture *f, struct hand *h, struct loader *l)
+static void can_list(struct loader *l)
 {
     const char *why;
     struct slice patterns[] = {slice_text("page:*")};
     assert_true(loader_can(l, patterns, 1, 1, &why));
+}
+
+static void list_from(struct fixture *f, struct hand *h, struct loader *l)
+{
+    can_list(l);
     offer(f, h, l);
 }
 
@@ -318,6 +329,27 @@ static void a_loader_that_goes_while_it_names_keys_is_followed_by_another(void *
     settle(f);
     assert_int_equal(look(f).last.state, WARMING_FAILED);
     assert_string_equal(look(f).last.why, "no loader is registered that names its keys");
+}
+
+static void one_that_cannot_be_told_to_name_keys_is_followed_by_the_next_hand(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f, "loader");
+    struct hand a, b;
+    take(f, &s, 1);
+    struct loader *ann = join(f), *ben = join(f);
+    can_list(ann);
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+    offer_as(f, &a, ann, true);
+    list_from(f, &b, ben);
+    assert_int_equal(b.answers, 1);
+    assert_int_equal(b.offer.kind, OFFER_LIST);
+    assert_int_equal(name(f, &a, "page:1", LISTED_LAST), STATUS_REFUSED);
+    assert_int_equal(name(f, &b, "page:1", LISTED_LAST), STATUS_OK);
+    loader_leave(ann);
+    loader_leave(ben);
+    settle(f);
 }
 
 /* As many as there is room for. */
@@ -548,6 +580,7 @@ int main(void)
         T(no_more_keys_are_out_than_the_policy_says),
         T(keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over),
         T(a_loader_that_goes_while_it_names_keys_is_followed_by_another),
+        T(one_that_cannot_be_told_to_name_keys_is_followed_by_the_next_hand),
         T(more_keys_than_there_is_room_for_and_no_hand_but_who_names_them_end_the_run),
         T(one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run),
         T(a_run_that_is_cancelled_wants_no_more_names),
