@@ -3,6 +3,21 @@
 #include "cache/cache_private.h"
 #include "cache/failures.h"
 
+struct fleet_record record_of_call(const struct cache_invalidate *i, uint64_t v)
+{
+    return (struct fleet_record){.v = v,
+                                 .keys = i->keys,
+                                 .tags = i->tags,
+                                 .prefixes = i->prefixes,
+                                 .globs = i->globs,
+                                 .keys_count = i->keys_count,
+                                 .tags_count = i->tags_count,
+                                 .prefixes_count = i->prefixes_count,
+                                 .globs_count = i->globs_count,
+                                 .all = i->all,
+                                 .soft = i->soft};
+}
+
 /* ======= one key ======= */
 
 bool apply_removal(struct cache *c, struct slice key, uint64_t key_hash, uint64_t v)

@@ -8,6 +8,9 @@
 
 #include "cache/cache.h"
 
+/* What a call names, as a record of position v. */
+struct fleet_record record_of_call(const struct cache_invalidate *i, uint64_t v);
+
 /* True when a kill -9 could undo it. */
 bool apply_record(struct cache *c, unsigned partition, const struct fleet_record *r);
 

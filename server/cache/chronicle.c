@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "cache/cache.h"
+#include "cache/apply.h"
 
 enum {
     OWN_KEPT = 256,     /* positions: more than records that are behind their answers at any time */
@@ -198,16 +198,7 @@ static void write_line(struct chronicle *c, struct chronicled *told, const struc
 
 void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded, uint64_t now_ns)
 {
-    struct fleet_record r = {.keys = i->keys,
-                             .tags = i->tags,
-                             .prefixes = i->prefixes,
-                             .globs = i->globs,
-                             .keys_count = i->keys_count,
-                             .tags_count = i->tags_count,
-                             .prefixes_count = i->prefixes_count,
-                             .globs_count = i->globs_count,
-                             .all = i->all,
-                             .soft = i->soft};
+    struct fleet_record r = record_of_call(i, i->result.v);
     struct chronicled told;
     memset(&told, 0, sizeof(told)); /* padding is kept as well */
     told.v = i->result.v;

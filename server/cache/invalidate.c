@@ -140,17 +140,7 @@ static int finish(struct cache *c, struct cache_invalidate *i)
 
 static int invalidate_here(struct cache *c, struct cache_invalidate *i)
 {
-    struct fleet_record r = {.v = cache_next_position(c),
-                             .keys = i->keys,
-                             .tags = i->tags,
-                             .prefixes = i->prefixes,
-                             .globs = i->globs,
-                             .keys_count = i->keys_count,
-                             .tags_count = i->tags_count,
-                             .prefixes_count = i->prefixes_count,
-                             .globs_count = i->globs_count,
-                             .all = i->all,
-                             .soft = i->soft};
+    struct fleet_record r = record_of_call(i, cache_next_position(c));
     i->result = (struct version){c->setup.epoch, r.v, 0};
     i->unsafe = apply_record(c, 0, &r);
     return finish(c, i);
