@@ -17,7 +17,7 @@
 
 enum {
     HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
-    HOT_SLOTS_A_SLICE = 16384,  /* about 50 µs; 256 MiB are gone round in some 10 s */
+    HOT_SLOTS_A_SLICE = 16384,  /* 0.2 ms, cold; 256 MiB are gone round in some 10 s */
     KILLS_WORTH_PRUNING = 1000, /* 48 KB; pruning makes old tokens useless, so not before it is of use */
     BANS_WORTH_PRUNING = BANS_MAX / 4,
 };
@@ -370,10 +370,10 @@ static void hand_on_hot(struct space *s)
 static bool keep_hot_slice(struct space *s)
 {
     struct hot_round *h = &s->hot;
-    uint64_t slice[HOT_SLOTS_A_SLICE];
-    uint32_t found = l1_hot(s->l1, slice, h->keys_a_slice, HOT_SLOTS_A_SLICE);
+    uint32_t slots[HOT_SLOTS_A_SLICE];
+    uint32_t found = l1_hottest(s->l1, &h->cursor, HOT_SLOTS_A_SLICE, slots, h->keys_a_slice);
     for (uint32_t i = 0; i < found; i++)
-        h->hashes[i * h->slices + h->at] = slice[i];
+        h->hashes[i * h->slices + h->at] = shm_hash_key(s->memory.hash_secret, l1_slot_key(s->l1, slots[i]));
     if (++h->at < h->slices)
         return false;
     h->at = 0;
@@ -413,25 +413,22 @@ void space_restore(struct space *s)
     warm_restore(s->warm, take_restored, restored, s);
 }
 
-/* Some of the hottest each second, so that all of shared memory has had its turn after a minute; four times as often while
- * there is more to tell than has been told.  256 of a slice of 1,024 slots at least: the hottest quarter. */
+/* Some of the hottest each second, so that all of shared memory has had its turn after a minute, or, of a large one, eight:
+ * a call looks at HOT_SLOTS_A_SLICE at most; four times as often while there is more to tell than has been told.  256 of a slice
+ * of 1,024 slots at least: the hottest quarter. */
 #define TELL_HOT_EVERY NS_PER_S
 enum { TELL_HOT_SLICES = 64, TELL_HOT_SLOTS = 1024, TELL_HOT_FAST = 4, TELL_HOT_FAST_CALLS = 512 };
 
-struct hot_names {
-    struct fleet_hot of[HOT_TOLD_MAX];
-    unsigned count;
-};
-
-static void hot_name(void *user, struct slice key, unsigned frequency)
+static uint32_t tell_hot_slots(const struct l1 *l1)
 {
-    struct hot_names *names = user;
-    names->of[names->count++] = (struct fleet_hot){key, frequency};
+    uint32_t slots = l1_slots(l1) / TELL_HOT_SLICES;
+    return slots < TELL_HOT_SLOTS ? TELL_HOT_SLOTS : slots < HOT_SLOTS_A_SLICE ? slots : HOT_SLOTS_A_SLICE;
 }
 
 static void tell_hot(struct space *s)
 {
-    struct hot_names names = {.count = 0};
+    uint32_t slots[HOT_TOLD_MAX];
+    struct fleet_hot names[HOT_TOLD_MAX];
     uint64_t now_ns = loop_now_ns(s->loop);
     uint64_t every_ns =
         s->told_hot_calls < TELL_HOT_FAST_CALLS ? TELL_HOT_EVERY / TELL_HOT_FAST : TELL_HOT_EVERY;
@@ -439,10 +436,10 @@ static void tell_hot(struct space *s)
         return;
     s->told_hot_ns = now_ns;
     s->told_hot_calls++;
-    uint32_t slots = l1_slots(s->l1) / TELL_HOT_SLICES;
-    l1_hot_keys(s->l1, &s->told_hot_cursor, HOT_TOLD_MAX, slots > TELL_HOT_SLOTS ? slots : TELL_HOT_SLOTS,
-                hot_name, &names);
-    cache_tell_hot(s->cache, names.of, names.count);
+    uint32_t count = l1_hottest(s->l1, &s->told_hot_cursor, tell_hot_slots(s->l1), slots, HOT_TOLD_MAX);
+    for (uint32_t n = 0; n < count; n++)
+        names[n] = (struct fleet_hot){l1_slot_key(s->l1, slots[n]), l1_slot_frequency(s->l1, slots[n])};
+    cache_tell_hot(s->cache, names, count);
 }
 
 void space_tick(struct space *s)

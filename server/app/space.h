@@ -28,7 +28,7 @@ struct space {
     struct later no_warm_to_stop;
     struct hot_round {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
-        uint32_t slices, at, keys_a_slice;
+        uint32_t slices, at, keys_a_slice, cursor;
     } hot;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
     uint32_t told_hot_cursor, told_hot_calls;

@@ -111,14 +111,13 @@ struct touch_page;
 int l1_touch_page_open(struct l1 *l1, struct touch_page **ret, int *ret_fd);
 struct touch_page *l1_touch_page_close(struct touch_page *page);
 
-/* The n hottest key hashes, hottest first, for the restart.  Bounded work: reads the private frequencies of at
- * most `slots_max` slots from where the last call ended; l1_slots make a round.  Returns how many were written. */
-uint32_t l1_hot(struct l1 *l1, uint64_t *ret_hashes, uint32_t count_max, uint32_t slots_max);
+/* The hottest of the next `slots` slots from the caller's cursor (0 at first), hottest first; returns how many were written.
+ * Bounded work: the private frequencies of those slots are read twice; l1_slots make a round. */
+uint32_t l1_hottest(const struct l1 *l1, uint32_t *cursor, uint32_t slots, uint32_t *ret_slots, uint32_t max);
 uint32_t l1_slots(const struct l1 *l1);
-/* The same by name, from a cursor of the caller's own (0 at first): the keys themselves, with how often each was used lately, 1
- * to 15; valid until anything else is called here. */
-void l1_hot_keys(struct l1 *l1, uint32_t *cursor, uint32_t count_max, uint32_t slots_max,
-                 void (*each)(void *user, struct slice key, unsigned frequency), void *user);
+/* Of a slot told by l1_hottest, until anything else is called here; how often it was used lately, 1 to 15. */
+struct slice l1_slot_key(const struct l1 *l1, uint32_t slot);
+unsigned l1_slot_frequency(const struct l1 *l1, uint32_t slot);
 
 /* What other sizes would do, as of now; NULL: switched off.  Until the next call of anything here. */
 const struct curve *l1_curve(struct l1 *l1);

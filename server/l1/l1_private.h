@@ -142,7 +142,6 @@ struct l1 {
 
     struct watching watch;
 
-    uint32_t hot_cursor;
     struct l1_figures count; /* counters only; gauges are filled in by l1_measure */
     uint64_t incarnation_base;
     uint8_t scratch[1 << (SHM_SEGMENT_SHIFT_MAX - 2)];

@@ -202,7 +202,7 @@ static void bookkeeping_make(struct l1 *l1)
     for (uint32_t i = 0; i < s->segment_count; i++)
         queue_push(l1, &l1->free, i);
     l1->entries = 0;
-    l1->doom_cursor = l1->compact_cursor = l1->choose_cursor = l1->hot_cursor = 0;
+    l1->doom_cursor = l1->compact_cursor = l1->choose_cursor = 0;
     evict_setup(l1);
     cells_reset(l1);
 }

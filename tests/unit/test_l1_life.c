@@ -286,11 +286,28 @@ static void the_hottest_come_first(void **state)
     for (int i = 0; i < 3; i++)
         slots_touch(f->l1, fixture_see(f, "hot").found.slot_number);
     slots_touch(f->l1, fixture_see(f, "warm").found.slot_number);
-    uint64_t hashes[8];
-    assert_int_equal(l1_hot(f->l1, hashes, 8, UINT32_MAX), 3);
+    uint32_t slots[8], cursor = 0;
+    assert_int_equal(l1_hottest(f->l1, &cursor, UINT32_MAX, slots, 8), 3);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(hashes[i], fixture_hash(order[i]));
-    assert_int_equal(l1_hot(f->l1, hashes, 2, UINT32_MAX), 2);
+        assert_true(slice_equal(l1_slot_key(f->l1, slots[i]), slice_text(order[i])));
+    assert_int_equal(l1_slot_frequency(f->l1, slots[0]), 4);
+    assert_int_equal(l1_hottest(f->l1, &cursor, UINT32_MAX, slots, 2), 2);
+    assert_true(slice_equal(l1_slot_key(f->l1, slots[1]), slice_text("warm")));
+}
+
+static void slices_of_the_table_make_a_round_and_name_each_entry_once(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slots[64], cursor = 0, found = 0, looked = 0;
+    char key[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(key, sizeof(key), "k%d", i);
+        fixture_put(f, key, "v");
+    }
+    for (; looked < l1_slots(f->l1); looked += 7)
+        found += l1_hottest(f->l1, &cursor, 7, slots, 64);
+    assert_int_equal(looked % l1_slots(f->l1), cursor);
+    assert_in_range(found, 20, 20 + 7); /* the last slice has begun the next round */
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -310,6 +327,7 @@ int main(void)
         T(a_hostile_page_changes_nothing_but_its_own_counts),
         T(many_clients_are_drained_in_turns),
         T(the_hottest_come_first),
+        T(slices_of_the_table_make_a_round_and_name_each_entry_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
