@@ -1,6 +1,6 @@
 /* larder, the command: what main.c has understood, and what every verb may use.
  *
- * One table of options and one of verbs (main.c) make the parser and all help texts.  A verb is a function that gets a
+ * One table of options and one of verbs (verbs.h) make the parser and all help texts.  A verb is a function that gets a
  * connected client and answers an exit code. */
 #ifndef LARDER_CLI_CLI_H
 #define LARDER_CLI_CLI_H
