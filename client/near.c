@@ -362,3 +362,21 @@ void near_stripe_return(struct near *near, struct seat *seat)
     seat->stripe_of = 0;
     seat->stripe_number = -1;
 }
+
+/* ======= times ======= */
+
+uint64_t near_clock_read(void)
+{
+    return now_ns();
+}
+
+/* Between two readings of the clock without anything between them lies what reading it costs. */
+void near_took(struct attachment *a, uint64_t since)
+{
+    uint64_t end = now_ns(), cost = now_ns() - end, took = end - since;
+    if (!a->touch)
+        return;
+    took = took > cost ? took - cost : 0;
+    atomic_fetch_add_explicit(&a->touch->took_ns, took, memory_order_relaxed);
+    atomic_fetch_add_explicit(&a->touch->took[shm_took_cell(took)], 1, memory_order_relaxed);
+}

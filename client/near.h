@@ -86,6 +86,8 @@ static inline void near_leave(struct seat *seat)
     atomic_store_explicit(&seat->inside, inside - 1, memory_order_release);
 }
 
+uint64_t near_clock_read(void);
+
 static inline void near_note(au64 places[SHM_TOUCHES], const struct shm_found *found)
 {
     au64 *place = &places[found->slot_number % SHM_TOUCHES];
@@ -93,6 +95,16 @@ static inline void near_note(au64 places[SHM_TOUCHES], const struct shm_found *f
     if (atomic_load_explicit(place, memory_order_relaxed) != touch)
         atomic_store_explicit(place, touch, memory_order_relaxed);
 }
+
+/* Of each thread the first hit, and then one in SHM_TOOK_EVERY, is measured.  Between the two calls nothing is to be found
+ * but the hit; 0: this one is not measured. */
+static inline uint64_t near_clock(const struct seat *seat)
+{
+    uint64_t hits = atomic_load_explicit(&seat->near_hits, memory_order_relaxed);
+    return __builtin_expect(hits % SHM_TOOK_EVERY == 0, 0) ? near_clock_read() : 0;
+}
+/* `since` is what near_clock read; the clock's own cost is taken off. */
+void near_took(struct attachment *a, uint64_t since);
 
 /* Notes a hit: what eviction and the statistics of the daemon live on.  Plain loads and stores on memory nobody else
  * writes; the slot is compared first, so that a hot key costs a load. */

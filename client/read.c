@@ -108,7 +108,10 @@ int read_near(struct larder_client *c, struct slice key, const larder_get_option
     struct attachment *a = seat && read_near_allowed(how) ? near_enter(&c->near, seat) : NULL;
     if (!a)
         return READ_NOT_NEAR;
+    uint64_t since = near_clock(seat);
     int r = read_near_at(a, seat, key, shm_hash_key(a->view.shape.hash_secret, key), how, value);
+    if (__builtin_expect(since != 0, 0) && r != READ_NOT_NEAR)
+        near_took(a, since);
     near_leave(seat);
     return r;
 }

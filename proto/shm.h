@@ -330,27 +330,50 @@ struct slice shm_prefix(struct slice key, unsigned n);
  *
  * What other sizes of memory would do is learnt from a sample of keys, those with tags below `watch_below` (the daemon's to
  * set, 0 for none).  Among all others their touches would be lost where readers are fast, so they have places of their
- * own; the daemon has fewer keys watched when those become crowded. */
+ * own; the daemon has fewer keys watched when those become crowded.
+ *
+ * HOW LONG HITS TAKE.  Each thread measures one of SHM_TOOK_EVERY of its hits, and adds its time to the page: log-linear, four
+ * steps a power of two, so a cell is right to 25 %.  Added to so rarely that all threads share it, with atomic additions. */
 struct shm_stripe {
     au64 hits[SHM_POLICIES];    /* exact as long as at most SHM_STRIPES threads of the client are alive */
     au64 touched[SHM_TOUCHES];  /* slot number 32 | slot tag 16 | 1; by slot number, so repeats store nothing */
     au64 watched[SHM_TOUCHES];  /* the same, of watched keys alone */
 };
 
+enum { SHM_TOOK_EVERY = 1024, SHM_TOOK_CELLS = 128 };
+
 struct shm_touch_page {
     uint64_t magic;
     uint32_t abi;
     _Atomic uint32_t stripes_used; /* only ever grows */
     _Atomic uint32_t watch_below;  /* stored by the daemon */
-    uint8_t pad[SHM_LINE - 20];
+    uint8_t pad[SHM_LINE - 32];
+    au64 took_ns; /* the sum of what is counted in `took` */
+    au64 took[SHM_TOOK_CELLS];
     struct shm_stripe stripes[SHM_STRIPES];
 };
 static_assert(sizeof(struct shm_stripe) == 4608, "contract: shm.h");
-static_assert(sizeof(struct shm_touch_page) == 64 + 64 * 4608, "contract: shm.h");
+static_assert(offsetof(struct shm_touch_page, took) == SHM_LINE, "contract: shm.h");
+static_assert(sizeof(struct shm_touch_page) == 64 + 8 * 128 + 64 * 4608, "contract: shm.h");
 
 static inline uint64_t shm_touch(uint32_t slot_number, uint16_t tag)
 {
     return (uint64_t)slot_number << 32 | (uint64_t)tag << 16 | 1;
+}
+
+static inline unsigned shm_took_cell(uint64_t ns)
+{
+    if (ns < 4)
+        return (unsigned)ns;
+    unsigned shift = 61 - (unsigned)__builtin_clzll(ns);
+    unsigned cell = (shift + 1) * 4 + (unsigned)(ns >> shift & 3);
+    return cell < SHM_TOOK_CELLS ? cell : SHM_TOOK_CELLS - 1;
+}
+
+/* The longest time a cell counts. */
+static inline uint64_t shm_took_end(unsigned cell)
+{
+    return cell < 4 ? cell : ((uint64_t)(5 + cell % 4) << (cell / 4 - 1)) - 1;
 }
 
 #endif

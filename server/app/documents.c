@@ -15,6 +15,7 @@
 #include "app/policy_documents.h"
 #include "app/put.h"
 #include "app/readable.h"
+#include "app/times.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,11 +47,6 @@ static const struct figure loader_rows[] = {LOADER_FIGURES(FIGURE_ROW)};
 static double ratio(uint64_t part, uint64_t whole)
 {
     return whole ? (double)part / (double)whole : 0;
-}
-
-static void put_us(json_t *object, const char *name, uint64_t ns)
-{
-    json_object_set_new(object, name, json_real((double)ns / 1000));
 }
 
 static json_t *figures(const struct figure *rows, size_t count, const void *values)
@@ -286,29 +282,6 @@ static json_t *turns(const struct documents *d)
     return o;
 }
 
-static json_t *times(const struct documents *d)
-{
-    static const char *const names[] = {[CLASS_GET] = "get",
-                                        [CLASS_SET] = "set",
-                                        [CLASS_INVALIDATE] = "invalidate",
-                                        [CLASS_LOOK] = "look",
-                                        [CLASS_LEASE] = "lease"};
-    json_t *all = json_object();
-    for (unsigned i = 0; i < CLASS_COUNT; i++) {
-        struct session_times t = {0};
-        json_t *o = json_object();
-        sessions_times(d->sessions, i, &t);
-        put_number(o, "count", t.count);
-        put_us(o, "avg_us", t.count ? t.sum_ns / t.count : 0);
-        put_us(o, "p50_us", t.p50_ns);
-        put_us(o, "p95_us", t.p95_ns);
-        put_us(o, "p99_us", t.p99_ns);
-        put_us(o, "max_us", t.max_ns);
-        json_object_set_new(all, names[i], o);
-    }
-    return all;
-}
-
 static json_t *process(void)
 {
     json_t *o = json_object();
@@ -371,7 +344,7 @@ static json_t *stats(const struct documents *d)
     json_object_set_new(o, "redis", redis(d));
     json_object_set_new(o, "namespaces", namespaces(d));
     json_object_set_new(o, "sessions", figures(session_rows, COUNT_OF(session_rows), &sessions));
-    json_object_set_new(o, "times", times(d));
+    json_object_set_new(o, "times", times_document(d));
     json_object_set_new(o, "loop", turns(d));
     json_object_set_new(o, "process", process());
     return o;

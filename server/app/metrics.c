@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "admin/exposition.h"
 #include "app/readings.h"
+#include "app/times.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -355,39 +356,10 @@ static void expose_sessions(struct exposition *e, const struct documents *d)
                       (double)f.requests_timed_out);
 }
 
-static const char *const op_names[] = {[CLASS_GET] = "get",
-                                       [CLASS_SET] = "set",
-                                       [CLASS_INVALIDATE] = "invalidate",
-                                       [CLASS_LOOK] = "look",
-                                       [CLASS_LEASE] = "lease"};
-_Static_assert(COUNT_OF(op_names) == CLASS_COUNT, "every class has a name");
-
-static void expose_op(struct exposition *e, const struct documents *d, unsigned op)
-{
-    static const char name[] = "larder_request_duration_seconds";
-    static const unsigned bounds_us[] = {1,    5,    10,    25,    50,    100,    250,    500,    1000,
-                                         2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000};
-    struct session_times t = {0};
-    sessions_times(d->sessions, op, &t);
-    for (unsigned i = 0; i < COUNT_OF(bounds_us); i++) {
-        char bound[24];
-        snprintf(bound, sizeof(bound), "%g", bounds_us[i] / 1e6);
-        exposition_sample(e, name, "_bucket", LABELS({"op", op_names[op]}, {"le", bound}),
-                          (double)sessions_times_within(d->sessions, op, bounds_us[i] * NS_PER_US));
-    }
-    exposition_sample(e, name, "_bucket", LABELS({"op", op_names[op]}, {"le", "+Inf"}), (double)t.count);
-    exposition_sample(e, name, "_sum", LABELS({"op", op_names[op]}), (double)t.sum_ns / NS_PER_S);
-    exposition_sample(e, name, "_count", LABELS({"op", op_names[op]}), (double)t.count);
-}
-
 static void expose_times(struct exposition *e, const struct documents *d)
 {
     struct loop_turns t;
-    exposition_family(
-        e, "larder_request_duration_seconds", "histogram",
-        "Time in the daemon, from the frame to its reply; of those answered at once, one in 16 is measured.");
-    for (unsigned op = 0; op < CLASS_COUNT; op++)
-        expose_op(e, d, op);
+    times_expose(e, d);
     loop_turns(d->loop, &t);
     expose_one(e, "larder_loop_turn_p99_seconds", "gauge",
                "99 of 100 turns of the loop were no longer, since the start.", (double)t.p99_ns / NS_PER_S);

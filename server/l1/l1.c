@@ -454,6 +454,12 @@ void l1_policy_hits(struct l1 *l1, uint64_t ret_hits[SHM_POLICIES])
     memcpy(ret_hits, l1->policy_hits, sizeof(l1->policy_hits));
 }
 
+void l1_near_times(struct l1 *l1, struct l1_times *ret)
+{
+    touch_count_all(l1);
+    *ret = l1->near_times;
+}
+
 uint32_t l1_value_max(const struct l1 *l1, uint32_t key_bytes, unsigned tags_count)
 {
     uint32_t quarter = segment_bytes(l1) / 4;

@@ -142,6 +142,14 @@ void l1_measure(struct l1 *l1, struct l1_figures *ret);
 /* Hits of clients per policy, summed over all pages ever; policies from SHM_POLICIES - 1 on share the last. */
 void l1_policy_hits(struct l1 *l1, uint64_t ret_hits[SHM_POLICIES]);
 
+/* How long hits of clients took, one of SHM_TOOK_EVERY of each thread's, summed over all pages ever: cells as in
+ * proto/shm.h. */
+struct l1_times {
+    uint64_t sum_ns;
+    uint64_t cells[SHM_TOOK_CELLS];
+};
+void l1_near_times(struct l1 *l1, struct l1_times *ret);
+
 /* Largest value that can be stored with a key of that many bytes and that many tags; 0: none. */
 uint32_t l1_value_max(const struct l1 *l1, uint32_t key_bytes, unsigned tags_count);
 

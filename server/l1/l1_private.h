@@ -139,6 +139,7 @@ struct l1 {
     struct list *page_cursor;
     uint32_t stripe_cursor;
     uint64_t policy_hits[SHM_POLICIES];
+    struct l1_times near_times;
 
     struct watching watch;
 

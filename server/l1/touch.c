@@ -14,6 +14,7 @@ struct touch_page {
     struct l1 *l1;
     struct shm_touch_page *shared;
     uint64_t seen[SHM_POLICIES]; /* sums already added to the totals */
+    struct l1_times times_seen;
 };
 
 static int page_file(int *ret_fd, struct shm_touch_page **ret)
@@ -95,8 +96,27 @@ static void drain(struct touch_page *page, uint32_t stripe)
     watch_drain(page->l1, page->shared->stripes[stripe].watched);
 }
 
+/* What it grew by since `seen`; a counter that went back is a lie, and adds nothing until it is past where it was. */
+static void add_growth(au64 *counter, uint64_t *seen, uint64_t *total)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    if (now <= *seen)
+        return;
+    *total += now - *seen;
+    *seen = now;
+}
+
+static void count_times(struct touch_page *page)
+{
+    struct l1_times *total = &page->l1->near_times;
+    add_growth(&page->shared->took_ns, &page->times_seen.sum_ns, &total->sum_ns);
+    for (unsigned i = 0; i < SHM_TOOK_CELLS; i++)
+        add_growth(&page->shared->took[i], &page->times_seen.cells[i], &total->cells[i]);
+}
+
 static void count_page(struct touch_page *page)
 {
+    count_times(page);
     struct l1 *l1 = page->l1;
     uint32_t used = stripes_used(page);
     for (unsigned p = 0; p < SHM_POLICIES; p++) {

@@ -23,10 +23,24 @@ static uint64_t end_of(unsigned cell)
 
 void turns_add(struct turns *t, uint64_t ns)
 {
-    t->count++;
-    t->cells[cell_of(ns)]++;
-    if (ns > t->max_ns)
+    turns_add_many(t, ns, 1);
+}
+
+void turns_add_many(struct turns *t, uint64_t ns, uint64_t count)
+{
+    t->count += count;
+    t->cells[cell_of(ns)] += count;
+    if (count && ns > t->max_ns)
         t->max_ns = ns;
+}
+
+void turns_merge(struct turns *t, const struct turns *other)
+{
+    t->count += other->count;
+    for (unsigned cell = 0; cell < TURNS_CELLS; cell++)
+        t->cells[cell] += other->cells[cell];
+    if (other->max_ns > t->max_ns)
+        t->max_ns = other->max_ns;
 }
 
 uint64_t turns_quantile(const struct turns *t, unsigned permille)

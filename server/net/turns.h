@@ -17,6 +17,10 @@ struct turns {
 };
 
 void turns_add(struct turns *t, uint64_t ns);
+/* The same, `count` times at once. */
+void turns_add_many(struct turns *t, uint64_t ns, uint64_t count);
+/* All of `other` as well. */
+void turns_merge(struct turns *t, const struct turns *other);
 /* The value below or at which `permille` of all turns lie, rounded up to the end of its step; 0 when empty. */
 uint64_t turns_quantile(const struct turns *t, unsigned permille);
 /* How many took `ns` at most, short by those of its own step. */

@@ -52,6 +52,14 @@ static void drop_value(struct wire_entry *w, enum status status)
     *w = (struct wire_entry){.status = (uint8_t)status};
 }
 
+/* A value that a loader brought just now was in no tier when it was asked for. */
+static void reached(struct request *r, const struct wire_entry *w)
+{
+    uint8_t reach = status_is_error(w->status) ? REACH_NOWHERE : w->tier ? w->tier : REACH_MISS;
+    if (reach > r->reach)
+        r->reach = reach;
+}
+
 /* ======= one key ======= */
 
 /* A peer that does not read is not read either, so only answers that come late can meet this bound. */
@@ -64,6 +72,7 @@ static bool room_to_send(const struct session *s)
 static bool reply_one(struct request *r, struct wire_entry *w)
 {
     uint8_t status = w->status;
+    reached(r, w);
     if (w->value.size + ENTRY_ROOM + HEAD_ROOM > r->session->frame_max)
         drop_value(w, STATUS_TOO_BIG); /* stored when the limit was another one */
     else if (!room_to_send(r->session))
@@ -86,6 +95,7 @@ static bool fits(const struct request *r, const struct wire_entry *w)
 static bool note_entry(struct request *r, uint32_t index, struct wire_entry *w)
 {
     uint8_t status = w->status;
+    reached(r, w);
     if (!fits(r, w))
         drop_value(w, STATUS_ALONE);
     size_t at = r->reply.size;

@@ -118,6 +118,7 @@ struct request *request_take(struct session *s, const struct verb *verb, uint64_
     r->verb = verb;
     r->id = id;
     r->answered = r->filed = r->no_value = false;
+    r->reach = REACH_NOWHERE;
     r->pending = 1; /* the verb itself, until request_started */
     r->charged = 0;
     r->complete = NULL;
@@ -149,8 +150,8 @@ static void count_time(struct request *r)
     uint64_t now = r->measured ? clock_boot_ns() : loop_now_ns(all->host.loop);
     struct class_times *times = &all->times[r->verb->class];
     uint64_t took = now > r->began_ns ? now - r->began_ns : 0;
-    turns_add(&times->turns, took);
-    times->sum_ns += took;
+    turns_add(&times->to[r->reach].turns, took);
+    times->to[r->reach].sum_ns += took;
 }
 
 /* A reply that finds no room is replaced by the news of that; a peer with no room even for this is not reading. */

@@ -94,6 +94,10 @@ struct session_figures {
  * had to wait. */
 enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_LEASE, CLASS_COUNT };
 
+/* How far a get or a lease had to go: the tier that had the key, or all of them in vain; of several keys the farthest.
+ * NOWHERE: whatever asks for no entry, and what was refused.  The first four are the numbers of enum tier_name. */
+enum session_reach { REACH_NOWHERE, REACH_L1, REACH_WARM, REACH_L2, REACH_MISS, REACH_COUNT };
+
 struct session_times {
     uint64_t count, sum_ns, p50_ns, p95_ns, p99_ns, max_ns;
 };
@@ -124,7 +128,11 @@ void sessions_cut(struct sessions *all);
 
 void sessions_measure(const struct sessions *all, struct session_figures *ret);
 void sessions_times(const struct sessions *all, enum session_class which, struct session_times *ret);
+/* The same of those that went so far. */
+void sessions_times_to(const struct sessions *all, enum session_class which, enum session_reach reach,
+                       struct session_times *ret);
 /* How many of those took `ns` at most. */
-uint64_t sessions_times_within(const struct sessions *all, enum session_class which, uint64_t ns);
+uint64_t sessions_times_within(const struct sessions *all, enum session_class which, enum session_reach reach,
+                               uint64_t ns);
 
 #endif

@@ -32,8 +32,10 @@ enum {
 };
 
 struct class_times {
-    struct turns turns;
-    uint64_t sum_ns;
+    struct {
+        struct turns turns;
+        uint64_t sum_ns;
+    } to[REACH_COUNT];
     unsigned sample; /* by class: the first of each is measured, however many of another come between */
 };
 
@@ -99,6 +101,7 @@ struct request {
     const struct verb *verb;
     uint64_t id, began_ns, deadline_ns;
     bool measured, answered, filed;
+    uint8_t reach; /* enum session_reach */
     unsigned pending;
     size_t charged;
     struct buffer frame; /* the payload */

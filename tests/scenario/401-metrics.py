@@ -73,7 +73,7 @@ def counters_are_those_of_the_work_that_was_done(larder):
             'larder_redis_up{namespace="default"}': 0,
             'larder_client_connections': 1}.items():
         expect(m[sample], wanted, sample)
-    assert m['larder_request_duration_seconds_count{op="get"}'] >= 1
+    assert m['larder_request_duration_seconds_count{op="get",tier="l1"}'] >= 1
 
 
 def metrics_can_be_switched_off(larder):

@@ -503,6 +503,61 @@ static void more_threads_than_stripes_hit_all_the_same(void **state)
     pthread_barrier_destroy(&crowd.all_in);
 }
 
+/* ======= what the daemon hears of it ======= */
+
+static uint64_t told(larder_client *c, const char *part, const char *name)
+{
+    char *text = NULL, wanted[64];
+    assert_int_equal(larder_stats(c, &text), LARDER_OK);
+    const char *at = strstr(text, part);
+    assert_non_null(at);
+    snprintf(wanted, sizeof(wanted), "\"%s\":", name);
+    at = strstr(at, wanted);
+    assert_non_null(at);
+    uint64_t value = strtoull(at + strlen(wanted), NULL, 10);
+    larder_text_free(text);
+    return value;
+}
+
+static void the_first_hit_of_a_thread_and_then_one_in_1024_is_measured(void **state)
+{
+    struct fixture *f = *state;
+    UNTIL(stored(f->c, "k"));
+    UNTIL(near_hit(f->c, "k"));
+    assert_int_equal(told(f->c, "\"near\":", "count"), 1);
+    for (int i = 1; i < 1024; i++)
+        assert_true(near_hit(f->c, "k"));
+    assert_int_equal(told(f->c, "\"near\":", "count"), 1);
+    for (int i = 0; i < 1025; i++)
+        assert_true(near_hit(f->c, "k"));
+    assert_int_equal(told(f->c, "\"near\":", "count"), 3);
+}
+
+enum { STRIPES = 64, HITS = 2000 };
+
+static void *hit_often(void *user)
+{
+    larder_client *c = user;
+    for (int i = 0; i < HITS; i++)
+        assert_true(near_hit(c, "k"));
+    return NULL;
+}
+
+static void the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t threads[STRIPES - 1]; /* one stripe is ours */
+    UNTIL(stored(f->c, "k"));
+    UNTIL(near_hit(f->c, "k"));
+    uint64_t before = told(f->c, "\"overall\":", "hits_shared");
+    for (int i = 0; i < STRIPES - 1; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hit_often, f->c), 0);
+    hit_often(f->c);
+    for (int i = 0; i < STRIPES - 1; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(told(f->c, "\"overall\":", "hits_shared"), before + STRIPES * HITS);
+}
+
 #define ALONE(test)   cmocka_unit_test_setup_teardown(test, prepare, finish)
 #define RUNNING(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
@@ -532,6 +587,8 @@ int main(void)
         RUNNING(a_client_after_another_at_the_same_address_is_another),
         RUNNING(threads_that_end_leave_their_stripe_to_others),
         RUNNING(more_threads_than_stripes_hit_all_the_same),
+        RUNNING(the_first_hit_of_a_thread_and_then_one_in_1024_is_measured),
+        RUNNING(the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes),
     };
     if (getenv("OLD_KERNEL") && old_kernel() < 0)
         return 77; /* skipped: this machine does not let us filter */

@@ -220,6 +220,38 @@ static void hits_of_all_clients_are_counted_exactly_even_after_they_left(void **
     client_close(&b);
 }
 
+static void times_of_hits_are_summed_over_clients_and_stay_when_they_leave(void **state)
+{
+    struct fixture *f = *state;
+    struct client a = client_open(f), b = client_open(f);
+    struct l1_times times;
+    a.shared->took[shm_took_cell(100)] = 2;
+    a.shared->took_ns = 200;
+    b.shared->took[shm_took_cell(100)] = 1;
+    b.shared->took[SHM_TOOK_CELLS - 1] = 1;
+    b.shared->took_ns = 300;
+    client_close(&a);
+    for (int twice = 0; twice < 2; twice++) {
+        l1_near_times(f->l1, &times);
+        assert_int_equal(times.sum_ns, 500);
+        assert_int_equal(times.cells[shm_took_cell(100)], 3);
+        assert_int_equal(times.cells[SHM_TOOK_CELLS - 1], 1);
+    }
+    client_close(&b);
+}
+
+static void a_time_lies_within_its_cell(void **state)
+{
+    unsigned last = 0;
+    for (uint64_t ns = 0; ns < 100000; ns++) {
+        unsigned cell = shm_took_cell(ns);
+        assert_true(ns <= shm_took_end(cell) && (cell == 0 || ns > shm_took_end(cell - 1)));
+        assert_true(cell == last || cell == last + 1);
+        last = cell;
+    }
+    assert_int_equal(shm_took_cell(UINT64_MAX), SHM_TOOK_CELLS - 1);
+}
+
 static void a_touch_reaches_the_frequency_of_its_slot(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +355,8 @@ int main(void)
         T(a_sequence_nearly_used_up_begins_a_new_incarnation),
         T(a_clock_nearly_used_up_begins_a_new_incarnation),
         T(hits_of_all_clients_are_counted_exactly_even_after_they_left),
+        T(times_of_hits_are_summed_over_clients_and_stay_when_they_leave),
+        T(a_time_lies_within_its_cell),
         T(a_touch_reaches_the_frequency_of_its_slot),
         T(a_hostile_page_changes_nothing_but_its_own_counts),
         T(many_clients_are_drained_in_turns),

@@ -268,6 +268,21 @@ static void quantiles_are_right_to_one_step(void **state)
     assert_int_equal(turns_quantile(&t, 1000), 1000000);
 }
 
+static void sums_of_turns_are_as_if_all_had_been_one(void **state)
+{
+    static struct turns all, odd, even;
+    for (uint64_t us = 1; us <= 1000; us++) {
+        turns_add(us % 2 ? &odd : &even, us * 1000);
+        turns_add(&all, us * 1000);
+    }
+    turns_add_many(&even, 5000000, 3);
+    turns_add_many(&even, 9000000, 0);
+    for (int i = 0; i < 3; i++)
+        turns_add(&all, 5000000);
+    turns_merge(&odd, &even);
+    assert_memory_equal(&odd, &all, sizeof(all));
+}
+
 static void a_turn_of_any_length_has_a_cell(void **state)
 {
     static struct turns t;
@@ -296,6 +311,7 @@ int main(void)
         LOOP_TEST(run_returns_only_after_pool_work_is_done),
         LOOP_TEST(turns_are_counted),
         cmocka_unit_test(quantiles_are_right_to_one_step),
+        cmocka_unit_test(sums_of_turns_are_as_if_all_had_been_one),
         cmocka_unit_test(a_turn_of_any_length_has_a_cell),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

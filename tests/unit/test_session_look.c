@@ -200,6 +200,40 @@ static void the_first_request_of_each_kind_is_timed(void **state)
     assert_int_equal(times.count, 2);
 }
 
+static uint64_t timed_to(struct fixture *f, enum session_reach reach)
+{
+    struct session_times times;
+    sessions_times_to(f->sessions, CLASS_GET, reach, &times);
+    assert_int_equal(sessions_times_within(f->sessions, CLASS_GET, reach, UINT64_MAX), times.count);
+    return times.count;
+}
+
+static void a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go(void **state)
+{
+    struct fixture *f = *state;
+    struct slice both[] = {S("k"), S("nowhere")};
+    set(f, "k", "v", NULL);
+    get(f, "k");
+    assert_int_equal(timed_to(f, REACH_L1), 1);
+    for (unsigned i = 1; i < 16; i++)
+        get(f, "k");
+    SAY(f, get, .keys = {2, both}); /* the next that is measured */
+    expect_values(f);
+    assert_int_equal(timed_to(f, REACH_MISS), 1);
+    f->l1.ops.drop(&f->l1.tier, S("k"), 0, UINT64_MAX);
+    f->warm.slow = true;
+    SAY(f, get, .keys = {1, both});
+    while (!f->warm.waiting_count)
+        loop_run_once(f->loop);
+    table_tier_land(&f->warm);
+    assert_int_equal(expect_entry(f).tier, TIER_WARM);
+    assert_int_equal(timed_to(f, REACH_WARM), 1);
+    assert_int_equal(timed_to(f, REACH_L1), 1);
+    struct session_times all;
+    sessions_times(f->sessions, CLASS_GET, &all);
+    assert_int_equal(all.count, 3);
+}
+
 static void explain_waits_for_a_slow_tier(void **state)
 {
     struct fixture *f = *state;
@@ -228,6 +262,7 @@ int main(void)
         GREETED(the_doctor_of_a_host_by_itself_answers_at_once),
         GREETED(outcomes_and_the_welcome_tell_partitions),
         GREETED(the_first_request_of_each_kind_is_timed),
+        GREETED(a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go),
         GREETED(explain_waits_for_a_slow_tier),
     };
     return cmocka_run_group_tests_name("session_look", tests, NULL, NULL);
