@@ -64,6 +64,14 @@ struct slice bans_glob_prefix(struct slice glob)
     return slice_of(text, size);
 }
 
+bool bans_glob_is_prefix(struct slice glob, struct slice *ret_prefix)
+{
+    const char *why;
+    *ret_prefix = bans_glob_prefix(glob);
+    return ret_prefix->size && ret_prefix->size + 1 == glob.size &&
+           ((const char *)glob.data)[glob.size - 1] == '*' && bans_glob_ok(glob, &why);
+}
+
 /* ======= places ======= */
 
 unsigned bans_place(const struct bans *b, struct slice glob)

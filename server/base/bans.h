@@ -25,6 +25,8 @@ struct bans *bans_destroy(struct bans *b); /* NULL ok, returns NULL */
 bool bans_glob_ok(struct slice glob, const char **ret_why);
 /* All keys that match begin so: up to a ':', at most SHM_PREFIX_LEVELS of them; empty: they may begin with anything. */
 struct slice bans_glob_prefix(struct slice glob);
+/* It is all that begins so, and need be no ban: user:42:* is the prefix user:42: */
+bool bans_glob_is_prefix(struct slice glob, struct slice *ret_prefix);
 
 /* The place of the glob, which must be ok, or the first free one; BAN_NONE: there is none. */
 unsigned bans_place(const struct bans *b, struct slice glob);

@@ -1,10 +1,13 @@
 /* INVALIDATE: everything one request names is one change with one count and one position.  EVENT: the configuration names it.
  *
- * A bound connection's tags become "tenant:tag", its "everything" is the prefix "tenant:", and its globs begin so. */
+ * A bound connection's tags become "tenant:tag", its "everything" is the prefix "tenant:", and its globs begin so.  A glob
+ * that is a prefix, user:42:*, is taken for one: it costs none of the few places for globs, and entries that it does not
+ * hit no question. */
 #include "session/session_private.h"
 
 struct named {
     struct slice *keys, *tags, *prefixes, *globs;
+    unsigned prefixes_count, globs_count;
     char *names;
 };
 
@@ -84,6 +87,20 @@ static size_t tag_names_bytes(const struct session *s, const struct wire_strings
     return bytes;
 }
 
+/* Those that are prefixes, as such; or the others. */
+static struct slice *globs_take(const struct wire_strings *globs, bool prefixes, struct slice *to)
+{
+    bool too_many = globs->count > CACHE_GLOBS_MAX; /* to be refused as such */
+    struct reader strings = reader_of(globs->raw);
+    struct slice glob, prefix;
+    while (wire_next_string(&strings, &glob)) {
+        bool is_prefix = !too_many && bans_glob_is_prefix(glob, &prefix);
+        if (is_prefix == prefixes)
+            *to++ = is_prefix ? prefix : glob;
+    }
+    return to;
+}
+
 static struct named collect(struct request *r, const struct wire_invalidate *m)
 {
     const struct session *s = r->session;
@@ -95,8 +112,10 @@ static struct named collect(struct request *r, const struct wire_invalidate *m)
     n.prefixes = strings_take(&m->tags, n.tags);
     for (struct slice *tag = n.tags; tag < n.prefixes; tag++)
         *tag = tenant_tag(s, *tag, &n.names);
-    n.globs = strings_take(&m->prefixes, n.prefixes) + 1;
-    strings_take(&m->globs, n.globs);
+    struct slice *end = globs_take(&m->globs, true, strings_take(&m->prefixes, n.prefixes));
+    n.prefixes_count = (unsigned)(end - n.prefixes);
+    n.globs = end + 1;
+    n.globs_count = (unsigned)(globs_take(&m->globs, false, n.globs) - n.globs);
     return n;
 }
 
@@ -105,9 +124,8 @@ static void start(struct request *r, const struct wire_invalidate *m)
     const struct session *s = r->session;
     struct named n = collect(r, m);
     bool all = m->flags & WIRE_INVALIDATE_ALL;
-    unsigned prefixes_count = m->prefixes.count;
     if (all && s->tenant_bytes) {
-        n.prefixes[prefixes_count++] = slice_of(s->tenant, s->tenant_bytes);
+        n.prefixes[n.prefixes_count++] = slice_of(s->tenant, s->tenant_bytes);
         all = false;
     }
     r->invalidate = (struct cache_invalidate){.keys = n.keys,
@@ -116,8 +134,8 @@ static void start(struct request *r, const struct wire_invalidate *m)
                                               .globs = n.globs,
                                               .keys_count = m->keys.count,
                                               .tags_count = m->tags.count,
-                                              .prefixes_count = prefixes_count,
-                                              .globs_count = m->globs.count,
+                                              .prefixes_count = n.prefixes_count,
+                                              .globs_count = n.globs_count,
                                               .all = all};
     invalidate_start(r, m->flags);
 }

@@ -144,6 +144,16 @@ def more_globs_than_are_kept_give_up_what_is_older_than_all_of_them(larder):
     expect([larder.client().get(b"glob:%d:x" % n).status for n in range(80)], [wire.MISS] * 80)
 
 
+def those_that_are_prefixes_take_no_place(larder):
+    larder.start()
+    client = larder.client()
+    stored(client, b"ancient", b"p:79:x", b"p:79x")
+    for n in range(80):
+        expect(client.invalidate(globs=[b"p:%d:*" % n]).status, wire.OK)
+    expect([client.get(key).status for key in (b"ancient", b"p:79:x", b"p:79x")], [wire.HIT, wire.MISS, wire.HIT])
+    expect(client.invalidate(globs=[b"p:1:*"], dry_run=True).count, 0, "names count nothing")
+
+
 def what_is_no_glob_is_told_apart(larder):
     larder.start()
     client = larder.client()
@@ -165,4 +175,4 @@ play(what_matches_is_gone_for_every_process_when_it_returns,
      a_value_read_before_it_is_not_stored_after_it, a_load_that_overlaps_it_is_refused, softly_it_is_stale,
      a_tenant_cannot_name_what_is_another_ones, it_stays_done_over_kill_9_right_behind_the_reply,
      in_the_middle_of_the_sweep, more_globs_than_are_kept_give_up_what_is_older_than_all_of_them,
-     what_is_no_glob_is_told_apart, by_the_command)
+     those_that_are_prefixes_take_no_place, what_is_no_glob_is_told_apart, by_the_command)

@@ -337,6 +337,38 @@ static void naming_nothing_is_a_bad_request(void **state)
     expect_status(f, STATUS_BAD_REQUEST);
 }
 
+static unsigned glob_of_keys(struct fixture *f, const char *text)
+{
+    struct slice globs[] = {S(text), S("page:*:x")};
+    SAY(f, invalidate, .globs = {2, globs});
+    return expect_result(f).status;
+}
+
+static void a_glob_that_is_a_prefix_takes_none_of_their_places(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "user:42", "v", NULL);
+    set(f, "user:42:", "v", NULL);
+    set(f, "user:42:name:first", "v", NULL);
+    set(f, "page:1:x", "v", NULL);
+    assert_int_equal(glob_of_keys(f, "user:42:*"), STATUS_OK);
+    assert_int_equal(kills_bans(f->kills), 1); /* of page:*:x */
+    assert_int_equal(get(f, "user:42").status, STATUS_HIT);
+    assert_int_equal(get(f, "user:42:").status, STATUS_MISS);
+    assert_int_equal(get(f, "user:42:name:first").status, STATUS_MISS);
+    assert_int_equal(get(f, "page:1:x").status, STATUS_MISS);
+}
+
+static void a_glob_that_no_prefix_can_say_stays_one(void **state)
+{
+    static const char *const texts[] = {"user:4*", "user:*:", "a:b:c:d:e:f:g:h:i:*", "*"};
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < COUNT_OF(texts); i++) {
+        assert_int_equal(glob_of_keys(f, texts[i]), STATUS_OK);
+        assert_int_equal(kills_bans(f->kills), 2 + i);
+    }
+}
+
 static void what_is_no_glob_is_a_bad_request(void **state)
 {
     struct fixture *f = *state;
@@ -375,6 +407,8 @@ int main(void)
         GREETED(a_tag_kills_what_carries_it),
         GREETED(a_key_is_counted),
         GREETED(naming_nothing_is_a_bad_request),
+        GREETED(a_glob_that_is_a_prefix_takes_none_of_their_places),
+        GREETED(a_glob_that_no_prefix_can_say_stays_one),
         GREETED(what_is_no_glob_is_a_bad_request),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
