@@ -90,8 +90,8 @@ static int apply_in_order(struct writer *w, struct env_txn *t, const struct op *
     case OP_PLACE: set_place(after, op); return 0;
     case OP_KEEP: return env_keep(t, ENV_OUTBOX, op->hash, slice_of(op->bytes, op->size));
     case OP_SENT: return env_drop_kept(t, ENV_OUTBOX, op->hash);
-    case OP_NOTE: return with_puts ? env_keep(t, ENV_NOTES, op->hash, slice_of(op->bytes, op->size)) : 0;
-    case OP_NOTED: return env_drop_kept(t, ENV_NOTES, op->hash);
+    case OP_NOTE: return with_puts ? env_keep(t, op->kept, op->hash, slice_of(op->bytes, op->size)) : 0;
+    case OP_NOTED: return env_drop_kept(t, op->kept, op->hash);
     case OP_EPOCH: set_place(after, op); return env_forget_kills(t, op->partition, w->setup.partitions);
     }
     WRONG("a change of no kind");

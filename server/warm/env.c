@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 enum {
-    DATABASES = 7,
+    DATABASES = 9,
     ENV_READERS_MAX = 256, /* the pool has at most a few dozen threads; one more reader is a miss */
     STATE_FORMAT = 3,
 };
@@ -64,6 +64,8 @@ static int open_databases(struct env *env)
         {"h", MDB_INTEGERKEY, &env->h},
         {"o", MDB_INTEGERKEY, &env->kept[ENV_OUTBOX]},
         {"n", MDB_INTEGERKEY, &env->kept[ENV_NOTES]},
+        {"d", MDB_INTEGERKEY, &env->kept[ENV_ROLLUPS]},
+        {"r", MDB_INTEGERKEY, &env->kept[ENV_RUNS]},
     };
     MDB_txn *txn;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
@@ -435,7 +437,8 @@ uint64_t env_kept_check(uint64_t number, struct slice bytes)
     return XXH3_64bits_withSeed(bytes.data, bytes.size, number);
 }
 
-static void show_kept(enum env_kept what, const MDB_val *key, const MDB_val *data,
+/* False: it cannot be read. */
+static bool show_kept(const MDB_val *key, const MDB_val *data,
                       void (*each)(void *user, uint64_t number, struct slice bytes), void *user)
 {
     uint64_t number = 0, check = 0;
@@ -445,10 +448,23 @@ static void show_kept(enum env_kept what, const MDB_val *key, const MDB_val *dat
         memcpy(&check, data->mv_data, sizeof(check));
     }
     struct slice bytes = slice_of((const char *)data->mv_data + sizeof(check), data->mv_size - sizeof(check));
-    if (whole && check == env_kept_check(number, bytes))
+    whole = whole && check == env_kept_check(number, bytes);
+    if (whole)
         each(user, number, bytes);
-    else if (what == ENV_OUTBOX)
-        log_error("warm tier: an invalidation that waited for the fleet cannot be read and is lost");
+    return whole;
+}
+
+static void say_lost(enum env_kept what, uint64_t lost)
+{
+    static const char *const names[ENV_KEPT] = {
+        [ENV_OUTBOX] = "invalidations that waited for the fleet",
+        [ENV_NOTES] = "lines of the log of invalidations",
+        [ENV_ROLLUPS] = "days and minutes of statistics",
+        [ENV_RUNS] = "statistics of warmings",
+    };
+    if (lost)
+        log_error("warm tier: some of what was kept cannot be read and is lost", L_TEXT("what", names[what]),
+                  L_U64("records", lost));
 }
 
 int env_each_kept(struct env *env, enum env_kept what,
@@ -457,16 +473,18 @@ int env_each_kept(struct env *env, enum env_kept what,
     MDB_txn *txn;
     MDB_cursor *cursor;
     MDB_val key, data;
+    uint64_t lost = 0;
     int rc = begin_read(env, &txn);
     if (rc)
         return env_answer(rc);
     rc = mdb_cursor_open(txn, env->kept[what], &cursor);
     if (rc == 0) {
         while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0)
-            show_kept(what, &key, &data, each, user);
+            lost += !show_kept(&key, &data, each, user);
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
+    say_lost(what, lost);
     return rc == MDB_NOTFOUND ? 0 : env_answer(rc);
 }
 
@@ -540,7 +558,9 @@ int env_measure(struct env *env, struct env_sizes *ret)
                            env->m,
                            env->h,
                            env->kept[ENV_OUTBOX],
-                           env->kept[ENV_NOTES]}; /* 0 and 1: free list and names */
+                           env->kept[ENV_NOTES],
+                           env->kept[ENV_ROLLUPS],
+                           env->kept[ENV_RUNS]}; /* 0 and 1: free list and names */
     MDB_txn *txn;
     MDB_stat s = {0};
     uint64_t used = 2; /* the meta pages */

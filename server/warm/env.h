@@ -9,6 +9,8 @@
  *   h  number of chunk       → hot key hashes, hottest first
  *   o  number                → checksum, bytes of the outbox
  *   n  number                → checksum, bytes of the chronicle
+ *   d  number                → checksum, bytes of statistics by the day
+ *   r  number                → checksum, bytes of what became of warmings
  *
  * What must stay true: i names for each key at most one sequence and v holds at most one record of a key; a
  * transaction either has all effects up to its env_state.applied or none; nobody holds a read transaction while
@@ -41,7 +43,7 @@ static inline bool env_wants_room(int rc)
 }
 
 /* Bytes that mean something to others, by ascending numbers. */
-enum env_kept { ENV_OUTBOX, ENV_NOTES, ENV_KEPT };
+enum env_kept { ENV_OUTBOX, ENV_NOTES, ENV_ROLLUPS, ENV_RUNS, ENV_KEPT };
 
 /* What one commit fixes about the whole. */
 struct env_state {

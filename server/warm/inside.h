@@ -10,6 +10,13 @@
 
 struct restore;
 
+/* What nobody waits for, one a kind (outbox.c). */
+struct notes {
+    struct outbox outbox;
+    struct warm *warm;
+    enum env_kept what;
+};
+
 /* A read on the pool, or a batch of them: changes committed since it began stay in the overlay until it ends. */
 struct warm_read {
     struct list node;
@@ -18,7 +25,8 @@ struct warm_read {
 
 struct warm {
     struct tier tier;
-    struct outbox outbox, notes;
+    struct outbox outbox;
+    struct notes notes[ENV_KEPT];
     struct warm_options options;
     struct loop *loop;
     struct page *page;
@@ -42,6 +50,7 @@ struct warm {
     struct writer *writer;
     struct overlay *overlay;
     struct list replayed; /* from the page's journal, until warm_start */
+    struct list carried;  /* from an environment that was discarded, until there is another */
     uint64_t sequence;    /* newest given out */
     uint64_t dead_below;  /* records of a lower sequence are dead */
     uint64_t unsafe;      /* newest change that kill -9 could undo before its commit */
@@ -122,6 +131,11 @@ void warm_read_end(struct warm *w, struct warm_read *r);
 /* TIER_FOUND with the entry as it is to be given out, or TIER_MISSED with the reason. */
 int warm_judge(struct warm *w, struct slice bytes, uint64_t sequence, const struct op *op, uint64_t now_ns,
                struct entry *ret, enum miss_reason *ret_reason);
+
+/* carry.c: while it is opened */
+void warm_carry_take(struct warm *w); /* before its environment is discarded */
+void warm_carry_put(struct warm *w);
+void warm_carry_free(struct warm *w);
 
 /* restore.c */
 void warm_restore_cancel(struct warm *w);

@@ -252,6 +252,7 @@ static int load(struct warm *w, const struct page_found *found, const char **ret
         rc = env_load_places(w->env, w->places);
     const char *doubt = rc == 0 ? distrust(w, found) : NULL;
     if (doubt) {
+        warm_carry_take(w);
         *ret_why = doubt;
         *ret_aside = false;
         rc = ENV_BROKEN;
@@ -356,8 +357,10 @@ static int open_environment(struct warm *w, const struct page_found *found)
         rc = load(w, found, &why, &aside);
         if (rc == 0)
             rc = begin_run(w);
-        if (rc == 0)
+        if (rc == 0) {
+            warm_carry_put(w);
             return 0;
+        }
         if (env_wants_room(rc)) {
             why = full;
             aside = false;
@@ -490,6 +493,7 @@ static struct warm *make(const struct warm_setup *setup)
     w->lock_path = path_in(setup->directory, "lock.mdb");
     w->overlay = overlay_create();
     list_init(&w->replayed);
+    list_init(&w->carried);
     list_init(&w->barriers);
     list_init(&w->settlers);
     list_init(&w->reads);

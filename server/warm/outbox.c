@@ -54,21 +54,22 @@ static void outbox_each(struct outbox *o, void (*each)(void *user, uint64_t numb
     env_each_kept(warm_of_outbox(o)->env, ENV_OUTBOX, each, user);
 }
 
-/* ======= the chronicle ======= */
+/* ======= notes ======= */
 
 /* In the same way, but nobody waits for it: what finds no room in the queue, or no disk, is not kept. */
-static struct warm *warm_of_notes(struct outbox *o)
+static const struct notes *notes_of(const struct outbox *o)
 {
-    return CONTAINER_OF(o, struct warm, notes);
+    return CONTAINER_OF(o, const struct notes, outbox);
 }
 
 static int notes_keep(struct outbox *o, uint64_t number, struct slice bytes)
 {
-    struct warm *w = warm_of_notes(o);
+    struct warm *w = notes_of(o)->warm;
     if (w->failing || w->stopping || bytes.size > OUTBOX_BYTES_MAX ||
         w->queue_bytes + sizeof(struct op) + bytes.size > w->options.warm_queue_bytes)
         return TIER_UNSTORED;
     struct op *op = op_create(OP_NOTE, OP_OF_OUTBOX, number, bytes.size);
+    op->kept = (uint8_t)notes_of(o)->what;
     if (bytes.size)
         memcpy(op->bytes, bytes.data, bytes.size);
     queue(w, op);
@@ -77,21 +78,38 @@ static int notes_keep(struct outbox *o, uint64_t number, struct slice bytes)
 
 static void notes_drop_up_to(struct outbox *o, uint64_t number)
 {
-    queue(warm_of_notes(o), op_create(OP_NOTED, OP_OF_OUTBOX, number, 0));
+    struct op *op = op_create(OP_NOTED, OP_OF_OUTBOX, number, 0);
+    op->kept = (uint8_t)notes_of(o)->what;
+    queue(notes_of(o)->warm, op);
 }
 
 static void notes_each(struct outbox *o, void (*each)(void *user, uint64_t number, struct slice bytes),
                        void *user)
 {
-    env_each_kept(warm_of_notes(o)->env, ENV_NOTES, each, user);
+    env_each_kept(notes_of(o)->warm->env, notes_of(o)->what, each, user);
 }
 
 static const struct outbox_ops notes_in_warm = {notes_keep, notes_drop_up_to, notes_each};
 
+static struct outbox *notes_for(struct warm *w, enum env_kept what)
+{
+    w->notes[what] = (struct notes){{&notes_in_warm}, w, what};
+    return &w->notes[what].outbox;
+}
+
 struct outbox *warm_notes(struct warm *w)
 {
-    w->notes.ops = &notes_in_warm;
-    return &w->notes;
+    return notes_for(w, ENV_NOTES);
+}
+
+struct outbox *warm_rollups(struct warm *w)
+{
+    return notes_for(w, ENV_ROLLUPS);
+}
+
+struct outbox *warm_runs(struct warm *w)
+{
+    return notes_for(w, ENV_RUNS);
 }
 
 static const struct outbox_ops outbox_in_warm = {outbox_keep, outbox_drop_up_to, outbox_each};

@@ -46,6 +46,7 @@ struct op {
     enum op_cover need, cover;
     bool in_table, lingering; /* the loop thread's */
     uint8_t partition;
+    uint8_t kept;                /* NOTE, NOTED: enum env_kept */
     uint64_t epoch;              /* of the partition when it was made; 0: unknown, or it does not matter */
     uint64_t v;                  /* DROP: spares records of the epoch at v or newer; PUT: its position */
     uint64_t hard_v, soft_v;     /* KILL; of a glob, `bytes` are its text */

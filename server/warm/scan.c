@@ -280,7 +280,7 @@ static bool walk_tree(struct scan *s, const struct table *t, bool tables, each_f
 
 static bool table_is_known(const char *name, unsigned name_bytes, uint16_t flags)
 {
-    const char *words = "ikhon", *bytes = "vm"; /* env.h */
+    const char *words = "ikhondr", *bytes = "vm"; /* env.h */
     if (name_bytes != 1 || *name == '\0')
         return false;
     return strchr(flags == TABLE_INTEGER ? words : bytes, *name) && (flags == TABLE_INTEGER || flags == 0);

@@ -281,6 +281,7 @@ static void restore_kills(struct warm *w, struct kills *kills)
         if (s->hard_v)
             kills_add(kills, s->name, s->hard_v, false);
     }
+    warm_carry_free(w);
     free(w->saved.list);
     w->saved = (struct saved_kills){0};
 }

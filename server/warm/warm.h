@@ -129,8 +129,11 @@ void warm_fleet_epoch(struct warm *w, unsigned partition, uint64_t epoch);
 /* What the fleet must still be told (C8).  From warm_start to warm_stop; the tier's barrier covers it; each() shows what
  * an earlier run left, and is of no use after the first keep. */
 struct outbox *warm_outbox(struct warm *w);
-/* In the same way, and nobody waits for it: what cannot be kept at once is not (cache/chronicle.h). */
+/* In the same way, and nobody waits for it: what cannot be kept at once is not.  The chronicle of invalidations
+ * (cache/chronicle.h), statistics by the day (admin/rollup.h), what became of warmings (cache/runs.h). */
 struct outbox *warm_notes(struct warm *w);
+struct outbox *warm_rollups(struct warm *w);
+struct outbox *warm_runs(struct warm *w);
 
 /* Hot set: hashes hottest first, kept for the next start. */
 void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count);
