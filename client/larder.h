@@ -118,7 +118,8 @@ enum {
     LARDER_ERROR(-16, INTERNAL, "the daemon failed; its log says how")                                         \
     LARDER_ERROR(-17, MEMORY, "no memory")                                                                     \
     LARDER_ERROR(-18, SYSTEM, "a system call failed; errno says how")                                          \
-    LARDER_ERROR(-19, LOAD, "the loader failed, and there is nothing older to give")
+    LARDER_ERROR(-19, LOAD, "the loader failed, and there is nothing older to give")                           \
+    LARDER_ERROR(-20, SHAPE, "the key has not the parts that its namespace demands")
 
 enum {
 #define LARDER_ERROR(number, NAME, sentence) LARDER_E_##NAME = (number),

@@ -52,6 +52,7 @@ static const struct {
     {STATUS_UNREACHABLE, LARDER_E_UNREACHABLE},
     {STATUS_INTERNAL, LARDER_E_INTERNAL},
     {STATUS_LOAD_FAILED, LARDER_E_LOAD},
+    {STATUS_BAD_SHAPE, LARDER_E_SHAPE},
 };
 
 int result_of_status(unsigned status)

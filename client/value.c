@@ -67,7 +67,7 @@ int value_clear(larder_value *value, int result, int reason)
 /* The app goes on without the cache, unless it asked to be told. */
 int value_fail(const struct larder_client *c, larder_value *value, int error)
 {
-    bool always = error == LARDER_E_KEY || error == LARDER_E_INVALID;
+    bool always = error == LARDER_E_KEY || error == LARDER_E_SHAPE || error == LARDER_E_INVALID;
     if (error == LARDER_E_LOAD)
         return value->result = error; /* an answer like others; says how long nobody may try again */
     if (c->strict || always)

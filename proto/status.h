@@ -43,7 +43,8 @@
     STATUS(76, DETACHED, "cannot be decided while the fleet's store is unreachable", true)                     \
     STATUS(77, DENIED, "not allowed for this peer", false)                                                     \
     STATUS(78, UNREACHABLE, "no daemon answers at the socket", true)                                           \
-    STATUS(79, INTERNAL, "the daemon failed; its log says how", false)
+    STATUS(79, INTERNAL, "the daemon failed; its log says how", false)                                         \
+    STATUS(80, BAD_SHAPE, "the key has not the parts that its namespace demands", false)
 
 enum status {
 #define STATUS(code, NAME, sentence, retryable) STATUS_##NAME = (code),

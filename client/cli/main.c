@@ -88,7 +88,8 @@ int exit_code_of(int result)
     case LARDER_E_UNREACHABLE: return EXIT_UNREACHABLE;
     case LARDER_E_TIMEOUT: return EXIT_TIMED_OUT;
     case LARDER_E_INVALID:
-    case LARDER_E_KEY: return EXIT_USAGE;
+    case LARDER_E_KEY:
+    case LARDER_E_SHAPE: return EXIT_USAGE;
     default: return result < 0 ? EXIT_DAEMON : EXIT_DONE;
     }
 }

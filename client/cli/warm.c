@@ -70,6 +70,12 @@ static void count_result(struct warming *w, int result)
         w->refused++;
 }
 
+static bool refuses_item(int result)
+{
+    return result == LARDER_E_TOO_BIG || result == LARDER_E_LIMIT || result == LARDER_E_KEY ||
+           result == LARDER_E_SHAPE;
+}
+
 /* An item the daemon refuses (its limits may be smaller) is counted; anything else ends the load. */
 static int store_batch(struct warming *w)
 {
@@ -78,15 +84,14 @@ static int store_batch(struct warming *w)
     int r = w->count ? larder_mset(w->cli->client, w->items, w->count, &common) : 0;
     for (size_t i = 0; i < w->count; i++) {
         int result = w->items[i].result;
-        if (result < 0 && result != LARDER_E_TOO_BIG && result != LARDER_E_LIMIT && result != LARDER_E_KEY)
+        if (result < 0 && !refuses_item(result))
             r = result;
         count_result(w, result);
     }
     w->seen += w->count;
     w->count = 0;
     show_progress(w);
-    bool refused_only = r == LARDER_E_TOO_BIG || r == LARDER_E_LIMIT || r == LARDER_E_KEY;
-    return r < 0 && !refused_only ? cli_error(w->cli, w->name, r) : EXIT_DONE;
+    return r < 0 && !refuses_item(r) ? cli_error(w->cli, w->name, r) : EXIT_DONE;
 }
 
 /* What is left of the life it had when the dump was begun; false: nothing. */

@@ -101,6 +101,7 @@ static unsigned http_status(enum status status)
     case STATUS_QUEUED:
     case STATUS_LOCAL: return 200;
     case STATUS_BAD_KEY:
+    case STATUS_BAD_SHAPE:
     case STATUS_BAD_REQUEST:
     case STATUS_LIMIT: return 400;
     default: return 503;

@@ -40,7 +40,6 @@ struct server_options {
  * today's files and environments work, checked when their feature comes. */
 #define LATER_OPTIONS(LATER)                                    \
     LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS") \
-    LATER(namespace, key_shape, "")                             \
     LATER(policy, encrypt, "")
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */

@@ -33,6 +33,9 @@ struct cache;
            "how much longer it may be served stale when its set names none")                                 \
     OPTION(DURATION, max_ttl, "30d", 1000000ull, 30ull * 86400 * 1000000000ull, LIVE, "",                    \
            "ceiling over what callers ask, stale time included")                                             \
+    OPTION(                                                                                                  \
+        TEXT, key_shape, "", 0, 0, LIVE, "",                                                                 \
+        "parts that every key must have, as tenant:resource:id; tenant:* needs a first and takes the rest")  \
     OPTION(SIZE, max_value, "1MiB", 1, 16ull << 20, START, "", "largest value")                              \
     OPTION(SWITCH, secret, "off", 0, 1, START, "",                                                           \
            "on: nobody is given its shared memory, all work by socket only")                                 \
@@ -187,7 +190,7 @@ struct cache_get {
     } not_older;
     void (*done)(struct cache_get *get);
     /* the answer */
-    enum status status; /* HIT ABSENT NOT_MODIFIED MISS, BAD_KEY */
+    enum status status; /* HIT ABSENT NOT_MODIFIED MISS, BAD_KEY BAD_SHAPE */
     enum miss_reason reason;
     enum tier_name tier;
     bool too_big_for_l1; /* it will never be found in shared memory */
@@ -307,7 +310,7 @@ struct cache_set {
     void (*done)(struct cache_set *set);
     bool wait_all; /* answer when no host of the fleet can serve anything older unflagged (C3) */
     enum status
-        status; /* OK SKIPPED LOCAL EXISTS NOT_FOUND CONFLICT REFUSED BAD_KEY TOO_BIG LIMIT BUSY UNKNOWN
+        status; /* OK SKIPPED LOCAL EXISTS NOT_FOUND CONFLICT REFUSED BAD_KEY BAD_SHAPE TOO_BIG LIMIT BUSY UNKNOWN
                             DETACHED */
     struct version result;
     unsigned partition;
@@ -331,7 +334,7 @@ struct cache_touch {
     struct slice key;
     uint64_t ttl_ms, stale_ms;
     void (*done)(struct cache_touch *touch);
-    enum status status; /* OK NOT_FOUND BAD_KEY BUSY UNKNOWN DETACHED */
+    enum status status; /* OK NOT_FOUND BAD_KEY BAD_SHAPE BUSY UNKNOWN DETACHED */
     struct version result;
     unsigned partition;
     uint64_t ttl_left_ms;
@@ -356,9 +359,9 @@ struct cache_invalidate {
         cause; /* for the chronicle: who the caller says it is, the event that named it; or empty */
     uint32_t pid;
     void (*done)(struct cache_invalidate *invalidate);
-    enum status status;  /* OK, QUEUED, LOCAL, BAD_KEY, BAD_REQUEST (a prefix or glob that is none), LIMIT */
-    const char *message; /* static sentence with an error, else NULL */
-    uint64_t count;      /* entries of named keys that were there; names count nothing: they are O(1) */
+    enum status status;    /* OK, QUEUED, LOCAL; BAD_KEY BAD_SHAPE BAD_REQUEST (no prefix, no glob) LIMIT */
+    const char *message;   /* static sentence with an error, else NULL */
+    uint64_t count;        /* entries of named keys that were there; names count nothing: they are O(1) */
     struct version result; /* of the last change that committed; many keys or partitions make several */
     unsigned partition;
     struct cache *cache;

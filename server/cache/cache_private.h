@@ -12,6 +12,7 @@
 #include "cache/limit.h"
 #include "cache/policy.h"
 #include "cache/probe.h"
+#include "cache/shape.h"
 #include "proto/wire.h"
 
 /* From fast to slow: where a get looks in turn.  The last is the fleet's: changes reach it by commit, not as a tier. */
@@ -70,6 +71,15 @@ static inline uint64_t cache_key_hash(const struct cache *c, struct slice key)
 static inline bool cache_key_valid(struct slice key)
 {
     return key.size >= 1 && key.size <= WIRE_KEY_MAX;
+}
+
+/* May there be an entry of that key?  OK, BAD_KEY, BAD_SHAPE. */
+static inline enum status cache_judge_key(const struct cache *c, struct slice key)
+{
+    const char *shape = c->setup.options->key_shape;
+    if (!cache_key_valid(key))
+        return STATUS_BAD_KEY;
+    return !shape || !*shape || shape_fits(shape, key) ? STATUS_OK : STATUS_BAD_SHAPE;
 }
 
 static inline const struct policy *cache_policy(const struct cache *c, struct slice key)

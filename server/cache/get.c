@@ -413,10 +413,9 @@ static void begin(struct cache *c, struct cache_get *get)
 int cache_get(struct cache *c, struct cache_get *get)
 {
     begin(c, get);
-    if (!cache_key_valid(get->key)) {
-        get->status = STATUS_BAD_KEY;
+    get->status = cache_judge_key(c, get->key);
+    if (get->status != STATUS_OK)
         return CACHE_DONE;
-    }
     get->partition = cache_partition(c, get->key);
     get->policy = cache_policy(c, get->key)->number;
     if (!c->setup.options->cache)

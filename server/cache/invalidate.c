@@ -42,13 +42,23 @@ static enum status judge_globs(struct cache_invalidate *i)
     return STATUS_OK;
 }
 
-static enum status judge_request(const struct cache *c, struct cache_invalidate *i)
+/* What a rule names may have any shape: nothing is there. */
+static enum status judge_keys(const struct cache *c, struct cache_invalidate *i)
+{
+    for (unsigned n = 0; n < i->keys_count; n++) {
+        enum status key = cache_judge_key(c, i->keys[n]);
+        if (key == STATUS_BAD_KEY)
+            return refuse(i, key, "a key has 1 to 1024 bytes");
+        if (key != STATUS_OK && !i->cascade)
+            return refuse(i, key, "a key has not the parts that key_shape of its namespace demands");
+    }
+    return STATUS_OK;
+}
+
+static enum status judge_names(const struct cache *c, struct cache_invalidate *i)
 {
     if (!names_count(i) && !i->keys_count)
         return refuse(i, STATUS_BAD_REQUEST, "nothing is named that could be invalidated");
-    for (unsigned n = 0; n < i->keys_count; n++)
-        if (!cache_key_valid(i->keys[n]))
-            return refuse(i, STATUS_BAD_KEY, "a key has 1 to 1024 bytes");
     for (unsigned n = 0; n < i->tags_count; n++)
         if (i->tags[n].size == 0 || i->tags[n].size > WIRE_TAG_BYTES_MAX)
             return refuse(i, STATUS_LIMIT, "a tag has 1 to 255 bytes");
@@ -58,6 +68,12 @@ static enum status judge_request(const struct cache *c, struct cache_invalidate 
     if (c->fleet && names_count(i) > FLEET_ITEMS_MAX)
         return refuse(i, STATUS_LIMIT, "at most 256 tags, prefixes and globs in one invalidation of a fleet");
     return judge_globs(i);
+}
+
+static enum status judge_request(const struct cache *c, struct cache_invalidate *i)
+{
+    enum status status = judge_keys(c, i);
+    return status == STATUS_OK ? judge_names(c, i) : status;
 }
 
 /* ======= counting ======= */

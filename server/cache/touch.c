@@ -126,8 +126,9 @@ int cache_touch(struct cache *c, struct cache_touch *touch)
     touch->cache = c;
     touch->ttl_left_ms = 0;
     touch->result = (struct version){0};
-    if (!cache_key_valid(touch->key))
-        return answer(c, touch, STATUS_BAD_KEY);
+    enum status key = cache_judge_key(c, touch->key);
+    if (key != STATUS_OK)
+        return answer(c, touch, key);
     touch->partition = cache_partition(c, touch->key);
     touch->look.key_hash = cache_key_hash(c, touch->key);
     bool shared = c->fleet && policy_allows(cache_policy(c, touch->key), TIER_L2);

@@ -182,7 +182,7 @@ uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t coun
 {
     uint32_t taken = 0;
     while (taken < count && is_running(w) && has_room(w, keys[taken].size)) {
-        if (cache_key_valid(keys[taken]))
+        if (cache_judge_key(w->cache, keys[taken]) == STATUS_OK)
             enqueue(w, keys[taken], 0);
         taken++;
     }
@@ -230,7 +230,7 @@ static bool is_due(const struct warming *w, const struct cache_get *get)
 
 static bool is_to_load(const struct warming *w, const struct cache_get *get)
 {
-    if (!w->fetches_max || !is_running(w) || get->status == STATUS_BAD_KEY || get->reason == MISS_DISABLED)
+    if (!w->fetches_max || !is_running(w) || status_is_error(get->status) || get->reason == MISS_DISABLED)
         return false;
     bool wanted = !is_found(get) || (cache_warms(get, &get->entry) && is_due(w, get));
     return wanted && cache_can_fetch(w->cache, get->key);

@@ -68,8 +68,9 @@ static enum status name_tags(struct cache *c, struct cache_set *set, struct poli
 static enum status judge_request(struct cache *c, struct cache_set *set)
 {
     struct policy_tags own;
-    if (!cache_key_valid(set->key))
-        return STATUS_BAD_KEY;
+    enum status key = cache_judge_key(c, set->key);
+    if (key != STATUS_OK)
+        return key;
     const struct policy *policy = cache_policy(c, set->key);
     set->policy = policy->number;
     if (set->value.size > cache_value_max(c) || set->value.size > policy->max_value)
