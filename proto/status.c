@@ -64,6 +64,16 @@ const char *miss_reason_sentence(unsigned reason)
     return FIND(reasons, reason)->sentence;
 }
 
+char *miss_reason_word(unsigned reason, char ret[MISS_REASON_BYTES])
+{
+    const char *name = miss_reason_name(reason);
+    unsigned i = 0;
+    for (; name[i] && i < MISS_REASON_BYTES - 1; i++)
+        ret[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
+    ret[i] = '\0';
+    return ret;
+}
+
 const char *tier_name_text(unsigned tier)
 {
     return FIND(tiers, tier)->name;

@@ -80,11 +80,14 @@ enum tier_name {
 #undef TIER
 };
 
-/* All return static text and accept any number ("unknown status" and so on for those not in the table). */
+/* All but one return static text, and all accept any number ("unknown status" and so on for those not in the table). */
 const char *status_name(unsigned status);     /* "NOT_FOUND" */
 const char *status_sentence(unsigned status); /* "not changed: the key does not exist" */
 const char *miss_reason_name(unsigned reason);
 const char *miss_reason_sentence(unsigned reason);
+/* "cold", as in log lines; returns `ret`. */
+enum { MISS_REASON_BYTES = 16 };
+char *miss_reason_word(unsigned reason, char ret[MISS_REASON_BYTES]);
 const char *tier_name_text(unsigned tier);
 bool status_retryable(unsigned status);
 

@@ -24,6 +24,26 @@ const char *wire_code_name(unsigned code)
     return known ? code_names[code] : "UNKNOWN";
 }
 
+/* ======= trace ids ======= */
+
+/* Ids in lower case, as the recommendation wants them; `zeros`: all of them 0 is an answer too. */
+static bool is_hex(const char *at, size_t size, bool zeros)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (!(at[i] >= '0' && at[i] <= '9') && !(at[i] >= 'a' && at[i] <= 'f'))
+            return false;
+        zeros |= at[i] != '0';
+    }
+    return zeros;
+}
+
+bool wire_trace_valid(struct slice text)
+{
+    const char *at = text.data;
+    return text.size == 55 && at[0] == '0' && at[1] == '0' && at[2] == '-' && at[35] == '-' && at[52] == '-' &&
+           is_hex(at + 3, 32, false) && is_hex(at + 36, 16, false) && is_hex(at + 53, 2, true);
+}
+
 /* ======= element counts ======= */
 
 #define MESSAGE(code, NAME, name, who, since, sentence) enum { count_##name = 0

@@ -59,6 +59,7 @@ enum {
     WIRE_WARM_ALL = 2,
     WIRE_WARM_CANCEL = 4,
     WIRE_WARM_LOAD = 8,
+    WIRE_MONITOR_END = 1,
     WIRE_LISTED_MORE = 1,
     WIRE_LISTED_FAILED = 2,
     WIRE_ENTRY_STALE = 1,
@@ -66,6 +67,16 @@ enum {
     WIRE_ENTRY_DETACHED = 4,
     WIRE_ENTRY_TOO_BIG_FOR_L1 = 8,
     WIRE_ENTRY_LOADED = 16,
+};
+
+/* `named` of an operation. */
+enum {
+    WIRE_NAMED_NOTHING = 0,
+    WIRE_NAMED_KEY = 1,
+    WIRE_NAMED_TAG = 2,
+    WIRE_NAMED_PREFIX = 3,
+    WIRE_NAMED_GLOB = 4,
+    WIRE_NAMED_EVERYTHING = 5,
 };
 
 enum wire_mode { WIRE_STANDALONE = 0, WIRE_FRESH = 1, WIRE_SUSPECT = 2, WIRE_DETACHED = 3 };
@@ -112,6 +123,9 @@ enum wire_code {
 
 /* "GET", or "UNKNOWN". */
 const char *wire_code_name(unsigned code);
+
+/* A W3C traceparent, version 00 (https://www.w3.org/TR/trace-context): 55 characters, and not the one of nobody. */
+bool wire_trace_valid(struct slice text);
 
 /* What every payload begins with. */
 struct wire_head {

@@ -306,3 +306,13 @@ bool token_read(struct slice bytes, struct token *ret)
     memcpy(&ret->v, p + 9, sizeof(ret->v));
     return true;
 }
+
+uint64_t cache_near_hits(const struct cache *c)
+{
+    uint64_t of[SHM_POLICIES] = {0}, sum = 0;
+    if (c->setup.near_hits)
+        c->setup.near_hits(c->setup.user, of);
+    for (unsigned n = 0; n < SHM_POLICIES; n++)
+        sum += of[n];
+    return sum;
+}

@@ -420,6 +420,9 @@ bool cache_limit_by_name(struct cache *c, struct cache_limit *limit, struct quot
 void cache_take_quotas(struct cache *c, struct quotas *taken);
 const struct quotas *cache_quotas(const struct cache *c); /* NULL: none yet */
 
+/* Hits in shared memory since the daemon's start. */
+uint64_t cache_near_hits(const struct cache *c);
+
 /* ---- the way to the fleet and back ---------------------------------------------------------------------- */
 
 enum cache_probe_end {

@@ -47,6 +47,16 @@ struct wire_entry values_entry(const struct cache_get *g, bool no_value)
     return w;
 }
 
+struct wire_operation values_line(const struct wire_entry *w, const struct cache_get *g)
+{
+    return (struct wire_operation){.status = w->status,
+                                   .reason = w->reason,
+                                   .tier = w->tier,
+                                   .flags = w->flags,
+                                   .bytes = w->status == STATUS_HIT ? g->entry.value.size : 0,
+                                   .ttl_ms = w->ttl_ms};
+}
+
 static void drop_value(struct wire_entry *w, enum status status)
 {
     *w = (struct wire_entry){.status = (uint8_t)status};
@@ -175,11 +185,11 @@ static void key_known(struct op *op)
 {
     struct request *r = op->request;
     const struct cache_get *g = &op->get;
-    if (request_open(r)) {
-        struct wire_entry w = values_entry(g, r->no_value);
-        request_log(r, g->key, w.status, w.tier, w.reason);
+    struct wire_entry w = values_entry(g, r->no_value);
+    if (r->looked_on)
+        tell_key(r, g->key, values_line(&w, g));
+    if (request_open(r))
         values_tell(r, op->index, &w);
-    }
     if (g->due)
         cache_fetch_ahead(r->session->space->cache, g->key);
     op_return(op);
@@ -193,18 +203,18 @@ static void got(struct cache_get *get)
     request_released(r);
 }
 
-static void denied(struct request *r, uint32_t index, struct slice key)
+void values_denied(struct request *r, uint32_t index, struct slice key)
 {
-    struct wire_entry w = {.status = STATUS_DENIED};
-    request_log(r, key, w.status, 0, 0);
-    values_tell(r, index, &w);
+    if (r->looked_on)
+        tell_key(r, key, (struct wire_operation){.status = STATUS_DENIED});
+    values_tell(r, index, &(struct wire_entry){.status = STATUS_DENIED});
 }
 
 static void start_key(struct request *r, const struct wire_get *m, uint32_t index, struct slice key)
 {
     struct session *s = r->session;
     if (!tenant_owns(s, key)) {
-        denied(r, index, key);
+        values_denied(r, index, key);
         return;
     }
     struct op *op = op_take(r, index);
@@ -228,6 +238,7 @@ void get_run(struct request *r, struct reader *fields, const struct wire_head *h
     if (e < 0) {
         request_malformed(r, e);
     } else if (!request_too_many(r, m.keys.count, "keys")) {
+        r->trace = m.trace;
         values_begin(r, m.keys.count, m.flags & WIRE_GET_NO_VALUE);
         struct reader keys = reader_of(m.keys.raw);
         struct slice key;

@@ -24,13 +24,19 @@ static void invalidate_complete(struct request *r)
         .v = known ? i->result.v : 0,
     };
     request_wrote(r, wire_write_result(request_out(r), r->id, &m, WIRE_HELLO_FRAME_MAX));
-    request_log(r, i->keys_count ? i->keys[0] : slice_of(NULL, 0), m.status, 0, 0);
+}
+
+static void is_known(struct request *r)
+{
+    r->known = 1;
+    if (r->looked_on)
+        tell_invalidate(r);
 }
 
 static void invalidated(struct cache_invalidate *invalidate)
 {
     struct request *r = CONTAINER_OF(invalidate, struct request, invalidate);
-    r->known = 1;
+    is_known(r);
     request_released(r);
 }
 
@@ -48,7 +54,7 @@ static void invalidate_start(struct request *r, uint32_t flags)
     if (cache_invalidate(r->session->space->cache, &r->invalidate) == CACHE_PENDING)
         r->pending++;
     else
-        r->known = 1;
+        is_known(r);
 }
 
 /* ======= judging the request ======= */
@@ -145,6 +151,8 @@ void invalidate_run(struct request *r, struct reader *fields, const struct wire_
     struct wire_invalidate m;
     int e = wire_read_invalidate(fields, head, &m);
     r->complete = invalidate_complete;
+    if (e == 0)
+        r->trace = m.trace;
     if (e < 0)
         request_malformed(r, e);
     else if (acceptable(r, &m))
@@ -223,6 +231,8 @@ void event_run(struct request *r, struct reader *fields, const struct wire_head 
     int e = wire_read_event(fields, head, &m);
     unsigned names = e == 0 ? cache_event_names(r->session->space->cache, m.name) : 0;
     r->complete = invalidate_complete;
+    if (e == 0)
+        r->trace = m.trace;
     if (e < 0)
         request_malformed(r, e);
     else if (event_acceptable(r, &m, names))

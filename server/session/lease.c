@@ -36,12 +36,10 @@ static void key_known(struct op *op)
 {
     struct request *r = op->request;
     const struct cache_load *l = &op->load;
-    bool told = false;
-    if (request_open(r)) {
-        struct wire_entry w = entry_of(l, r->no_value);
-        request_log(r, l->get.key, w.status, w.tier, w.reason);
-        told = values_tell(r, op->index, &w);
-    }
+    struct wire_entry w = entry_of(l, r->no_value);
+    if (r->looked_on)
+        tell_key(r, l->get.key, values_line(&w, &l->get));
+    bool told = request_open(r) && values_tell(r, op->index, &w);
     if (!told && holds_lease(l))
         cache_load_return(r->session->space->cache, l->get.key, token_of(l));
     op_return(op);
@@ -77,9 +75,7 @@ static void start_key(struct request *r, const struct wire_lease *m, uint32_t in
 {
     struct session *s = r->session;
     if (!tenant_owns(s, key)) {
-        struct wire_entry w = {.status = STATUS_DENIED};
-        request_log(r, key, w.status, 0, 0);
-        values_tell(r, index, &w);
+        values_denied(r, index, key);
         return;
     }
     struct op *op = op_take(r, index);
@@ -113,6 +109,7 @@ void lease_run(struct request *r, struct reader *fields, const struct wire_head 
     if (e < 0) {
         request_malformed(r, e);
     } else if (!request_too_many(r, m.keys.count, "keys")) {
+        r->trace = m.trace;
         values_begin(r, m.keys.count, m.flags & WIRE_GET_NO_VALUE);
         struct reader keys = reader_of(m.keys.raw);
         struct slice key;
@@ -127,10 +124,12 @@ void lease_run(struct request *r, struct reader *fields, const struct wire_head 
 static void answer_fail(struct request *r, const struct wire_fail *m)
 {
     struct cache *c = r->session->space->cache;
+    r->trace = m->trace;
     enum status status = m->backoff_ms == WIRE_NO_BACKOFF
                              ? cache_load_return(c, m->key, m->token)
                              : cache_load_failed(c, m->key, m->token, m->backoff_ms * NS_PER_MS);
-    request_log(r, m->key, status, 0, 0);
+    if (r->looked_on)
+        tell_key(r, m->key, (struct wire_operation){.status = (uint8_t)status});
     request_answer(r, status, "%s",
                    status == STATUS_OK ? "" : "that is no lease of this key, or not any more");
 }

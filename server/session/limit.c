@@ -13,13 +13,20 @@ static void limit_complete(struct request *r)
         .max = l->max,
     };
     request_wrote(r, wire_write_allowance(request_out(r), r->id, &m, WIRE_HELLO_FRAME_MAX));
-    request_log(r, l->key, m.status, 0, 0);
+}
+
+static void is_known(struct request *r)
+{
+    const struct cache_limit *l = &r->limit;
+    r->known = 1;
+    if (r->looked_on)
+        tell_key(r, l->key, (struct wire_operation){.status = (uint8_t)l->status, .event = l->name});
 }
 
 static void limited(struct cache_limit *limit)
 {
     struct request *r = CONTAINER_OF(limit, struct request, limit);
-    r->known = 1;
+    is_known(r);
     request_released(r);
 }
 
@@ -28,7 +35,7 @@ static void start(struct request *r)
     if (cache_limit(r->session->space->cache, &r->limit) == CACHE_PENDING)
         r->pending++;
     else
-        r->known = 1;
+        is_known(r);
     if (r->known && r->limit.status == STATUS_BAD_REQUEST)
         request_answer(r, STATUS_BAD_REQUEST,
                        "limit: max 1 to %u, window 1 to %u ms, cost no more than max, alone 0 to 2",
@@ -73,6 +80,8 @@ void limit_run(struct request *r, struct reader *fields, const struct wire_head 
     int e = wire_read_limit(fields, head, &m);
     r->complete = limit_complete;
     r->limit = (struct cache_limit){.key = slice_of(NULL, 0), .cost = e < 0 ? 0 : m.cost, .done = limited};
+    if (e == 0)
+        r->trace = m.trace;
     if (e < 0)
         request_malformed(r, e);
     else if (request_too_many(r, m.arguments.count, "arguments"))

@@ -107,16 +107,20 @@ void spares_free(struct sessions *all)
 
 static void measure_from_here(struct request *r, struct sessions *all)
 {
-    r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0 || log_on(LOG_DEBUG);
-    r->began_ns = r->measured ? clock_boot_ns() : loop_now_ns(all->host.loop);
+    r->looked_on = monitor_watched(&all->monitor) || log_on(LOG_DEBUG);
+    r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0;
+    r->began_ns = r->measured || r->looked_on ? clock_boot_ns() : loop_now_ns(all->host.loop);
 }
 
-struct request *request_take(struct session *s, const struct verb *verb, uint64_t id, struct slice payload)
+struct request *request_take(struct session *s, const struct verb *verb, const struct wire_head *head,
+                             struct slice payload)
 {
     struct request *r = spare_request(s->all);
     r->session = s;
     r->verb = verb;
-    r->id = id;
+    r->id = head->id;
+    r->code = head->code;
+    r->trace = slice_of(NULL, 0);
     r->answered = r->filed = r->no_value = false;
     r->reach = REACH_NOWHERE;
     r->pending = 1; /* the verb itself, until request_started */
@@ -342,26 +346,9 @@ void requests_on_tick(struct timer *tick)
         if (now >= r->deadline_ns && request_open(r))
             time_out(r);
     }
+    watches_on_tick(all, now);
     if (list_empty(&all->waiting)) {
         all->ticking = false;
         timer_stop(tick);
     }
-}
-
-/* ======= the debug line ======= */
-
-void request_log(struct request *r, struct slice key, unsigned status, unsigned tier, unsigned reason)
-{
-    if (!log_on(LOG_DEBUG))
-        return;
-    struct log_field fields[6] = {L_TEXT("op", r->verb->name), L_BYTES("key", key),
-                                  L_TEXT("result", status_name(status))};
-    unsigned count = 3;
-    if (tier)
-        fields[count++] = L_TEXT("tier", tier_name_text(tier));
-    if (reason)
-        fields[count++] = L_TEXT("reason", miss_reason_name(reason));
-    uint64_t now = clock_boot_ns();
-    fields[count++] = L_US("us", now > r->began_ns ? now - r->began_ns : 0);
-    log_line(LOG_DEBUG, "operation", fields, count);
 }

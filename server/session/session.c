@@ -57,6 +57,7 @@ static const struct verb verbs[] = {
     [WIRE_HEALTH] = {health_run, "health", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_EXPLAIN] = {explain_run, "explain", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_LOG] = {log_run, "log", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
+    [WIRE_MONITOR] = {monitor_run, "monitor", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_DOCTOR] = {doctor_run, "doctor", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_CONFIG] = {config_run, "config", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
 };
@@ -113,7 +114,7 @@ static void on_frame(struct stream *stream, struct slice payload)
         return;
     }
     const struct verb *verb = choose(s, head.code);
-    struct request *r = request_take(s, verb, head.id, payload);
+    struct request *r = request_take(s, verb, &head, payload);
     s->all->figures.requests++;
     *(uint64_t *)(void *)((char *)&s->all->figures + verb->figure) += 1;
     size_t head_bytes = payload.size - reader_left(&fields);
@@ -173,6 +174,7 @@ static bool is_cut(enum stream_end why)
 /* While the session is not CLOSED yet: the last request that ends now must not free it. */
 static void abandon_leases(struct session *s)
 {
+    watch_leave(s);
     if (s->space)
         cache_load_abandon(s->space->cache, &s->loader);
     s->offers = loader_leave(s->offers);
@@ -312,6 +314,7 @@ struct sessions *sessions_create(const struct session_host *host)
     timer_init(&all->tick, host->loop, requests_on_tick);
     timer_init(&all->drain_deadline, host->loop, on_drain_deadline);
     later_init(&all->drain_check, tell_drained);
+    monitor_init(&all->monitor, clock_mono_ns(), watch_forget);
     all->handles = 2;
     return all;
 }

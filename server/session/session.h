@@ -67,23 +67,23 @@ struct session_host {
     int (*document)(void *user, const struct session_question *question, struct buffer *ret_json);
 };
 
-#define SESSION_FIGURES(FIGURE)                                                                     \
-    FIGURE(GAUGE, client_connections, "clients connected")                                          \
-    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                          \
-    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                \
-    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                  \
-    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                  \
-    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")    \
-    FIGURE(COUNTER, requests, "requests read")                                                      \
-    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")     \
-    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                           \
-    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")      \
-    FIGURE(COUNTER, requests_get, "GET requests")                                                   \
-    FIGURE(COUNTER, requests_set, "SET requests")                                                   \
-    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                               \
-    FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                           \
-    FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                       \
-    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR and LOG requests") \
+#define SESSION_FIGURES(FIGURE)                                                                              \
+    FIGURE(GAUGE, client_connections, "clients connected")                                                   \
+    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                                   \
+    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                         \
+    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                           \
+    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                           \
+    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")             \
+    FIGURE(COUNTER, requests, "requests read")                                                               \
+    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")              \
+    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                                    \
+    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")               \
+    FIGURE(COUNTER, requests_get, "GET requests")                                                            \
+    FIGURE(COUNTER, requests_set, "SET requests")                                                            \
+    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                                        \
+    FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                                    \
+    FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                                \
+    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR, LOG and MONITOR requests") \
     FIGURE(COUNTER, segments_passed, "mappings given out")
 
 struct session_figures {

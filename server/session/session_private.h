@@ -16,6 +16,7 @@
 #include "net/stream.h"
 #include "net/turns.h"
 #include "proto/wire.h"
+#include "session/monitor.h"
 #include "session/session.h"
 
 enum session_state { SESSION_HELLO, SESSION_READY, SESSION_DRAINING, SESSION_CLOSED, SESSION_STATES };
@@ -39,6 +40,11 @@ struct class_times {
     unsigned sample; /* by class: the first of each is measured, however many of another come between */
 };
 
+/* Lines of the debug log, of the present second. */
+struct told_lines {
+    uint64_t second, taken, left_out;
+};
+
 struct sessions {
     struct session_host host;
     struct streams *streams;
@@ -54,6 +60,8 @@ struct sessions {
     void *drained_user;
     struct session_figures figures;
     struct class_times times[CLASS_COUNT];
+    struct monitor monitor;
+    struct told_lines told;
 };
 
 struct session {
@@ -67,10 +75,13 @@ struct session {
     struct list requests; /* request.in_session: those a cache works on */
     unsigned requests_count, ops_count;
     bool half_closed;
-    struct load_peer loader; /* its leases */
-    struct loader *offers;   /* what it can load, or NULL */
-    struct warming *warming; /* that it began, or NULL */
-    unsigned run;            /* or the policy whose run it began; 0: none */
+    struct load_peer loader;  /* its leases */
+    struct loader *offers;    /* what it can load, or NULL */
+    struct warming *warming;  /* that it began, or NULL */
+    unsigned run;             /* or the policy whose run it began; 0: none */
+    struct watch *watch;      /* what it is told of others' operations, or NULL */
+    struct request *watching; /* waits for some, or NULL */
+    uint64_t watching_until_ns;
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
@@ -100,8 +111,11 @@ struct request {
     struct session *session;
     const struct verb *verb;
     uint64_t id, began_ns, deadline_ns;
+    uint8_t code;
     bool measured, answered, filed;
-    uint8_t reach; /* enum session_reach */
+    uint8_t reach;      /* enum session_reach */
+    bool looked_on;     /* somebody wants to know how it ends: began_ns is exact */
+    struct slice trace; /* as it came, in `frame` */
     unsigned pending;
     size_t charged;
     struct buffer frame; /* the payload */
@@ -135,7 +149,8 @@ struct op {
 
 /* ---- request.c ------------------------------------------------------------------------------------------ */
 
-struct request *request_take(struct session *s, const struct verb *verb, uint64_t id, struct slice payload);
+struct request *request_take(struct session *s, const struct verb *verb, const struct wire_head *head,
+                             struct slice payload);
 /* Somebody still waits for the reply. */
 static inline bool request_open(const struct request *r)
 {
@@ -168,9 +183,20 @@ void op_return(struct op *op);
 bool op_done_now(struct op *op, int outcome);
 
 bool request_too_many(struct request *r, uint32_t count, const char *what);
-void request_log(struct request *r, struct slice key, unsigned status, unsigned tier, unsigned reason);
-
 void spares_free(struct sessions *all);
+
+/* ---- told.c: operations that ended, for the debug log and for those who watch ------------------------------ */
+
+/* Both of requests that are looked_on only.  Once for each key, when it is known what became of it. */
+void tell_key(struct request *r, struct slice key, struct wire_operation line);
+/* Of r->invalidate. */
+void tell_invalidate(struct request *r);
+
+/* ---- watch.c: MONITOR -------------------------------------------------------------------------------------- */
+
+void watches_on_tick(struct sessions *all, uint64_t now_ns);
+void watch_leave(struct session *s); /* nothing when it does not watch */
+void watch_forget(struct watch *w);
 
 /* ---- session.c ------------------------------------------------------------------------------------------ */
 
@@ -194,6 +220,9 @@ struct slice tenant_tag(const struct session *s, struct slice tag, char **room);
 
 void values_begin(struct request *r, uint32_t count, bool no_value);
 struct wire_entry values_entry(const struct cache_get *g, bool no_value);
+/* Of what is told to those who look on. */
+struct wire_operation values_line(const struct wire_entry *w, const struct cache_get *g);
+void values_denied(struct request *r, uint32_t index, struct slice key);
 /* The answer to the key at that place.  False: there was no room, and the peer is told so instead. */
 bool values_tell(struct request *r, uint32_t index, struct wire_entry *w);
 void values_complete(struct request *r);
@@ -228,6 +257,7 @@ void limit_run(struct request *r, struct reader *fields, const struct wire_head 
 void listed_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void offer_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void warm_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void monitor_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void keys_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void stats_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void health_run(struct request *r, struct reader *fields, const struct wire_head *head);

@@ -9,12 +9,14 @@ static void outcomes_complete(struct request *r)
     request_wrote(r, wire_write_outcomes(request_out(r), r->id, &m, r->session->frame_max));
 }
 
-static void note(struct request *r, uint32_t index, struct slice key, struct wire_outcome outcome)
+static void note(struct request *r, uint32_t index, struct slice key, size_t bytes,
+                 struct wire_outcome outcome)
 {
-    if (!request_open(r))
-        return;
-    r->outcomes[index] = outcome;
-    request_log(r, key, outcome.status, 0, 0);
+    if (request_open(r))
+        r->outcomes[index] = outcome;
+    if (r->looked_on)
+        tell_key(r, key,
+                 (struct wire_operation){.status = outcome.status, .bytes = bytes, .ttl_ms = outcome.ttl_ms});
 }
 
 static struct wire_outcome outcome_of(enum status status, unsigned partition, const struct version *version,
@@ -43,7 +45,7 @@ static char *outcomes_room(struct request *r, uint32_t count, size_t names)
 static void set_known(struct op *op)
 {
     const struct cache_set *set = &op->set;
-    note(op->request, op->index, set->key,
+    note(op->request, op->index, set->key, set->value.size,
          outcome_of(set->status, set->partition, &set->result, set->ttl_left_ms));
     op_return(op);
 }
@@ -100,7 +102,8 @@ static void start_item(struct request *r, const struct wire_set *m, uint32_t ind
     unsigned tags_count;
     bool tags_fit = take_tags(op, item, names, &tags_count);
     if (!tags_fit || !tenant_owns(s, item->key)) {
-        note(r, index, item->key, (struct wire_outcome){.status = tags_fit ? STATUS_DENIED : STATUS_LIMIT});
+        note(r, index, item->key, 0,
+             (struct wire_outcome){.status = tags_fit ? STATUS_DENIED : STATUS_LIMIT});
         op_return(op);
         return;
     }
@@ -156,6 +159,7 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
     if (e < 0) {
         request_malformed(r, e);
     } else if (!request_too_many(r, m.items.count, "items") && !flags_contradict(r, m.flags)) {
+        r->trace = m.trace;
         char *names = outcomes_room(r, m.items.count, names_bytes(r->session, &m));
         struct reader items = reader_of(m.items.raw);
         struct wire_item item;
@@ -170,7 +174,7 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
 static void touch_known(struct op *op)
 {
     const struct cache_touch *touch = &op->touch;
-    note(op->request, op->index, touch->key,
+    note(op->request, op->index, touch->key, 0,
          outcome_of(touch->status, touch->partition, &touch->result, touch->ttl_left_ms));
     op_return(op);
 }
@@ -187,7 +191,7 @@ static void start_touch(struct request *r, const struct wire_touch *m, uint32_t 
 {
     struct session *s = r->session;
     if (!tenant_owns(s, key)) {
-        note(r, index, key, (struct wire_outcome){.status = STATUS_DENIED});
+        note(r, index, key, 0, (struct wire_outcome){.status = STATUS_DENIED});
         return;
     }
     struct op *op = op_take(r, index);
@@ -205,6 +209,7 @@ void touch_run(struct request *r, struct reader *fields, const struct wire_head 
     if (e < 0) {
         request_malformed(r, e);
     } else if (!request_too_many(r, m.keys.count, "keys")) {
+        r->trace = m.trace;
         outcomes_room(r, m.keys.count, 0);
         struct reader keys = reader_of(m.keys.raw);
         struct slice key;

@@ -12,7 +12,7 @@ from collections import namedtuple
 VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
-LOG = 50
+MONITOR, LOG, OPERATIONS = 48, 50, 52
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
 LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 36, 37, 38, 40, 41, 43, 44, 45
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
@@ -26,6 +26,7 @@ STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1, LOADED = 1, 2, 4, 8, 16
 HOST, FLEET = 1, 2
 NO_BACKOFF = 2**32 - 1
 MORE, EVERYTHING, CANCEL, ASK_LOADERS = 1, 2, 4, 8
+NOTHING, KEY, TAG, PREFIX, GLOB, ALL = range(6)  # what an operation named
 UNDER_WAY, DONE, CANCELLED, FAILED = 1, 2, 3, 4
 
 Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
@@ -35,6 +36,8 @@ Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms ma
 Progress = namedtuple("Progress", "state taken total_known total done loaded here missing others brought failed elapsed_ms why")
 Load = namedtuple("Load", "kind key token hold_ms pattern")
 Held = namedtuple("Held", "key tier ttl_ms bytes")
+Operation = namedtuple("Operation", "at_us op named name names status reason tier flags bytes ttl_ms dropped took_ns client pid event trace")
+Operations = namedtuple("Operations", "left_out near_hits operations")
 Welcome = namedtuple("Welcome", "version daemon namespace mode partitions incarnation key_max value_max batch_max "
                                 "frame_max descriptors why_no_segment")
 
@@ -186,8 +189,8 @@ class Client:
     def ping(self, payload=b"?"):
         return self.call(PONG, PING, payload)[0]
 
-    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0), after=(0, 0, 0)):
-        entries = self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys), *after)[0]
+    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0), after=(0, 0, 0), trace=""):
+        entries = self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys), *after, trace)[0]
         return [_take(Entry, e) for e in entries]
 
     def get(self, key, **options):
@@ -278,6 +281,18 @@ class Client:
 
     def log(self, back_ms=0, limit=0):
         return self.document(LOG, back_ms, limit)
+
+    def send_monitor(self, *globs, ops=(), wait_ms=0, flags=0):
+        return self.send(MONITOR, flags, wait_ms, list(map(str.encode, ops)), list(globs))
+
+    def monitored(self):
+        """In answer to the request sent last."""
+        left_out, near_hits, operations = self._expect(OPERATIONS, self.receive())[:3]
+        return Operations(left_out, near_hits, [_take(Operation, o) for o in operations])
+
+    def monitor(self, *globs, **options):
+        self.send_monitor(*globs, **options)
+        return self.monitored()
 
 
 def position(change):

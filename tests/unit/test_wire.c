@@ -305,6 +305,25 @@ static void codes_have_names(void **state)
     assert_string_equal(wire_code_name(255), "UNKNOWN");
 }
 
+static void a_trace_id_is_the_recommendations_or_none(void **state)
+{
+    static const char good[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    static const char *const bad[] = {
+        "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-011",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    };
+    assert_true(wire_trace_valid(slice_text(good)));
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(wire_trace_valid(slice_text(bad[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_head_carries_code_and_id),
         cmocka_unit_test(a_payload_that_is_no_array_has_no_head),
         cmocka_unit_test(codes_have_names),
+        cmocka_unit_test(a_trace_id_is_the_recommendations_or_none),
     };
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }

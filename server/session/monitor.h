@@ -1,0 +1,100 @@
+/* Who looks on while operations end, and what each is told of them.
+ *
+ * What must stay true: a watcher costs a bounded amount of memory and time, and nobody waits for it: it has LINES_MAX
+ * places, and when more operations end than that before it asks again, each of them has had the same chance of a place
+ * (reservoir sampling: Vitter 1985, algorithm R), so that what it sees is a fair picture however slowly it reads; how
+ * many had no place is told.  With nobody watching, an operation pays one comparison.
+ *
+ * What it is not told: values; operations of other namespaces; and, when its connection is bound to a tenant, anything
+ * but names of that tenant: of a change that names others' things too only its own, and who did it, and what else came of
+ * it, only when that was one of the tenant's own connections.
+ *
+ * Pure: times are passed in. */
+#ifndef LARDER_SESSION_MONITOR_H
+#define LARDER_SESSION_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/pattern.h"
+#include "proto/wire.h"
+
+enum {
+    WATCHERS_MAX = 4, /* of a daemon: a few people; each costs an operation up to 0.1 µs */
+    WATCH_LINES_MAX =
+        128, /* with the longest names they still fit a frame; a person reads ten in that time */
+    WATCH_LINE_BYTES =
+        2048, /* of one: a key, three names and the numbers at their longest, while they are put */
+    WATCH_GLOBS_MAX = 8,
+    WATCH_FILTER_BYTES = 4096,                         /* a filter as it came */
+    WATCH_CHARGE = WATCH_LINES_MAX * WATCH_LINE_BYTES, /* what the peer is charged for */
+};
+/* One that asked for nothing so long has gone, or might as well: it is ended, and costs nothing any more. */
+#define WATCH_FORGET_NS (15ull * 1000 * 1000 * 1000)
+
+/* An operation that ended. */
+struct watched {
+    const void *space;   /* whose namespace */
+    struct slice tenant; /* its connection's, with the ':'; empty: bound to none */
+    unsigned code;       /* of its request */
+    struct watched_names {
+        const struct slice *of;
+        unsigned count;
+    } names[WIRE_NAMED_EVERYTHING]; /* by `named`; everything has none */
+    bool everything;
+    struct wire_operation line; /* all but name, named and names; at_us and took_ns when it is wanted */
+};
+
+/* What a watcher asks for. */
+struct watch_filter {
+    uint64_t codes; /* bits 1 << code; 0: all */
+    struct pattern globs[WATCH_GLOBS_MAX];
+    unsigned globs_count;
+    struct buffer came; /* as it came; globs point into it */
+};
+/* Copies what the message says.  False: *ret_why, a static sentence; there is nothing to finish then. */
+bool watch_filter_read(struct watch_filter *filter, const struct wire_monitor *m, const char **ret_why);
+bool watch_filter_is(const struct watch_filter *filter, const struct wire_monitor *m);
+void watch_filter_finish(struct watch_filter *filter);
+
+struct watch {
+    void *user;
+    const void *space;
+    struct slice tenant; /* stays the caller's, as long as this */
+    struct watch_filter filter;
+    uint64_t asked_ns, answered_ns;
+    bool waits;             /* somebody waits for its answer: the caller says */
+    uint64_t near;          /* the caller's */
+    uint64_t seen;          /* since the last answer, that it would be told of */
+    unsigned count, chosen; /* lines, and the place of the newest */
+    struct watch_line {
+        uint64_t number; /* of those seen */
+        struct buffer bytes;
+    } lines[WATCH_LINES_MAX];
+};
+
+struct monitor {
+    struct watch *of[WATCHERS_MAX];
+    unsigned count;
+    uint64_t random;
+    void (*forget)(struct watch *w); /* it asked for nothing for long: to be ended */
+};
+
+void monitor_init(struct monitor *m, uint64_t seed, void (*forget)(struct watch *w));
+static inline bool monitor_watched(const struct monitor *m)
+{
+    return __builtin_expect(m->count > 0, 0);
+}
+
+/* Takes the filter over, unless it returns NULL: as many watch as may. */
+struct watch *watch_begin(struct monitor *m, const void *space, struct slice tenant,
+                          const struct watch_filter *filter, uint64_t now_ns);
+struct watch *watch_end(struct monitor *m, struct watch *w); /* NULL ok, returns NULL */
+
+/* Who has a place for it: bits of `of`.  Only those are then told. */
+unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns);
+void monitor_tell(struct monitor *m, unsigned wanted, struct watched *op);
+
+/* Appends its lines, oldest first, and begins anew. */
+void watch_answer(struct watch *w, uint64_t now_ns, struct buffer *out, struct wire_operations *ret);
+
+#endif
