@@ -87,7 +87,8 @@ static int send_and_receive(struct call *call, enum wire_code code, const void *
 {
     struct channel *ch = call->channel;
     ch->out.size = 0;
-    int r = message_write(&ch->out, ++ch->id, code, message, ch->limits.frame_max);
+    int r = message_write_traced(&ch->out, ++ch->id, code, message, ch->limits.frame_max,
+                                 trace_mine(call->client));
     if (r < 0)
         return r;
     atomic_fetch_add_explicit(&call->client->asked, 1, memory_order_relaxed);

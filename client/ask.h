@@ -35,6 +35,9 @@ void call_end(struct call *call);
  * 0: it makes no sense). */
 int message_write(struct buffer *out, uint64_t id, enum wire_code code, const void *message,
                   size_t frame_max);
+/* The same with what it is done for, where the message has a place for that; in trace.c. */
+int message_write_traced(struct buffer *out, uint64_t id, enum wire_code code, const void *message,
+                         size_t frame_max, struct slice trace);
 int reply_read(struct reply *reply, void *answer);
 
 /* What is left of the deadline, for the daemon; at least 1. */

@@ -207,6 +207,11 @@ short larder_async_events(const larder_async *a)
     return POLLIN; /* the epoll set behind it knows what is waited for */
 }
 
+int larder_async_trace(larder_async *a, const char *traceparent)
+{
+    return larder_trace(a->client, traceparent);
+}
+
 int larder_async_timeout(larder_async *a)
 {
     uint64_t now = now_ns(), due = link_due_ns(a);

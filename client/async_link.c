@@ -309,7 +309,7 @@ static int keep(struct larder_async *a, struct request *r, enum wire_code code, 
     const uint32_t largest = WIRE_VALUE_LIMIT + WIRE_FRAME_ROOM;
     buffer_finish(&r->frame);
     buffer_init(&r->frame, (size_t)largest + FRAME_HEADER_BYTES);
-    return message_write(&r->frame, r->id, code, message, largest);
+    return message_write_traced(&r->frame, r->id, code, message, largest, trace_mine(a->client));
 }
 
 int link_send(struct larder_async *a, struct request *r, enum wire_code code, const void *message)
@@ -323,7 +323,8 @@ int link_send(struct larder_async *a, struct request *r, enum wire_code code, co
     request_number(a, r);
     if (link->state != LINK_READY)
         return keep(a, r, code, message);
-    error = message_write(&link->channel.out, r->id, code, message, link->channel.limits.frame_max);
+    error = message_write_traced(&link->channel.out, r->id, code, message, link->channel.limits.frame_max,
+                                 trace_mine(a->client));
     r->sent = error == 0;
     r->sent_ns = now_ns();
     return error;

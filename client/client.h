@@ -108,8 +108,11 @@ static inline uint64_t log_begin(const struct larder_client *c)
 {
     return __builtin_expect(c->log != NULL, 0) ? now_ns() : 0;
 }
-void log_end(const struct larder_client *c, uint64_t begin_ns, const char *op, struct slice key, int result,
+void log_end(struct larder_client *c, uint64_t begin_ns, const char *op, struct slice key, int result,
              const larder_value *value);
+
+/* This thread's trace id, or nothing.  Valid until it sets another. */
+struct slice trace_mine(struct larder_client *c);
 
 /* The public slice is the protocol's in all but name. */
 static inline struct slice slice_in(larder_slice s)

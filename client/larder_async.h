@@ -51,6 +51,8 @@ LARDER_API short larder_async_events(const larder_async *async);
 LARDER_API int larder_async_timeout(larder_async *async);
 /* Never waits.  Returns how many callbacks it called. */
 LARDER_API int larder_async_process(larder_async *async);
+/* As larder_trace, for calls that begin from now on, callbacks' included.  Since 0.2. */
+LARDER_API int larder_async_trace(larder_async *async, const char *traceparent);
 
 /* `value` is NULL unless it was a read. */
 typedef void (*larder_done)(void *user, int result, larder_value *value);

@@ -28,19 +28,21 @@ static size_t put_key(char *at, struct slice key)
     return (size_t)(at - begin);
 }
 
-void log_end(const struct larder_client *c, uint64_t begin_ns, const char *op, struct slice key, int result,
+void log_end(struct larder_client *c, uint64_t begin_ns, const char *op, struct slice key, int result,
              const larder_value *value)
 {
-    char text[4 * LOG_KEY_BYTES + 1], line[sizeof(text) + 160], where[48] = "";
+    char text[4 * LOG_KEY_BYTES + 1], line[sizeof(text) + 224], where[48] = "", reason[MISS_REASON_BYTES];
     if (!begin_ns)
         return;
     put_key(text, key);
     if (value && value->tier != LARDER_TIER_NONE)
         snprintf(where, sizeof(where), " tier=%s", tier_name_text((unsigned)value->tier));
     else if (value && value->reason != LARDER_REASON_NONE)
-        snprintf(where, sizeof(where), " reason=%s", miss_reason_name((unsigned)value->reason));
-    snprintf(line, sizeof(line), "op=%s key=%s result=%s%s near=%d us=%.1f", op, text,
-             result_name(result, value != NULL), where, value && value->near,
+        snprintf(where, sizeof(where), " reason=%s", miss_reason_word((unsigned)value->reason, reason));
+    struct slice trace = trace_mine(c);
+    snprintf(line, sizeof(line), "op=%s key=%s result=%s%s near=%d%s%.*s us=%.1f", op, text,
+             result_name(result, value != NULL), where, value && value->near, trace.size ? " trace=" : "",
+             (int)trace.size, trace.size ? (const char *)trace.data : "",
              (double)(now_ns() - begin_ns) / 1e3);
     c->log(c->log_user, line);
 }

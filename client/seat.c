@@ -72,7 +72,9 @@ static struct seat *seat_create(struct larder_client *c)
 static struct seat *seat_take(struct larder_client *c)
 {
     struct seat *seat = seat_reuse(&c->seats);
-    if (!seat)
+    if (seat)
+        seat->trace[0] = '\0';
+    else
         seat = seat_create(c);
     if (seat && pthread_setspecific(c->seats.key, seat) != 0) {
         atomic_store_explicit(&seat->taken, false, memory_order_release);

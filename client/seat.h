@@ -29,6 +29,7 @@ struct seat {
     struct seat *next;
     _Atomic bool taken;
     uint64_t seen;                    /* `inside` when a mapping was retired; near.lock */
+    char trace[56];                   /* what its calls are done for, or "" */
     char message[SEAT_MESSAGE_BYTES]; /* what the daemon said with the last error */
 };
 

@@ -372,7 +372,7 @@ static void debug_lines_tell_of_hits_the_daemon_never_sees(void **state)
     expect_text(c, "log key", "v");
     assert_non_null(strstr(line, "op=get key=log\\x20key result=HIT tier=l1"));
     assert_int_equal(get_result(c, "log miss"), LARDER_MISS);
-    assert_non_null(strstr(line, "result=MISS reason=COLD"));
+    assert_non_null(strstr(line, "result=MISS reason=cold"));
     larder_close(c);
 }
 
