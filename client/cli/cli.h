@@ -43,6 +43,8 @@ struct cli {
     uint64_t ttl_ms, stale_ms; /* LARDER_TTL_DEFAULT when not given */
     uint64_t limit, max, window_ms, cost;
     bool has_cost;
+    const char *ops; /* "get,set" */
+    uint64_t count;  /* 0: no end */
     uint8_t tiers;
     larder_entry_version if_version;
     larder_token since;
@@ -89,6 +91,7 @@ int warm_by_name(struct cli *cli); /* not from a dump */
 int verb_advise(struct cli *cli);
 int verb_doctor(struct cli *cli);
 int verb_log(struct cli *cli);
+int verb_monitor(struct cli *cli);
 int verb_audit(struct cli *cli);
 
 #endif

@@ -228,6 +228,9 @@ static int take_option(struct cli *cli, enum option_id o)
         cli->has_cost = true;
         return parsed_option(cli, o, strcmp(optarg, "0") == 0 || limit_parse(optarg, &cli->cost),
                              "a number from 0 on");
+    case OPT_OP: cli->ops = optarg; break;
+    case OPT_COUNT_LINES:
+        return parsed_option(cli, o, limit_parse(optarg, &cli->count), "a number from 1 on");
     case OPT_WATCH: cli->watch = true; break;
     case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
     case OPT_FILE: cli->file = optarg; break;

@@ -216,7 +216,7 @@ void out_row(struct out *out, json_t *row)
     if (out->shape == OUT_TABS)
         print_tabs(out, row);
     else {
-        json_dumpf(row, stdout, JSON_COMPACT);
+        json_dumpf(row, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10)); /* 15.7, not 15.699999999999999 */
         putchar('\n');
     }
     json_decref(row);

@@ -12,7 +12,7 @@
 #include "client/larder.h"
 
 enum out_shape { OUT_ALIGNED, OUT_TABS, OUT_JSON };
-enum { OUT_COLUMNS_MAX = 8 };
+enum { OUT_COLUMNS_MAX = 12 };
 
 struct out {
     enum out_shape shape;

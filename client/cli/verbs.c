@@ -88,6 +88,16 @@ static const struct verb verbs[] = {
      "Each step on its own: address, connection, TLS, AUTH, database, write right, eviction policy,\n"
      "memory, and the journal there and back with its lag.  The first that fails says what to look\n"
      "at, and is exit code 1; so is a daemon without Redis."},
+    {"monitor", "", "what is asked of the daemon, live", 0, 0, BIT(OP) | BIT(GLOB) | BIT(COUNT_LINES), verb_monitor,
+     "A line an operation as it ends: time, what, result, the tier that had it, microseconds in the\n"
+     "daemon, size of the value, who asked and for which name; never a value.  The daemon waits for\n"
+     "nobody: of more than about a thousand a second it tells some, chosen evenly, and how many more\n"
+     "there were.  Hits in shared memory never reach it; their number is told once a second.  Operations:\n"
+     "get, set, touch, invalidate, event, lease, fail, limit, offer.  A pipe gets tab-separated lines:\n"
+     "time, op, result, reason, tier, us, bytes, client, named, name, trace; --json has more.\n"
+     "\n"
+     "  larder monitor --op set,invalidate --glob 'user:*'\n"
+     "  larder --json monitor | jq -r 'select(.result == \"MISS\").name'"},
     {"log", "invalidations", "who invalidated what", 1, 1, BIT(SINCE) | BIT(LIMIT), verb_log,
      "The newest invalidations of the namespace, newest first: time, where (here, or elsewhere: told by\n"
      "the journal), who the caller said it was, the event that named it, how many entries were dropped\n"

@@ -48,6 +48,8 @@
     OPTION(MAX, 0, "max", "N", "so many a window")                                                           \
     OPTION(WINDOW, 0, "window", "TIME", "as in 1s, 1m, 1h")                                                  \
     OPTION(COST, 0, "cost", "N", "how many this one counts as (default: 1); 0 only asks")                    \
+    OPTION(OP, 0, "op", "LIST", "only these operations, as in get,set")                                      \
+    OPTION(COUNT_LINES, 0, "count", "N", "end after N lines")                                                \
     OPTION(KEYS_FROM, 0, "keys-from", "FILE", "keys, one a line; - is standard input")
 
 enum option_id {
