@@ -227,7 +227,7 @@ def at_debug_every_operation_is_a_line_of_the_log(larder):
     client.set(b"user:1", b"not to be seen", ttl_ms=300000)
     client.get(b"user:1", trace=TRACE)
     client.get(b"user:2", trace="nonsense")
-    client.invalidate(globs=[b"dashboard:*"])
+    client.invalidate(globs=[b"*:dashboard"])
     larder.client("closed").get(b"a name")
     lines = [line for line in map(json.loads, larder.log().splitlines()) if "op" in line]
     for line in lines:
@@ -235,7 +235,7 @@ def at_debug_every_operation_is_a_line_of_the_log(larder):
     expect(lines, [{"op": "set", "key": "user:1", "result": "OK", "ttl": "300s"},
                    {"op": "get", "key": "user:1", "result": "HIT", "tier": "l1", "trace": TRACE},
                    {"op": "get", "key": "user:2", "result": "MISS", "reason": "cold"},
-                   {"op": "invalidate", "glob": "dashboard:*", "result": "OK", "dropped": 0},
+                   {"op": "invalidate", "glob": "*:dashboard", "result": "OK", "dropped": 0},
                    {"op": "get", "key": "(secret)", "result": "MISS", "reason": "cold"}])
     assert "not to be seen" not in larder.log() and "a name" not in larder.log()
 

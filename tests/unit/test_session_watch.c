@@ -328,7 +328,7 @@ static void every_operation_is_a_line_at_debug(void **state)
 {
     struct fixture *f = *state;
     int fd = log_pipe();
-    struct slice key = S("user:1"), glob = S("dashboard:*");
+    struct slice key = S("user:1"), glob = S("*:dashboard");
     set(f, "user:1", "secret value", NULL);
     SAY(f, get, .keys = {1, &key}, .trace = S(TRACE));
     expect_entry(f);
@@ -339,7 +339,7 @@ static void every_operation_is_a_line_at_debug(void **state)
     assert_non_null(strstr(text, "level=debug op=set key=user:1 result=OK ttl=60s us="));
     assert_non_null(strstr(text, "op=get key=user:1 result=HIT tier=l1 trace=" TRACE " us="));
     assert_non_null(strstr(text, "op=get key=nothing result=MISS reason=cold us="));
-    assert_non_null(strstr(text, "op=invalidate glob=dashboard:* result=OK dropped=0 us="));
+    assert_non_null(strstr(text, "op=invalidate glob=*:dashboard result=OK dropped=0 us="));
     assert_null(strstr(text, "secret value"));
     end_log(fd);
 }
