@@ -72,7 +72,7 @@ struct shm_peek {
     const uint8_t *value; /* in the mapping: may change under the reader */
     struct shm_found found;
     /* private to the two calls */
-    uint64_t slot, gen, fresh_until, alive_until, mode, sweeps, life, born;
+    uint64_t slot, gen, fresh_until, alive_until, mode, sweeps, life, born, v, shape;
     const au64 *slot_at, *gen_at;
     struct slice key;
     uint32_t prints_count;

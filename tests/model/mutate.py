@@ -5,21 +5,21 @@ usage: mutate.py NAME SOURCE TARGET.  Each change names text that must be there 
 rewritten, this fails loudly instead of testing nothing.  Who must notice is in meson.build."""
 import sys
 
-R0 = "    take_promises(v, p, f);\n    return look(v, p, f, hash);\n"
+R0 = "    shm_take_promises(v, p, f);\n    return shm_look(v, p, f, hash);\n"
 R4 = "SHM_RELAXED(p->gen_at) == p->gen && SHM_RELAXED(p->slot_at) == p->slot; /* R4 */"
-R2 = "    if (SHM_ACQUIRE(slot_at) != slot) /* R2 */\n        return LOOK_RACE;\n"
+R2 = "    if (SHM_ACQUIRE(slot_at) != slot) /* R2 */\n        return SHM_LOOK_RACE;\n"
 BORN = "    p->born = SHM_ACQUIRE(&item->born); /* before life: see R1 in shm.h */\n"
 LIFE = "    p->life = SHM_RELAXED(&item->life);\n"
-KILL = "    if (born < SHM_ACQUIRE(&h->last_kill) && cells_kill(v, p))\n        return SHM_ASK_KILLED;\n"
+KILL = "    if (born < SHM_ACQUIRE(&h->last_kill) && shm_cells_kill(v, p))\n        return SHM_ASK_KILLED;\n"
 FLOOR = "    if (born < SHM_ACQUIRE(&h->floor_seq))\n        return SHM_ASK_FLOOR;\n"
 LOCAL = "    if (p->life & SHM_LIFE_LOCAL && born < SHM_ACQUIRE(&h->local_floor))\n        return SHM_ASK_FLOOR;\n"
-SWEEPS = "SHM_RELAXED(&h->sweeps) == p->sweeps ? NOTHING_AGAINST_IT : SHM_ASK_RACE"
-KEY = "    if (!shm_same(key, p->key.data, p->key.size))\n        return LOOK_NO;\n"
-OBJECTION = "    return reason != NOTHING_AGAINST_IT ? reason : outdated(v, p, f);\n"
+SWEEPS = "SHM_RELAXED(&h->sweeps) == p->sweeps ? SHM_NO_OBJECTION : SHM_ASK_RACE"
+KEY = "    if (!shm_same(key, p->key.data, p->key.size))\n        return false;\n"
+OBJECTION = "    return reason != SHM_NO_OBJECTION ? reason : shm_outdated(v, p, f);\n"
 
 MUTANTS = {
     # the reader of the shared segment
-    "r0-after-lookup": [(R0, "    enum look found = look(v, p, f, hash);\n    take_promises(v, p, f);\n    return found;\n")],
+    "r0-after-lookup": [(R0, "    enum shm_look found = shm_look(v, p, f, hash);\n    shm_take_promises(v, p, f);\n    return found;\n")],
     "r0-after-r5": [(OBJECTION, "    ((struct shm_peek *)p)->fresh_until = SHM_ACQUIRE(&v->header->fresh_until[0]);\n" + OBJECTION)],
     "r2-left-out": [(R2, "")],
     "r4-without-gen": [(R4, "SHM_RELAXED(p->slot_at) == p->slot;")],
@@ -31,7 +31,7 @@ MUTANTS = {
     "r5-without-kills": [(KILL, "")],
     "r5-without-floor": [(FLOOR, "")],
     "r5-without-local-floor": [(LOCAL, "")],
-    "r5-without-sweeps": [(SWEEPS, "NOTHING_AGAINST_IT")],
+    "r5-without-sweeps": [(SWEEPS, "SHM_NO_OBJECTION")],
     "life-before-born": [(BORN, ""), (LIFE, LIFE + BORN)],
     "key-not-compared": [(KEY, "")],
     # the fleet

@@ -1,6 +1,6 @@
 /* All interleavings of one reader with one sequence of writer's stores.
  *
- * The reader is proto/shm_view.c itself, compiled with a hook before each load.  The writer is server/l1/order.h
+ * The reader is proto/shm_read.h itself, compiled with a hook before each load.  The writer is server/l1/order.h
  * itself: its stores are recorded once and then played at every possible place between the reader's loads.  What
  * is explored is sequentially consistent: it shows that the program order is right, which the essay in
  * proto/shm.h then enforces with acquire, release and fences (stress tests look at those).

@@ -1,4 +1,4 @@
-/* Put before proto/shm_view.c by the build: the reader of the product with a scheduler between its loads. */
+/* Put before the reader (proto/shm_read.h) by the build: the reader of the product with a scheduler between its loads. */
 #ifndef LARDER_TESTS_STEP_H
 #define LARDER_TESTS_STEP_H
 
