@@ -127,11 +127,13 @@ static __attribute__((flatten, noinline)) int near_hit(struct larder_client *c, 
     struct shm_found found;
     if (!a)
         return READ_NOT_NEAR;
-    uint64_t hash = shm_key_hash(a->view.shape.hash_secret, key);
+    uint64_t since = near_clock(seat), hash = shm_key_hash(a->view.shape.hash_secret, key);
     int r = shm_read(&a->view, key, hash, value->data, value->capacity, &found);
     if (r == SHM_HIT) {
         near_touch(a, seat, &found);
         value_from_found(value, a, &found, found.absent ? LARDER_ABSENT : LARDER_HIT);
+        if (__builtin_expect(since != 0, 0))
+            near_took(a, since);
     }
     near_leave(seat);
     return r == SHM_HIT ? value->result : READ_NOT_NEAR;
