@@ -190,6 +190,7 @@ void larder_async_close(larder_async *a)
     bool child = async_is_over(a);
     a->closing = true; /* callbacks may call, and are refused */
     loads_orphan(a);
+    listings_orphan(a);
     link_close(a);
     if (!child)
         end_all(a); /* a child's copies are lost with it: their users belong to the parent */
@@ -221,6 +222,8 @@ int larder_async_timeout(larder_async *a)
         due = a->earliest_ns;
     if (serve_due_ns(a) < due)
         due = serve_due_ns(a);
+    if (listings_due_ns(a) < due)
+        due = listings_due_ns(a);
     if (due == UINT64_MAX)
         return -1;
     uint64_t ms = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;
@@ -253,6 +256,7 @@ int larder_async_process(larder_async *a)
     link_work(a, now_ns());
     expire(a, now_ns());
     int count = hand_out(a, ASYNC_REQUESTS_MAX);
+    listings_go_on(a);
     serve_offers(a);
     link_work(a, now_ns()); /* what callbacks asked for leaves with this turn */
     return count;

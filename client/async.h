@@ -3,7 +3,7 @@
  *   async_link.c   the connection: dialing, greeting, bytes out and in, back-off
  *   async.c        requests: a place in the queue, a deadline, an answer; the loop
  *   async_read.c async_change.c   get, mget; set, invalidate
- *   async_serve.c  loads that the daemon asks for
+ *   async_serve.c  loads that the daemon asks for; async_list.c keys that it asks for
  *   async_load.h   get_or_load: flights whose passengers are callbacks; async_lease.c what they ask of the daemon
  *
  * What must stay true
@@ -49,10 +49,11 @@ struct request {
         larder_set_options set;
         larder_invalidate_options invalidate;
     } how;
-    struct larder_load *load;   /* which it asks for, or waits for */
-    struct request *fellow;     /* the next who waits for the same load */
-    struct asking *asking;      /* of one who waits: what he asked for */
-    struct larder_load *served; /* of an offer: what the daemon asks for */
+    struct larder_load *load;             /* which it asks for, or waits for */
+    struct request *fellow;               /* the next who waits for the same load */
+    struct asking *asking;                /* of one who waits: what he asked for */
+    struct larder_load *served;           /* of an offer: what the daemon asks for; or: */
+    struct larder_async_listing *listing; /* ... and of what it is told then */
 };
 
 struct request_list {
@@ -96,6 +97,7 @@ struct larder_async {
     uint64_t earliest_ns; /* no deadline in `waiting` comes before that */
     struct async_serving serving;
     struct larder_load *loads; /* all of them, those nobody can join included */
+    struct larder_async_listing *listings;
 };
 
 /* ---- link ---- */
@@ -158,6 +160,10 @@ void many_free(struct many *many);
 void serve_offers(struct larder_async *a);
 /* When hands are to be offered that the daemon would not let wait; UINT64_MAX: there are none. */
 uint64_t serve_due_ns(const struct larder_async *a);
+/* Listings for which the daemon had no room are asked again, and when. */
+void listings_go_on(struct larder_async *a);
+uint64_t listings_due_ns(const struct larder_async *a);
+void listings_orphan(struct larder_async *a);
 /* Shut what this object changes. */
 void loads_change_key(struct larder_async *a, larder_slice key);
 void loads_change_names(struct larder_async *a, const larder_invalidate_options *how);

@@ -3,6 +3,7 @@
  * What must stay true: a hand is offered (a request is under way), or out (a larder_load that the app holds, or whose fill is
  * under way), or neither because there is no connection, or because the daemon let it not wait; never more of them than
  * were registered.  What ends at once is not offered again at once: that would be a spin between two processes. */
+#include "client/async_list.h"
 #include "client/async_load.h"
 
 enum { OFFER_WAIT_MS = 10000, HANDS_MAX = 64, AGAIN_MS = 50 };
@@ -12,13 +13,15 @@ static bool offer_answer(struct larder_async *a, struct request *r, struct reply
     struct wire_load m;
     const struct registered *by;
     r->result = answer_read(reply, WIRE_LOAD, &m);
-    if (r->result < 0 || m.kind != WIRE_LOAD_KEY)
+    if (r->result < 0 || m.kind == WIRE_LOAD_NOTHING)
         return true;
     by = registry_find(&a->client->registry, &m);
-    if (by && m.token.size <= sizeof(r->value.token.bytes))
-        r->served = async_load_create(a, m.key, m.token, by->async_loader, by->user);
-    else
+    if (!by || m.token.size > sizeof(r->value.token.bytes) || (m.kind == WIRE_LOAD_LIST && !by->async_lister))
         r->result = LARDER_E_PROTOCOL;
+    else if (m.kind == WIRE_LOAD_LIST)
+        r->listing = async_listing_create(a, by, m.token);
+    else
+        r->served = async_load_create(a, m.key, m.token, by->async_loader, by->user);
     return true;
 }
 
@@ -40,6 +43,8 @@ static void offer_end(struct larder_async *a, struct request *r)
         r->result == LARDER_E_PROTOCOL || r->result == LARDER_E_UNSUPPORTED || r->result == LARDER_E_DENIED;
     if (load)
         async_load_start(load);
+    else if (r->listing)
+        async_listing_start(r->listing);
     else
         offer_less(a, r);
 }

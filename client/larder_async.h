@@ -92,6 +92,25 @@ LARDER_API int larder_async_get_or_load(larder_async *async, larder_slice key,
 LARDER_API int larder_async_register_loader(larder_async *async, larder_slice pattern, unsigned at_a_time,
                                             uint32_t hold_ms, larder_async_loader loader, void *user);
 
+/* larder_register_lister for loops: the lister is called by larder_async_process when the daemon wants the keys of the pattern, and
+ * then, or any time later in the same thread, adds keys and ends the listing, exactly once, before or after
+ * larder_async_close.  It takes none of the loads' places.  The pattern must have been registered with
+ * larder_async_register_loader before, and has one lister; the daemon hears of it with the next offer, at once or within
+ * 10 s.  OK or INVALID. */
+typedef struct larder_async_listing larder_async_listing;
+typedef void (*larder_async_lister)(void *user, larder_slice pattern, larder_async_listing *listing);
+LARDER_API int larder_async_register_lister(larder_async *async, larder_slice pattern,
+                                            larder_async_lister lister, void *user);
+/* Copied.  OK, KEY; BUSY: not now, add it again when `room` is called; REFUSED: nobody wants them any more; or an error of the
+ * connection.  After the last two nothing can be added, and the listing is to be ended. */
+LARDER_API int larder_async_listing_add(larder_async_listing *listing, larder_slice key);
+/* Whom to call, by larder_async_process, when there is room again after BUSY, or never will be. */
+typedef void (*larder_async_room)(void *user, larder_async_listing *listing);
+LARDER_API void larder_async_listing_on_room(larder_async_listing *listing, larder_async_room room,
+                                             void *user);
+/* `error`: 0, or negative: they could not be named, and the run fails. */
+LARDER_API void larder_async_listing_end(larder_async_listing *listing, int error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,32 +2,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include "client/ask.h"
+#include "client/names.h"
 #include "client/serve.h"
-
-enum { LISTING_KEYS = 512, LISTING_BYTES = 32 * 1024, LISTING_PAUSE_MS = 50 };
 
 struct larder_listing {
     struct larder_client *c;
     larder_token token;
     int result; /* OK; REFUSED: nobody wants them any more; or an error */
-    uint32_t count;
-    size_t bytes;
-    struct slice keys[LISTING_KEYS];
-    char room[LISTING_BYTES];
+    struct names names;
 };
 
-static int say(struct larder_listing *l, uint8_t flags, uint32_t *ret_taken)
+static int say(struct larder_listing *l, uint8_t flags)
 {
     struct wire_result result;
     struct call call;
-    struct wire_listed m = {.flags = flags,
-                            .token = slice_of(l->token.bytes, l->token.size),
-                            .keys = {.count = l->count, .items = l->keys}};
+    struct wire_listed m = names_message(&l->names, flags, &l->token);
     call_begin(&call, l->c, l->c->change_ns, 0, false);
     int r = ask(&call, WIRE_LISTED, &m, WIRE_RESULT, &result);
     if (r == 0) {
         r = result_of_status(result.status);
-        *ret_taken = result.count < l->count ? (uint32_t)result.count : l->count;
+        names_taken(&l->names, result.count);
     }
     call_end(&call);
     return r;
@@ -37,16 +31,12 @@ static int say(struct larder_listing *l, uint8_t flags, uint32_t *ret_taken)
 static int flush(struct larder_listing *l, uint8_t flags)
 {
     while (l->result == LARDER_OK) {
-        uint32_t taken = 0;
-        l->result = say(l, flags, &taken);
-        memmove(l->keys, l->keys + taken, (l->count - taken) * sizeof(*l->keys));
-        l->count -= taken;
-        if (l->count == 0)
+        l->result = say(l, flags);
+        if (l->names.count == 0)
             break;
-        wait_until(-1, 0, now_ns() + LISTING_PAUSE_MS * NS_PER_MS);
+        wait_until(-1, 0, now_ns() + NAMES_PAUSE_MS * NS_PER_MS);
     }
-    l->count = 0;
-    l->bytes = 0;
+    names_taken(&l->names, NAMES_MAX);
     return l->result;
 }
 
@@ -54,19 +44,14 @@ int larder_listing_add(larder_listing *listing, larder_slice key)
 {
     if (!key.data || key.size == 0 || key.size > WIRE_KEY_MAX)
         return LARDER_E_KEY;
-    bool full = listing->count == LISTING_KEYS || listing->bytes + key.size > LISTING_BYTES;
-    if (full && flush(listing, WIRE_LISTED_MORE) != LARDER_OK)
+    if (!names_fit(&listing->names, key.size) && flush(listing, WIRE_LISTED_MORE) != LARDER_OK)
         return listing->result;
-    char *to = listing->room + listing->bytes;
-    memcpy(to, key.data, key.size);
-    listing->keys[listing->count++] = slice_of(to, key.size);
-    listing->bytes += key.size;
+    names_add(&listing->names, slice_in(key));
     return listing->result;
 }
 
 int list_keys(struct larder_client *c, const struct registered *by, const larder_token *token)
 {
-    uint32_t none;
     struct larder_listing *l = calloc(1, sizeof(*l));
     if (!l)
         return LARDER_E_MEMORY;
@@ -74,8 +59,8 @@ int list_keys(struct larder_client *c, const struct registered *by, const larder
     l->token = *token;
     int r = atomic_load(&by->lister)(by->lister_user, slice_out(by->text), l);
     if (r < 0) {
-        l->count = 0;
-        say(l, WIRE_LISTED_FAILED, &none);
+        names_taken(&l->names, NAMES_MAX);
+        say(l, WIRE_LISTED_FAILED);
     } else {
         flush(l, 0);
     }

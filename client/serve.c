@@ -86,7 +86,7 @@ struct wire_offer registry_offer(struct registry *registry, uint32_t wait_ms, ui
     uint32_t lists = 0;
     for (unsigned i = 0; i < count; i++) {
         room[i] = registry->of[i].text;
-        lists |= atomic_load(&registry->of[i].lister) ? 1u << i : 0;
+        lists |= atomic_load(&registry->of[i].lister) || registry->of[i].async_lister ? 1u << i : 0;
     }
     return (struct wire_offer){
         .wait_ms = wait_ms, .hold_ms = hold_ms, .patterns = {.count = count, .items = room}, .lists = lists};

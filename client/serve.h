@@ -19,6 +19,7 @@ struct registered {
     larder_async_loader async_loader;
     void *user;
     _Atomic(larder_lister) lister; /* set once, if at all, after lister_user */
+    larder_async_lister async_lister;
     void *lister_user;
 };
 
