@@ -122,8 +122,9 @@ static const struct verb verbs[] = {
      BIT(FILE) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL) | BIT(LOAD) |
          BIT(POLICY), verb_warm,
      "From Redis into the warm tier and shared memory, before anybody asks: keys in the order given,\n"
-     "everything with a prefix or a tag, or --all.  Others' reads go first, shared memory makes no\n"
-     "room for it, and nothing that was invalidated comes back.  Interrupting it cancels the rest.\n"
+     "everything with a prefix or a tag, or --all, what is hot in the fleet first.  Others' reads go\n"
+     "before it, shared memory makes no room for it, and nothing that was invalidated comes back.\n"
+     "Interrupting it cancels the rest.\n"
      "With --load, what is nowhere or stale is asked of the applications that offered to load it\n"
      "(stats: loaders), one of the whole fleet for each key.\n"
      "--policy begins by hand what [policy NAME] warming and its schedule do by themselves.\n"

@@ -446,6 +446,7 @@ void space_tick(struct space *s)
 {
     if (!s->cache)
         return;
+    cache_hold_warmings(s->cache, s->restoring && warm_restores_hot(s->warm));
     cache_tick(s->cache);
     tell_hot(s);
 }

@@ -463,6 +463,8 @@ void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
 
 /* The restart: an entry of the warm tier for L1.  False when L1 will take no more.  `user` is the cache. */
 bool cache_take_restored(void *user, const struct entry *e);
+/* Until what was hot before the stop is back, warmings pull nothing: theirs is colder, and would take its room. */
+void cache_hold_warmings(struct cache *c, bool held);
 
 void cache_measure(const struct cache *c, struct cache_figures *ret);
 

@@ -45,6 +45,7 @@ struct cache {
     struct limits *limits;       /* NULL until one is asked that the fleet does not count */
     unsigned limits_open;        /* that the fleet has not answered yet */
     struct list warmings;        /* struct warming */
+    bool warmings_held;          /* something hotter is coming */
     struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */
     struct cache_figures figures;

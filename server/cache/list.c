@@ -84,3 +84,8 @@ bool cache_take_restored(void *user, const struct entry *e)
     l1->ops->put(l1, &shaped);
     return true;
 }
+
+void cache_hold_warmings(struct cache *c, bool held)
+{
+    c->warmings_held = held;
+}

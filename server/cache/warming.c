@@ -5,12 +5,13 @@
 #include "base/clock.h"
 #include "cache/cache_private.h"
 #include "cache/loaders.h"
+#include "cache/seen.h"
 #include "cache/window.h"
 
 enum {
     STARTS_A_TURN = 1024, /* gets that are answered at once, before others have their turn */
-    PAGE = 512,           /* keys looked at for a page of a source */
     PAGES_A_TURN = 8,     /* of what is held here, however few of them the prefix lets through */
+    PAGE_BYTES = 1 << 19, /* of keys at most that a page brings: 512 of the longest */
     PAGE_WHEN_BELOW = 1024,
 };
 #define ELSEWHERE_NS (30 * NS_PER_S) /* to wait for what another host loads, which has its own time-out */
@@ -21,19 +22,6 @@ struct queued {
     uint64_t only_tag;
     size_t size;
     char key[];
-};
-
-struct source {
-    struct list node;
-    uint64_t only_tag;
-    uint8_t only_policy; /* 0: of any */
-    unsigned partition;  /* that is being listed */
-    bool asked;          /* a page is under way */
-    uint64_t cursor;     /* of what this host holds */
-    struct warming *warming;
-    struct fleet_list page;
-    size_t prefix_bytes;
-    char prefix[];
 };
 
 /* A get under way, or what a loader was asked for when it found nothing. */
@@ -48,11 +36,12 @@ struct pull {
 struct warming {
     struct cache *cache;
     struct list node; /* of the cache */
-    struct list queue, sources, feeds;
+    struct list queue, feeds;
     size_t queue_bytes;
-    unsigned queue_count, sources_count;
-    unsigned pulls, pages, fetches, feeds_asked; /* under way: while there are any it stays in memory */
-    unsigned fetches_max;                        /* 0: loaders are not asked */
+    unsigned queue_count, feeds_taken;
+    struct seen early;                    /* what FEED_HOT took */
+    unsigned pulls, fetches, feeds_asked; /* under way: while there are any it stays in memory */
+    unsigned fetches_max;                 /* 0: loaders are not asked */
     uint64_t refresh_ns;
     unsigned refresh_of; /* that policy's keys alone; 0: of all */
     struct window window;
@@ -85,24 +74,6 @@ static void forget_queue(struct warming *w)
     w->queue_bytes = 0;
 }
 
-static void forget_source(struct source *s)
-{
-    list_remove(&s->node);
-    s->warming->sources_count--;
-    free(s);
-}
-
-/* Sources whose page is under way go when it comes. */
-static void forget_sources(struct warming *w)
-{
-    LIST_FOR_SAFE(node, &w->sources)
-    {
-        struct source *s = CONTAINER_OF(node, struct source, node);
-        if (!s->asked)
-            forget_source(s);
-    }
-}
-
 static void forget_feed(struct warming_feed *feed)
 {
     list_remove(&feed->node);
@@ -121,7 +92,7 @@ static void forget_feeds(struct warming *w)
 
 static bool is_busy(const struct warming *w)
 {
-    return w->pulls || w->pages || w->fetches || w->feeds_asked;
+    return w->pulls || w->fetches || w->feeds_asked;
 }
 
 static void free_when_over(struct warming *w)
@@ -129,6 +100,7 @@ static void free_when_over(struct warming *w)
     if (!w->let_go || is_busy(w) || w->pumping)
         return;
     list_remove(&w->node);
+    seen_finish(&w->early);
     free(w);
 }
 
@@ -140,14 +112,12 @@ static void over(struct warming *w, enum warming_state state, const char *why)
     w->figures.why = why;
     w->figures.elapsed_ns = cache_now(w->cache) - w->began_ns;
     forget_queue(w);
-    forget_sources(w);
     forget_feeds(w);
 }
 
 static bool nothing_left(const struct warming *w)
 {
-    return w->closed && list_empty(&w->queue) && list_empty(&w->sources) && list_empty(&w->feeds) &&
-           !is_busy(w);
+    return w->closed && list_empty(&w->queue) && list_empty(&w->feeds) && !is_busy(w);
 }
 
 /* ======= the queue ======= */
@@ -321,130 +291,64 @@ static void pull_next(struct warming *w)
         pull_over(p);
 }
 
-/* ======= sources ======= */
-
-static bool begins_with(struct slice key, const struct source *s)
-{
-    return key.size >= s->prefix_bytes && memcmp(key.data, s->prefix, s->prefix_bytes) == 0;
-}
-
-static void take_listed(struct source *s, struct slice key)
-{
-    struct warming *w = s->warming;
-    if (!s->only_policy || cache_policy(w->cache, key)->number == s->only_policy)
-        enqueue(w, key, s->only_tag);
-}
-
-static void page_key(struct fleet_list *page, struct slice key)
-{
-    struct source *s = CONTAINER_OF(page, struct source, page);
-    if (is_running(s->warming) && cache_key_valid(key))
-        take_listed(s, key);
-}
-
-static void page_done(struct fleet_list *page)
-{
-    struct source *s = CONTAINER_OF(page, struct source, page);
-    struct warming *w = s->warming;
-    bool last_of_partition = page->cursor == 0;
-    s->asked = false;
-    w->pages--;
-    if (!is_running(w)) {
-        forget_source(s);
-    } else if (page->why) {
-        over(w, WARMING_FAILED, page->why);
-    } else if (last_of_partition && ++s->partition == cache_partitions(w->cache)) {
-        forget_source(s);
-    }
-    pump(w);
-}
-
-static void ask_fleet(struct warming *w, struct source *s)
-{
-    struct fleet *fleet = w->cache->fleet;
-    s->page.partition = s->partition;
-    s->page.prefix = slice_of(s->prefix, s->prefix_bytes);
-    s->page.count = PAGE;
-    s->page.each = page_key;
-    s->page.done = page_done;
-    if (!fleet->ops->list || fleet->ops->list(fleet, &s->page) == FLEET_DONE) {
-        over(w, WARMING_FAILED, "the fleet's store cannot be asked for its keys now");
-        return;
-    }
-    s->asked = true;
-    w->pages++;
-}
-
-static bool local_key(void *user, const struct cache_listed *listed)
-{
-    struct source *s = user;
-    if (begins_with(listed->key, s))
-        take_listed(s, listed->key);
-    return true;
-}
-
-static void list_here(struct warming *w, struct source *s)
-{
-    cache_list(w->cache, &s->cursor, PAGE, local_key, s);
-    if (s->cursor == 0)
-        forget_source(s);
-}
-
-static bool wants_keys(const struct warming *w)
-{
-    return w->queue_count < PAGE_WHEN_BELOW && has_room(w, PAGE * WIRE_KEY_MAX);
-}
-
-/* The next pages of the first source, before the queue runs dry. */
-static void ask_sources(struct warming *w)
-{
-    struct list *first;
-    while (w->turn.pages < PAGES_A_TURN && wants_keys(w) && (first = list_first(&w->sources))) {
-        struct source *s = CONTAINER_OF(first, struct source, node);
-        if (s->asked)
-            return;
-        w->turn.pages++;
-        if (w->cache->fleet)
-            ask_fleet(w, s);
-        else
-            list_here(w, s);
-    }
-}
-
-static bool add_source(struct warming *w, struct slice prefix, uint64_t only_tag, unsigned only_policy)
-{
-    if (w->sources_count == WARMING_SOURCES_MAX || !is_running(w))
-        return false;
-    struct source *s = must_alloc(sizeof(*s) + prefix.size);
-    s->warming = w;
-    s->only_tag = only_tag;
-    s->only_policy = (uint8_t)only_policy;
-    s->prefix_bytes = prefix.size;
-    if (prefix.size)
-        memcpy(s->prefix, prefix.data, prefix.size);
-    list_append(&w->sources, &s->node);
-    w->sources_count++;
-    return true;
-}
-
-bool warming_source(struct warming *w, struct slice prefix, struct slice tag)
-{
-    uint64_t secret = w->cache->setup.hash_secret;
-    return add_source(w, prefix, tag.size ? shm_hash_name(secret, SHM_NAME_TAG, tag) : 0, 0);
-}
-
-bool warming_stored(struct warming *w, struct slice prefix, unsigned policy)
-{
-    return add_source(w, prefix, 0, policy);
-}
-
 /* ======= feeds ======= */
+
+/* Behind those of its time, before those of a later one. */
+static void place(struct warming *w, struct warming_feed *feed)
+{
+    struct list *at = w->feeds.next;
+    while (at != &w->feeds && CONTAINER_OF(at, struct warming_feed, node)->when <= feed->when)
+        at = at->next;
+    list_append(at, &feed->node);
+}
 
 void warming_take_feed(struct warming *w, struct warming_feed *feed)
 {
     feed->warming = w;
     feed->asked = false;
-    list_append(&w->feeds, &feed->node);
+    feed->number = ++w->feeds_taken;
+    place(w, feed);
+}
+
+void warming_put_off(struct warming_feed *feed, enum feed_time when)
+{
+    list_remove(&feed->node);
+    feed->when = when;
+    place(feed->warming, feed);
+}
+
+unsigned warming_sources(const struct warming *w)
+{
+    unsigned n = 0;
+    LIST_FOR(node, &w->feeds)
+    {
+        n += CONTAINER_OF(node, struct warming_feed, node)->is_source;
+    }
+    return n;
+}
+
+/* One key may be wanted for two tags: each feed has names of its own. */
+static uint64_t name_within(const struct warming_feed *feed, struct slice key)
+{
+    return cache_key_hash(feed->warming->cache, key) + feed->number;
+}
+
+void warming_take(struct warming_feed *feed, struct slice key)
+{
+    struct warming *w = feed->warming;
+    uint64_t name = name_within(feed, key);
+    bool early = feed->when == FEED_HOT;
+    if (!is_running(w) || !cache_key_valid(key) || seen_has(&w->early, name) ||
+        (early && seen_full(&w->early)))
+        return;
+    if (early)
+        seen_add(&w->early, name);
+    enqueue(w, key, feed->only_tag);
+}
+
+bool warming_remembers_no_more(const struct warming_feed *feed)
+{
+    return seen_full(&feed->warming->early);
 }
 
 uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32_t count, bool last,
@@ -462,13 +366,32 @@ uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32
     return taken;
 }
 
+static bool wants_keys(const struct warming *w)
+{
+    return w->queue_count < PAGE_WHEN_BELOW && has_room(w, PAGE_BYTES);
+}
+
+/* One of a time, the first; who waits for a loader to name its keys holds nobody up. */
+static struct warming_feed *next_feed(const struct warming *w)
+{
+    bool named = false;
+    LIST_FOR(node, &w->feeds)
+    {
+        struct warming_feed *feed = CONTAINER_OF(node, struct warming_feed, node);
+        if (feed->asked && feed->when != FEED_NAMED)
+            return NULL;
+        if (!feed->asked && !(named && feed->when == FEED_NAMED))
+            return feed;
+        named = true;
+    }
+    return NULL;
+}
+
+/* The next keys, before the queue runs dry. */
 static void ask_feeds(struct warming *w)
 {
-    struct list *first;
-    while (w->turn.pages < PAGES_A_TURN && wants_keys(w) && (first = list_first(&w->feeds))) {
-        struct warming_feed *feed = CONTAINER_OF(first, struct warming_feed, node);
-        if (feed->asked)
-            return;
+    struct warming_feed *feed;
+    while (w->turn.pages < PAGES_A_TURN && wants_keys(w) && (feed = next_feed(w))) {
         w->turn.pages++;
         w->feeds_asked++;
         feed->asked = true;
@@ -491,8 +414,9 @@ static void begin_turn(struct warming *w)
 
 static bool may_pull(const struct warming *w)
 {
-    return is_running(w) && !list_empty(&w->queue) && window_has_room(&w->window, w->pulls) &&
-           w->turn.starts < STARTS_A_TURN && (!w->fetches_max || w->fetches + w->pulls < w->fetches_max);
+    return is_running(w) && !w->cache->warmings_held && !list_empty(&w->queue) &&
+           window_has_room(&w->window, w->pulls) && w->turn.starts < STARTS_A_TURN &&
+           (!w->fetches_max || w->fetches + w->pulls < w->fetches_max);
 }
 
 static void pump(struct warming *w)
@@ -501,7 +425,6 @@ static void pump(struct warming *w)
         return; /* a get that was answered meanwhile */
     w->pumping = true;
     begin_turn(w);
-    ask_sources(w);
     ask_feeds(w);
     for (; may_pull(w); w->turn.starts++)
         pull_next(w);
@@ -547,7 +470,6 @@ struct warming *warming_begin_own(struct cache *c)
     w->began_ns = cache_now(c);
     w->figures.state = WARMING_RUNS;
     list_init(&w->queue);
-    list_init(&w->sources);
     list_init(&w->feeds);
     list_append(&c->warmings, &w->node);
     return w;
@@ -581,7 +503,7 @@ struct cache *warming_cache(const struct warming *w)
 void warming_measure(const struct warming *w, struct warming_figures *ret)
 {
     *ret = w->figures;
-    ret->total_known = w->closed && list_empty(&w->sources) && list_empty(&w->feeds) && w->pages == 0;
+    ret->total_known = w->closed && list_empty(&w->feeds) && w->feeds_asked == 0;
     if (is_running(w))
         ret->elapsed_ns = cache_now(w->cache) - w->began_ns;
 }

@@ -3,7 +3,8 @@
  * A warming is a queue of keys, and gets of them that nobody waits for.  Keys come from the caller, or from sources: all
  * keys with a prefix, or with a tag, page by page from the fleet's store, or where there is none from what this host
  * holds.  What a get finds is promoted as ever (a fill: nothing that was invalidated meanwhile comes back, cache/get.c),
- * except that L1 makes no room for it.
+ * except that L1 makes no room for it.  So order is all that heat needs: who comes first finds room, and nobody goes for
+ * who comes later.
  *
  * What must stay true: warmings are patient.  The gets of one under way are bounded by a window that grows by one for
  * each that was answered as soon as the others, and is halved when they take longer than they might: then somebody else
@@ -48,13 +49,20 @@ struct warming_figures {
 
 struct warming;
 
-/* Keys from somewhere else: a file, a range, a loader that names them.  Its owner keeps it until `over`. */
+/* When a feed is asked: those of one time after each other, in the order in which they came. */
+enum feed_time { FEED_NAMED, FEED_HOT, FEED_REST };
+
+/* Keys from somewhere else: what is stored, a file, a range, a loader that names them.  Its owner keeps it until `over`. */
 struct warming_feed {
     void (*more)(struct warming_feed *feed); /* the next keys are wanted: warming_fed, now or later */
     void (*over)(struct warming_feed *feed); /* no more are; never while `more` is unanswered */
+    enum feed_time when;
+    bool is_source;    /* one of WARMING_SOURCES_MAX */
+    uint64_t only_tag; /* of those it takes, entries with this tag (shm_hash_name); 0: all */
     /* cache/'s own */
     struct warming *warming;
     struct list node;
+    unsigned number;
     bool asked;
 };
 
@@ -64,7 +72,8 @@ struct warming *warming_begin(struct cache *c);
 struct warming *warming_begin_own(struct cache *c);
 /* Copied.  Returns how many were taken: fewer when the queue is full. */
 uint32_t warming_keys(struct warming *w, const struct slice *keys, uint32_t count);
-/* Every key with that prefix (empty: all), and with that tag where tag is not empty.  False: too many sources. */
+/* Every key with that prefix (empty: all), and with that tag where tag is not empty: those on the fleet's hot list first
+ * (cache/stored.c).  False: too many sources. */
 bool warming_source(struct warming *w, struct slice prefix, struct slice tag);
 /* Every key of the policy of that number which begins so. */
 bool warming_stored(struct warming *w, struct slice prefix, unsigned policy);
@@ -73,6 +82,13 @@ void warming_take_feed(struct warming *w, struct warming_feed *feed);
  * are no more; `why`: nor can be, a static sentence, and the warming has failed.  After either `feed` may be gone. */
 uint32_t warming_fed(struct warming_feed *feed, const struct slice *keys, uint32_t count, bool last,
                      const char *why);
+/* One key of an answer to `more` that is about to end with warming_fed.  Copied.  What this feed took while it was FEED_HOT it
+ * does not take again; FEED_HOT takes no more than can be remembered. */
+void warming_take(struct warming_feed *feed, struct slice key);
+bool warming_remembers_no_more(const struct warming_feed *feed);
+/* Within `more` or before its warming_fed: it goes on at another time. */
+void warming_put_off(struct warming_feed *feed, enum feed_time when);
+unsigned warming_sources(const struct warming *w); /* feeds of stored keys that are not over */
 /* All that a policy is to have warmed.  NULL, or a static sentence: why nothing of it can be. */
 const char *warming_policy(struct warming *w, const struct policy *policy);
 

@@ -72,6 +72,7 @@ struct warm {
     } swept;
     struct list lingering; /* committed changes that reads under way may have missed */
     struct restore *restore;
+    bool restores_hot; /* the saved hot set is not back yet */
 
     /* stopping */
     struct wakeup news;

@@ -145,7 +145,9 @@ static void start_batch(struct restore *r)
 static void batch_done(struct offload *offload)
 {
     struct restore *r = CONTAINER_OF(offload, struct restore, offload);
-    if (r->cancelled || !offer_batch(r)) {
+    bool goes_on = !r->cancelled && offer_batch(r);
+    r->warm->restores_hot = goes_on && r->hot_at < r->hot_count;
+    if (!goes_on) {
         finish(r);
         return;
     }
@@ -166,6 +168,7 @@ void warm_restore(struct warm *w, bool (*take)(void *user, const struct entry *e
     r->done = done;
     r->user = user;
     r->below = r->first_new = w->sequence + 1;
+    w->restores_hot = true;
     start_batch(r);
 }
 
@@ -173,4 +176,9 @@ void warm_restore_cancel(struct warm *w)
 {
     if (w->restore)
         w->restore->cancelled = true; /* its batch comes back, and is not offered */
+}
+
+bool warm_restores_hot(const struct warm *w)
+{
+    return w->restores_hot;
 }

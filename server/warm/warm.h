@@ -142,6 +142,8 @@ void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count);
  * caller still applies the insert rule for changes made meanwhile. */
 void warm_restore(struct warm *w, bool (*take)(void *user, const struct entry *e),
                   void (*done)(void *user, uint64_t taken), void *user);
+/* ... and has not come to the end of the hot set yet. */
+bool warm_restores_hot(const struct warm *w);
 
 void warm_measure(struct warm *w, struct warm_figures *ret);
 /* Kills at or below this position mask nothing in here any more, and never will again: what they killed was removed,

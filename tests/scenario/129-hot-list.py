@@ -1,10 +1,12 @@
 """What is hot in the fleet: hosts tell each other through Redis, and one that joins with an empty disk begins with it."""
 
+import json
+
 import wire_client as wire
 from fleet import play
 from scenario import expect, until
 
-KEYS, HOT = 400, 100
+KEYS, HOT, BIG = 400, 100, 3000
 
 
 def start(fleet, **options):
@@ -91,6 +93,23 @@ def a_policy_may_warm_from_it_when_it_likes(fleet):
     expect([n for n in range(HOT) if not b.holds(b"k:%d" % n)], [])
 
 
+def a_prefix_is_pulled_hottest_first_and_pushes_nothing_out(fleet):
+    a, = start(fleet)
+    client = a.client()
+    for n in range(0, BIG, 100):
+        client.mset([client.item(b"k:%d" % k, b"x" * 4000) for k in range(n, n + 100)])
+    for _ in range(20):
+        client.mget([b"k:%d" % k for k in range(HOT)])
+    told(fleet, a)
+    b, = start(fleet, warming="off", l1_bytes="4MiB", warm_bytes="256MiB")
+    b.ask().get(b"k:%d" % (BIG - 1))
+    warmed = json.loads(b.says("warm", "--prefix", "k:", "--json"))
+    expect((warmed["done"], warmed["loaded"], warmed["here"]), (BIG, BIG - 1, 1))
+    expect([n for n in [*range(HOT), BIG - 1] if not b.holds(b"k:%d" % n)], [])
+    expect(b.stats()["namespaces"]["default"]["l1"]["l1_evictions"], 0)
+
+
 play(a_host_that_joins_has_what_is_hot_before_anybody_asks, what_was_invalidated_does_not_come_back,
      the_list_is_bounded_and_the_coldest_go, who_takes_no_part_tells_nothing_and_asks_nothing,
-     names_of_what_stays_on_its_host_are_not_told, a_policy_may_warm_from_it_when_it_likes)
+     names_of_what_stays_on_its_host_are_not_told, a_policy_may_warm_from_it_when_it_likes,
+     a_prefix_is_pulled_hottest_first_and_pushes_nothing_out)

@@ -449,7 +449,7 @@ static void a_record_with_a_wrong_checksum_is_a_miss_and_goes(void **state)
 /* ======= the restart of L1 ======= */
 
 static char order[64];
-static unsigned order_max;
+static unsigned order_max, taken_hot; /* how many came while the hot set was not all back */
 static bool order_done;
 
 static bool take_in_order(void *user, const struct entry *e)
@@ -457,6 +457,7 @@ static bool take_in_order(void *user, const struct entry *e)
     if (strlen(order) == order_max)
         return false;
     strncat(order, e->key.data, 1);
+    taken_hot += warm_restores_hot(rig.warm);
     return true;
 }
 
@@ -471,6 +472,7 @@ static void restore(unsigned max)
     order[0] = '\0';
     order_max = max;
     order_done = false;
+    taken_hot = 0;
     warm_restore(rig.warm, take_in_order, note_done, NULL);
 }
 
@@ -501,12 +503,25 @@ static void the_hot_set_comes_back_first_then_the_newest(void **state)
     rig_close(&rig);
 }
 
+static void the_hot_set_is_known_to_be_back_before_the_newest_come(void **state)
+{
+    store_a_to_e_with_d_and_b_hot();
+    assert_false(warm_restores_hot(rig.warm));
+    restore(60);
+    assert_true(warm_restores_hot(rig.warm));
+    finish_restore();
+    assert_int_equal(taken_hot, strlen("db"));
+    assert_false(warm_restores_hot(rig.warm));
+    rig_close(&rig);
+}
+
 static void the_restore_ends_when_no_more_is_taken(void **state)
 {
     store_a_to_e_with_d_and_b_hot();
     restore(3);
     finish_restore();
     assert_string_equal(order, "dbe");
+    assert_false(warm_restores_hot(rig.warm));
     rig_close(&rig);
 }
 
@@ -558,6 +573,7 @@ int main(void)
         TEST(a_corrupt_file_is_moved_aside_and_one_of_them_is_kept),
         TEST(a_record_with_a_wrong_checksum_is_a_miss_and_goes),
         TEST(the_hot_set_comes_back_first_then_the_newest),
+        TEST(the_hot_set_is_known_to_be_back_before_the_newest_come),
         TEST(the_restore_ends_when_no_more_is_taken),
         TEST(what_is_changed_during_the_restore_is_not_restored),
         TEST(a_stop_during_the_restore_ends_it),
