@@ -6,26 +6,12 @@
 
 enum { E1 = 111, E2 = 222 };
 
-static struct rig rig;
-
-static inline int make_rig(void **state)
+static inline int make_fleet_rig(void **state)
 {
     rig_make(&rig);
     rig.fleet = true;
     rig.partitions = 1;
     return 0;
-}
-
-static inline int drop_rig(void **state)
-{
-    rig_remove(&rig);
-    return 0;
-}
-
-static inline void restart(void)
-{
-    rig_close(&rig);
-    rig_open(&rig);
 }
 
 /* ======= what the fleet does ======= */
@@ -93,32 +79,6 @@ static inline bool is_suspect(const char *key)
     rig_get(&rig, key, &r);
     assert_int_equal(r.outcome, TIER_FOUND);
     return r.read.entry.suspect;
-}
-
-static inline uint64_t stored_kills(void)
-{
-    struct env_sizes sizes;
-    CHECK(env_measure(rig.warm->env, &sizes) == 0);
-    return sizes.kills;
-}
-
-static inline void nudge(struct timer *t)
-{
-}
-
-static inline void wait_with_timer(bool (*until)(struct rig *))
-{
-    struct timer t;
-    timer_init(&t, rig.loop, nudge);
-    timer_start(&t, NS_PER_MS, NS_PER_MS);
-    rig_wait(&rig, until);
-    timer_finish(&t, NULL);
-    loop_run_once(rig.loop);
-}
-
-static inline void hour_long_commits(void)
-{
-    rig.options.warm_commit_every = 3600 * NS_PER_S;
 }
 
 /* ======= the outbox ======= */

@@ -317,4 +317,83 @@ static inline void rig_let_file_clock_tick(void)
     while (now.tv_sec < first.tv_sec || (now.tv_sec == first.tv_sec && now.tv_nsec <= first.tv_nsec));
 }
 
+/* ---- the rig of a test program, and what its tests begin and end with ---- */
+
+static struct rig rig;
+
+static inline int make_rig(void **state)
+{
+    rig_make(&rig);
+    return 0;
+}
+
+static inline int drop_rig(void **state)
+{
+    rig_remove(&rig);
+    return 0;
+}
+
+static inline int open_rig(void **state)
+{
+    rig_make(&rig);
+    rig_open(&rig);
+    return 0;
+}
+
+static inline int close_rig(void **state)
+{
+    rig_close(&rig);
+    rig_remove(&rig);
+    return 0;
+}
+
+static inline void restart(void)
+{
+    rig_close(&rig);
+    rig_open(&rig);
+}
+
+/* No commit but those that somebody asks for. */
+static inline void hour_long_commits(void)
+{
+    rig.options.warm_commit_every = 3600 * NS_PER_S;
+}
+
+static inline void nudge(struct timer *t)
+{
+}
+
+/* With a timer, so that what the writer finds out without telling is seen too. */
+static inline void wait_with_timer(bool (*until)(struct rig *))
+{
+    struct timer t;
+    timer_init(&t, rig.loop, nudge);
+    timer_start(&t, NS_PER_MS, NS_PER_MS);
+    rig_wait(&rig, until);
+    timer_finish(&t, NULL);
+    loop_run_once(rig.loop);
+}
+
+static inline bool one_is_left(struct rig *r)
+{
+    return rig_figures(r).warm_entries == 1;
+}
+
+static inline bool commits_fail(struct rig *r)
+{
+    return r->warm->failing;
+}
+
+static inline bool is_well(struct rig *r)
+{
+    return !r->warm->failing && warm_trouble(r->warm) == NULL;
+}
+
+static inline uint64_t stored_kills(void)
+{
+    struct env_sizes sizes;
+    CHECK(env_measure(rig.warm->env, &sizes) == 0);
+    return sizes.kills;
+}
+
 #endif

@@ -1,29 +1,13 @@
 /* The warm tier as cache/ sees it, in one run: what was stored is found, what was changed is not. */
 #include "support/warm_rig.h"
 
-static struct rig rig;
-
-static int open_rig(void **state)
-{
-    rig_make(&rig);
-    rig_open(&rig);
-    return 0;
-}
-
 /* Nothing is committed before somebody asks for it: for tests of what waits. */
 static int open_patient_rig(void **state)
 {
     rig_make(&rig);
-    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    hour_long_commits();
     rig.options.warm_queue_bytes = 64 << 10;
     rig_open(&rig);
-    return 0;
-}
-
-static int close_rig(void **state)
-{
-    rig_close(&rig);
-    rig_remove(&rig);
     return 0;
 }
 
@@ -371,7 +355,7 @@ static int open_tiny_patient_rig(void **state)
 {
     rig_make(&rig);
     rig.options.warm_bytes = 1 << 20;
-    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    hour_long_commits();
     rig_open(&rig);
     return 0;
 }

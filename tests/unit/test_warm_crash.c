@@ -27,7 +27,6 @@ struct ledger {
     char failure[128];
 };
 
-static struct rig rig;
 static struct ledger *ledger;
 
 static uint64_t random_number(void)

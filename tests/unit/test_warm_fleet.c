@@ -282,11 +282,6 @@ static void a_suspect_is_not_carried_into_l1(void **state)
     rig_close(&rig);
 }
 
-static bool one_is_left(struct rig *r)
-{
-    return rig_figures(r).warm_entries == 1;
-}
-
 static void an_entry_is_swept_by_the_kills_of_its_own_partition(void **state)
 {
     char here[16] = "", there[16] = "";
@@ -364,11 +359,6 @@ static void limit_files(rlim_t bytes)
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 }
 
-static bool commits_fail(struct rig *r)
-{
-    return r->warm->failing;
-}
-
 static void fail_commits(void)
 {
     signal(SIGXFSZ, SIG_IGN);
@@ -389,11 +379,6 @@ static void while_commits_fail_nothing_is_kept_but_in_memory_and_nobody_waits_fo
     restart();
     assert_string_equal(all_kept(), "1=one ");
     rig_close(&rig);
-}
-
-static bool is_well(struct rig *r)
-{
-    return !r->warm->failing;
 }
 
 static void who_waits_for_a_keep_hears_of_it_after_its_commit_only(void **state)
@@ -445,7 +430,7 @@ static void an_epoch_outlives_giving_everything_up(void **state)
     rig_close(&rig);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_fleet_rig, drop_rig)
 
 int main(void)
 {

@@ -284,7 +284,7 @@ static void an_acknowledged_keep_is_there_after_kill_9(void **state)
     run_lives(keep_and_drop, CHANGES_MAX / 50);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_fleet_rig, drop_rig)
 
 int main(void)
 {

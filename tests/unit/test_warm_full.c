@@ -13,9 +13,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static struct rig rig;
-static struct timer ticker;
-
 static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;
@@ -34,42 +31,18 @@ static void mend_disk(void)
     limit_files(RLIM_INFINITY);
 }
 
-static int make_rig(void **state)
+static int make_rig_on_a_disk(void **state)
 {
     signal(SIGXFSZ, SIG_IGN);
     rig_make(&rig);
     return 0;
 }
 
-static int drop_rig(void **state)
+static int drop_rig_and_mend(void **state)
 {
     mend_disk();
     rig_remove(&rig);
     return 0;
-}
-
-static void nudge(struct timer *t)
-{
-}
-
-/* With a timer, so that what the writer finds out without telling is seen too. */
-static void wait_until(bool (*until)(struct rig *))
-{
-    timer_init(&ticker, rig.loop, nudge);
-    timer_start(&ticker, NS_PER_MS, NS_PER_MS);
-    rig_wait(&rig, until);
-    timer_finish(&ticker, NULL);
-    loop_run_once(rig.loop);
-}
-
-static bool commits_fail(struct rig *r)
-{
-    return r->warm->failing;
-}
-
-static bool is_well(struct rig *r)
-{
-    return !r->warm->failing && warm_trouble(r->warm) == NULL;
 }
 
 static void store_a(void)
@@ -100,7 +73,7 @@ static void a_removal_whose_commit_fails_stays_done(void **state)
     store_a();
     break_disk();
     assert_int_equal(rig_drop(&rig, "a"), TIER_DONE);
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
     rig_expect_none(&rig, "a");
     assert_non_null(warm_trouble(rig.warm));
     mend_disk();
@@ -116,12 +89,12 @@ static void an_entry_whose_commit_fails_is_served_and_kept_when_the_disk_is_mend
     store_a();
     break_disk();
     rig_put(&rig, "a", "2");
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
     rig_expect(&rig, "a", "2");
     mend_disk();
     rig_settle(&rig);
     rig_expect(&rig, "a", "2");
-    wait_until(is_well);
+    wait_with_timer(is_well);
     rig_close(&rig);
 }
 
@@ -130,7 +103,7 @@ static void store_and_drop_on_a_broken_disk(void)
     store_a();
     break_disk();
     rig_drop(&rig, "a");
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
 }
 
 static void a_removal_whose_commit_fails_survives_kill_9(void **state)
@@ -147,7 +120,7 @@ static void a_stop_on_a_broken_disk_is_unclean_and_ends_at_its_deadline(void **s
     store_a();
     break_disk();
     rig_drop(&rig, "a");
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
     warm_stop(rig.warm, clock_after(loop_now_fresh(rig.loop), 300 * NS_PER_MS), rig_on_closed, &rig);
     while (!rig.closed)
         loop_run_once(rig.loop);
@@ -173,7 +146,7 @@ static int drop_numbered(unsigned n)
 
 static void a_change_is_unsafe_when_the_journal_is_full(void **state)
 {
-    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    hour_long_commits();
     rig_open(&rig);
     store_a();
     while (page_append(rig.page, PAGE_KEY, 1, 1))
@@ -189,7 +162,7 @@ static void overflow_the_journal_on_a_broken_disk(void)
     store_a();
     break_disk();
     rig_drop(&rig, "b");
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
     for (unsigned n = 0; n < JOURNAL_RECORDS + 10; n++)
         CHECK(drop_numbered(n) == TIER_DONE);
     CHECK(rig_figures(&rig).warm_collapses == 1);
@@ -203,8 +176,7 @@ static void with_a_full_journal_and_failing_commits_everything_is_given_up_and_n
     rig_open(&rig);
     rig_expect_none(&rig, "a");
     rig_put(&rig, "b", "2");
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     rig_expect_none(&rig, "a");
     rig_expect(&rig, "b", "2");
     rig_close(&rig);
@@ -218,8 +190,7 @@ static void what_is_stored_after_a_collapse_is_kept(void **state)
     rig_put(&rig, "a", "3");
     rig_settle(&rig);
     rig_expect(&rig, "a", "3");
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     rig_expect(&rig, "a", "3");
     assert_int_equal(rig_figures(&rig).warm_entries, 1);
     rig_close(&rig);
@@ -252,7 +223,7 @@ static void too_many_changes_collapse_the_overlay(void **state)
     store_a();
     break_disk();
     rig_drop(&rig, "b");
-    wait_until(commits_fail);
+    wait_with_timer(commits_fail);
     for (unsigned n = 0; n < OVERLAY_MAX; n++)
         drop_numbered(n);
     assert_int_equal(rig_figures(&rig).warm_collapses, 1);
@@ -260,8 +231,7 @@ static void too_many_changes_collapse_the_overlay(void **state)
     rig_expect_none(&rig, "a");
     mend_disk();
     rig_settle(&rig);
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     rig_expect_none(&rig, "a");
     rig_close(&rig);
 }
@@ -330,9 +300,8 @@ static void a_full_disk_is_survived_and_left_behind(void **state)
     rig_drop(&rig, "last");
     rig_expect_none(&rig, "last");
     unlink(filler);
-    wait_until(keeps_entries);
-    rig_close(&rig);
-    rig_open(&rig);
+    wait_with_timer(keeps_entries);
+    restart();
     rig_expect(&rig, "again", "1");
     rig_expect_none(&rig, "last");
     rig_close(&rig);
@@ -378,7 +347,7 @@ static void a_full_disk_has_a_name_and_does_not_cost_all_entries(void **state)
         put_large(n++);
     assert_true(rig_figures(&rig).warm_evictions > 0 && rig_figures(&rig).warm_entries >= 10);
     unlink(filler);
-    wait_until(is_well);
+    wait_with_timer(is_well);
     rig_close(&rig);
     umount(disk);
 }
@@ -403,7 +372,7 @@ static void a_disk_without_any_room_is_refused_or_started_empty(void **state)
     umount(disk);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig_on_a_disk, drop_rig_and_mend)
 
 int main(void)
 {

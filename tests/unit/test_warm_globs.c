@@ -1,33 +1,6 @@
 /* Globs in the warm tier: masked at once, safe with their commit, swept, and what they hit after a restart. */
 #include "support/warm_rig.h"
 
-static struct rig rig;
-
-static int open_rig(void **state)
-{
-    rig_make(&rig);
-    rig_open(&rig);
-    return 0;
-}
-
-static int make_rig(void **state)
-{
-    rig_make(&rig);
-    return 0;
-}
-
-static int remove_rig(void **state)
-{
-    rig_remove(&rig);
-    return 0;
-}
-
-static int close_rig(void **state)
-{
-    rig_close(&rig);
-    return remove_rig(state);
-}
-
 static int ban(const char *glob, bool soft)
 {
     uint64_t name = kills_name(kills_ban(rig.kills, slice_text(glob)), 0);
@@ -48,34 +21,14 @@ static void a_glob_masks_at_once_and_says_that_it_must_be_committed(void **state
     rig_barrier(&rig);
 }
 
-static bool one_is_left(struct rig *r)
-{
-    return rig_figures(r).warm_entries == 1;
-}
-
-static void nudge(struct timer *t)
-{
-}
-
-static void wait_for(bool (*until)(struct rig *))
-{
-    struct timer t;
-    timer_init(&t, rig.loop, nudge);
-    timer_start(&t, NS_PER_MS, NS_PER_MS);
-    rig_wait(&rig, until);
-    timer_finish(&t, NULL);
-    loop_run_once(rig.loop);
-}
-
 static void the_sweep_removes_what_a_glob_hits(void **state)
 {
     rig_put(&rig, "a:1:x", "1");
     rig_put(&rig, "a:1:y", "1");
     ban("a:*:x", false);
     rig_settle(&rig);
-    rig_close(&rig);
-    rig_open(&rig); /* a pass begins with a run */
-    wait_for(one_is_left);
+    restart(); /* a pass begins with a run */
+    wait_with_timer(one_is_left);
     rig_expect(&rig, "a:1:y", "1");
 }
 
@@ -88,7 +41,7 @@ static void a_settled_glob_may_be_forgotten_and_nothing_comes_back(void **state)
 {
     rig_put(&rig, "a:1:x", "1");
     ban("a:*:x", false);
-    wait_for(is_settled);
+    wait_with_timer(is_settled);
     kills_prune(rig.kills, warm_swept_v(rig.warm));
     assert_int_equal(kills_bans(rig.kills), 0);
     rig_expect_none(&rig, "a:1:x");
@@ -98,7 +51,7 @@ static void a_soft_glob_is_swept_into_the_entries(void **state)
 {
     rig_put(&rig, "a:1:x", "1");
     ban("a:*:x", true);
-    wait_for(is_settled);
+    wait_with_timer(is_settled);
     kills_prune(rig.kills, warm_swept_v(rig.warm));
     struct entry e = rig_fetch(&rig, "a:1:x");
     assert_true(e.stale);
@@ -188,7 +141,7 @@ static void a_glob_whose_text_is_lost_takes_everything_that_is_older(void **stat
 }
 
 #define OPENED(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
-#define KILLED(name) cmocka_unit_test_setup_teardown(name, make_rig, remove_rig)
+#define KILLED(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
 
 int main(void)
 {

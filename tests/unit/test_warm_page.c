@@ -5,7 +5,6 @@
 
 #include "warm/trust.h"
 
-static struct rig rig;
 static struct page *page;
 static struct page_found found;
 

@@ -4,26 +4,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-static struct rig rig;
-
-static int make_rig(void **state)
-{
-    rig_make(&rig);
-    return 0;
-}
-
-static int drop_rig(void **state)
-{
-    rig_remove(&rig);
-    return 0;
-}
-
-static void restart(void)
-{
-    rig_close(&rig);
-    rig_open(&rig);
-}
-
 static void store_a_and_b(void)
 {
     rig_put_tagged(&rig, "a", "1", "red");
@@ -111,11 +91,6 @@ static void store_a_and_b_and_change_them_uncommitted(void)
     rig_kill_tag(&rig, "red");
 }
 
-static void patiently(void)
-{
-    rig.options.warm_commit_every = 3600 * NS_PER_S; /* no commit but those asked for */
-}
-
 static void what_was_committed_survives_kill_9(void **state)
 {
     rig_in_killed_child(&rig, store_a_and_b);
@@ -127,7 +102,7 @@ static void what_was_committed_survives_kill_9(void **state)
 
 static void an_uncommitted_set_or_kill_leaves_nothing_older_behind_after_kill_9(void **state)
 {
-    patiently();
+    hour_long_commits();
     rig_in_killed_child(&rig, store_a_and_b_and_change_them_uncommitted);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
@@ -137,10 +112,10 @@ static void an_uncommitted_set_or_kill_leaves_nothing_older_behind_after_kill_9(
 
 static void the_journal_survives_being_killed_before_its_replay_is_committed(void **state)
 {
-    patiently();
+    hour_long_commits();
     rig_in_killed_child(&rig, store_a_and_b_and_change_them_uncommitted);
-    rig_in_killed_child(&rig, patiently);
-    rig_in_killed_child(&rig, patiently);
+    rig_in_killed_child(&rig, hour_long_commits);
+    rig_in_killed_child(&rig, hour_long_commits);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
     rig_expect_none(&rig, "b");
@@ -158,7 +133,7 @@ static void store_and_soften_uncommitted(void)
 
 static void an_uncommitted_softening_survives_kill_9(void **state)
 {
-    patiently();
+    hour_long_commits();
     rig_in_killed_child(&rig, store_and_soften_uncommitted);
     rig_open(&rig);
     struct rig_read r;
@@ -178,7 +153,7 @@ static void kill_hard_then_soft_uncommitted(void)
 
 static void a_soft_kill_does_not_take_back_a_hard_one(void **state)
 {
-    patiently();
+    hour_long_commits();
     rig_in_killed_child(&rig, kill_hard_then_soft_uncommitted);
     rig_open(&rig);
     rig_expect_none(&rig, "a");
@@ -194,7 +169,7 @@ static void store_and_drop_without_page(void)
 
 static void without_a_page_a_change_is_unsafe_until_the_barrier_and_safe_after_it(void **state)
 {
-    patiently();
+    hour_long_commits();
     rig.with_page = false;
     rig_in_killed_child(&rig, store_and_drop_without_page);
     rig_open(&rig);

@@ -8,7 +8,6 @@
 
 enum { KEYS = 300, ROUNDS = 400, MAP_BYTES = 32 << 20 };
 
-static struct rig rig;
 static char data_path[160];
 static struct env *env;
 static uint64_t seed, sequence;

@@ -1,53 +1,17 @@
 /* What the warm tier does by itself: what is over or dead goes, kills that mask nothing any more are forgotten. */
 #include "support/warm_rig.h"
 
-static struct rig rig;
-
-static int open_rig(void **state)
-{
-    rig_make(&rig);
-    rig_open(&rig);
-    return 0;
-}
-
-/* Nothing is committed before somebody asks for it. */
 static int open_patient_rig(void **state)
 {
     rig_make(&rig);
-    rig.options.warm_commit_every = 3600 * NS_PER_S;
+    hour_long_commits();
     rig_open(&rig);
-    return 0;
-}
-
-static int close_rig(void **state)
-{
-    rig_close(&rig);
-    rig_remove(&rig);
     return 0;
 }
 
 static struct entry fetch(const char *key)
 {
     return rig_fetch(&rig, key);
-}
-
-static bool is_swept(struct rig *r)
-{
-    return rig_figures(r).warm_entries == 1;
-}
-
-static void nudge(struct timer *t)
-{
-}
-
-static void wait_with_timer(bool (*until)(struct rig *))
-{
-    struct timer t;
-    timer_init(&t, rig.loop, nudge);
-    timer_start(&t, NS_PER_MS, NS_PER_MS);
-    rig_wait(&rig, until);
-    timer_finish(&t, NULL);
-    loop_run_once(rig.loop);
 }
 
 static void the_sweep_removes_what_is_over_or_killed(void **state)
@@ -59,9 +23,8 @@ static void the_sweep_removes_what_is_over_or_killed(void **state)
     rig_put(&rig, "stays", "1");
     rig_kill_tag(&rig, "red");
     rig_settle(&rig);
-    rig_close(&rig);
-    rig_open(&rig); /* a pass begins with a run */
-    wait_with_timer(is_swept);
+    restart(); /* a pass begins with a run */
+    wait_with_timer(one_is_left);
     rig_expect(&rig, "stays", "1");
 }
 
@@ -90,21 +53,14 @@ static void after_a_sweep_a_killed_entry_is_gone_for_good_and_an_older_one_stays
     rig_expect(&rig, "ancient", "1");
 }
 
-static uint64_t stored_kills(struct rig *r)
-{
-    struct env_sizes sizes;
-    CHECK(env_measure(r->warm->env, &sizes) == 0);
-    return sizes.kills;
-}
-
 static bool no_kill_is_stored(struct rig *r)
 {
-    return stored_kills(r) == 0;
+    return stored_kills() == 0;
 }
 
 static bool one_kill_is_stored(struct rig *r)
 {
-    return stored_kills(r) == 1;
+    return stored_kills() == 1;
 }
 
 static void a_name_is_swept_and_a_floor_is_kept(void **state)
@@ -125,8 +81,7 @@ static void settled_kills_leave_the_database_and_nothing_comes_back_in_the_next_
     rig_kill_tag(&rig, "red");
     rig_settle(&rig);
     wait_with_timer(no_kill_is_stored);
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     assert_int_equal(kills_count(rig.kills), 0);
     rig_expect_none(&rig, "red");
     rig_expect(&rig, "ancient", "1");
@@ -137,8 +92,7 @@ static void kills_of_an_earlier_run_are_settled_too(void **state)
     rig_put_tagged(&rig, "red", "2", "red");
     rig_kill_tag(&rig, "red");
     uint64_t v = rig.v;
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     assert_int_equal(kills_count(rig.kills), 1);
     rig.v = v;
     wait_until_kills_are_settled();

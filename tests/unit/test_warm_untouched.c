@@ -1,20 +1,6 @@
 /* When the file of the warm tier is looked through before it is used, and when that would be a waste of a restart. */
 #include "support/warm_rig.h"
 
-static struct rig rig;
-
-static int make_rig(void **state)
-{
-    rig_make(&rig);
-    return 0;
-}
-
-static int drop_rig(void **state)
-{
-    rig_remove(&rig);
-    return 0;
-}
-
 static void put_one_that_is_committed(void)
 {
     rig_put(&rig, "a", "1");
@@ -26,8 +12,7 @@ static void a_file_nobody_touched_since_the_last_commit_is_not_looked_through_ag
     rig_open(&rig);
     assert_false(rig.memory.scanned); /* there was none */
     put_one_that_is_committed();
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     assert_false(rig.memory.scanned);
     rig_expect(&rig, "a", "1");
     rig_close(&rig);
@@ -69,8 +54,7 @@ static void without_a_runtime_page_every_file_is_looked_through(void **state)
     rig.with_page = false;
     rig_open(&rig);
     put_one_that_is_committed();
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     assert_true(rig.memory.scanned);
     rig_close(&rig);
 }
