@@ -1,20 +1,6 @@
 /* What the database keeps for others, beside the entries: kinds by themselves, over kills, and over more than entries. */
 #include <fcntl.h>
-#include "tests/support/warm_rig.h"
-
-static struct rig rig;
-
-static int setup(void **state)
-{
-    rig_make(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rig_remove(&rig);
-    return 0;
-}
+#include "support/warm_rig.h"
 
 /* "number=bytes " in order. */
 static void write_down(void *user, uint64_t number, struct slice bytes)
@@ -56,15 +42,13 @@ static void kinds_are_kept_apart_and_a_number_has_one_record(void **state)
 {
     rig_open(&rig);
     keep_some();
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     expect_kept(warm_notes(rig.warm), "1=line ");
     expect_kept(warm_rollups(rig.warm), "1=day again 7=minute ");
     expect_kept(warm_runs(rig.warm), "1=run ");
     struct outbox *o = warm_rollups(rig.warm);
     o->ops->drop_up_to(o, 5);
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     expect_kept(warm_rollups(rig.warm), "7=minute ");
     expect_kept(warm_runs(rig.warm), "1=run ");
     rig_close(&rig);
@@ -91,8 +75,7 @@ static void statistics_outlive_entries_that_nobody_can_vouch_for(void **state)
     expect_kept(warm_rollups(rig.warm), "1=day again 7=minute ");
     expect_kept(warm_runs(rig.warm), "1=run ");
     expect_kept(warm_notes(rig.warm), "");
-    rig_close(&rig);
-    rig_open(&rig);
+    restart();
     expect_kept(warm_rollups(rig.warm), "1=day again 7=minute ");
     rig_close(&rig);
 }
@@ -120,14 +103,15 @@ static void a_record_that_is_broken_is_left_out(void **state)
     rig_close(&rig);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(kinds_are_kept_apart_and_a_number_has_one_record, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, setup, teardown),
-        cmocka_unit_test_setup_teardown(statistics_outlive_entries_that_nobody_can_vouch_for, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_record_that_is_broken_is_left_out, setup, teardown),
+        TEST(kinds_are_kept_apart_and_a_number_has_one_record),
+        TEST(what_was_committed_survives_a_kill),
+        TEST(statistics_outlive_entries_that_nobody_can_vouch_for),
+        TEST(a_record_that_is_broken_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
