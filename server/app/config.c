@@ -306,10 +306,11 @@ static void check_together(struct config *c, struct complaints *wrong)
     for (unsigned i = 0; i < c->namespaces_count; i++) {
         struct config_namespace *n = &c->namespaces[i];
         if (!shape_ok(n->cache.key_shape))
-            complain(wrong,
-                     "%s: key_shape = %s: expected names with ':' between them, such as tenant:resource:id; the "
-                     "last may be *",
-                     value_of(c, &n->cache.key_shape)->origin, n->cache.key_shape);
+            complain(
+                wrong,
+                "%s: key_shape = %s: expected names with ':' between them, such as tenant:resource:id; the "
+                "last may be *",
+                value_of(c, &n->cache.key_shape)->origin, n->cache.key_shape);
         if (n->cache.max_ttl < n->cache.ttl)
             complain(wrong, "%s: ttl in [namespace %s] is above its max_ttl",
                      value_of(c, &n->cache.ttl)->origin, n->name);
