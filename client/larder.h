@@ -221,6 +221,9 @@ enum larder_reason {
     LARDER_REASON_DISABLED = 7,
     LARDER_REASON_UNREACHABLE = 8,
     LARDER_REASON_TIMEOUT = 9,
+    LARDER_REASON_EVICTED = 10, /* since 0.2, like those below */
+    LARDER_REASON_TOO_BIG = 11,
+    LARDER_REASON_SCHEMA = 12,
 };
 
 /* A value and what is known of it.  Begin with LARDER_VALUE_INIT; a value may be used for any number of gets, each
@@ -257,6 +260,7 @@ typedef struct larder_get_options {
     /* Not NULL: nothing older than this change, whoever made it, on whatever host (a position some set or invalidate told).
      * It concerns keys of its partition; the daemon is always asked.  What cannot be proven is a MISS.  Since 0.2. */
     const larder_position *not_older_than;
+    uint32_t schema;                         /* not 0: an entry stored with another one is a MISS.  Since 0.2 */
 } larder_get_options;
 #define LARDER_GET_OPTIONS_INIT {.struct_size = sizeof(larder_get_options)}
 
@@ -381,6 +385,8 @@ typedef struct larder_load_options {
     uint8_t refresh;         /* enum larder_refresh */
     uint8_t tiers;           /* LARDER_ONLY_… bits; 0: all; with some there is one loader a process, not more */
     int *ret_load_error;     /* out: what the loader returned if this process' loader failed, else 0 */
+    uint32_t schema;         /* not 0: an entry stored with another one is loaded anew.  The same in all calls of a process
+                                for one key */
 } larder_load_options;
 #define LARDER_LOAD_OPTIONS_INIT {.struct_size = sizeof(larder_load_options)}
 

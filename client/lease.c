@@ -20,7 +20,7 @@ int load_options_take(larder_load_options *ret, const larder_load_options *given
 struct reading lease_reading(const larder_load_options *how)
 {
     return (struct reading){
-        .get = {.no_stale = how->no_stale, .tiers = how->tiers},
+        .get = {.no_stale = how->no_stale, .tiers = how->tiers, .schema = how->schema},
         .lease = true,
         .scope = how->scope,
         .hold_ms = how->hard_ms,

@@ -82,7 +82,7 @@ static int done_without(struct load *l, int error)
  * anybody wait. */
 static bool get_stale(struct load *l)
 {
-    struct reading how = {.get = {.tiers = l->how.tiers}};
+    struct reading how = {.get = {.tiers = l->how.tiers, .schema = l->how.schema}};
     if (l->how.no_stale)
         return false;
     int r = read_near(l->c, l->key, &how.get, l->value);

@@ -4,7 +4,7 @@
 
 unsigned reading_version(const struct reading *how)
 {
-    return how->lease ? 3 : how->get.not_older_than ? 2 : 1;
+    return how->lease || how->get.schema ? 3 : how->get.not_older_than ? 2 : 1;
 }
 
 struct wire_get get_message(const struct reading *how, uint32_t timeout_ms, const struct slice *keys,
@@ -15,6 +15,7 @@ struct wire_get get_message(const struct reading *how, uint32_t timeout_ms, cons
         .flags = (o->no_stale ? WIRE_GET_NO_STALE : 0u) | (o->no_value ? WIRE_GET_NO_VALUE : 0u),
         .tiers = o->tiers,
         .timeout_ms = timeout_ms,
+        .schema = o->schema,
         .keys = {.count = count, .items = keys},
     };
     if (o->if_version) {
@@ -41,6 +42,7 @@ struct wire_lease lease_message(const struct reading *how, const struct slice *k
         .wait_ms = how->wait_ms,
         .hold_ms = how->hold_ms,
         .refresh_ms = how->early_ms,
+        .schema = o->schema,
         .keys = {.count = count, .items = keys},
     };
     if (o->not_older_than) {

@@ -77,12 +77,19 @@ bool read_near_allowed(const larder_get_options *how)
     return how->tiers == 0 || how->tiers & LARDER_ONLY_L1;
 }
 
+/* An answer that the caller can use. */
+static bool near_suits(const struct shm_found *found, const larder_get_options *how)
+{
+    bool other = how->schema && !found->absent && found->schema != how->schema;
+    return !other && !(found->stale && how->no_stale);
+}
+
 static int near_plain(struct attachment *a, struct seat *seat, struct slice key, uint64_t hash,
                       const larder_get_options *how, larder_value *value)
 {
     struct shm_found found;
     int r = how->no_value ? near_look(a, key, hash, &found) : near_copy(a, key, hash, value, &found);
-    if (r != SHM_HIT || (found.stale && how->no_stale))
+    if (r != SHM_HIT || !near_suits(&found, how))
         return READ_NOT_NEAR;
     near_touch(a, seat, &found);
     value_from_found(value, a, &found, found.absent ? LARDER_ABSENT : LARDER_HIT);

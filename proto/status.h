@@ -55,7 +55,7 @@ enum status {
 /* Why a get found nothing: for people and statistics, never for decisions. */
 #define MISS_REASON_TABLE(REASON)                                                                              \
     REASON(0, NONE, "")                                                                                        \
-    REASON(1, COLD, "never stored, or evicted")                                                                \
+    REASON(1, COLD, "never stored, as far as is remembered")                                                   \
     REASON(2, EXPIRED, "past its ttl")                                                                         \
     REASON(3, INVALIDATED, "invalidated")                                                                      \
     REASON(4, SUSPECT, "its freshness cannot be proven now")                                                   \
@@ -63,7 +63,10 @@ enum status {
     REASON(6, STALE, "stale, and the caller refused stale")                                                    \
     REASON(7, DISABLED, "the cache is switched off")                                                           \
     REASON(8, UNREACHABLE, "no daemon answers at the socket")                                                  \
-    REASON(9, TIMEOUT, "the deadline passed")
+    REASON(9, TIMEOUT, "the deadline passed")                                                                  \
+    REASON(10, EVICTED, "evicted to make room")                                                                \
+    REASON(11, TOO_BIG, "its value was too large to be stored")                                                \
+    REASON(12, SCHEMA, "stored with another schema than the caller wants")
 
 enum miss_reason {
 #define REASON(code, NAME, sentence) MISS_##NAME = (code),

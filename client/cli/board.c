@@ -233,9 +233,10 @@ static void put_gets(struct board *b, const struct board_input *in)
         line(b, BOARD_PLAIN, "%-20s %10s %8s %s", rows[i].label, count_of(r).text, share_of(r, all).text,
              meter_of(r, all).text);
     }
-    line(b, BOARD_PLAIN, "%-20s %10s %8s   expired %s, invalidated %s", "all", count_of(all).text, "",
-         share_of(rate(&cache, "misses_expired"), all).text,
-         share_of(rate(&cache, "misses_invalidated"), all).text);
+    line(b, BOARD_PLAIN, "%-20s %10s %8s   expired %s, invalidated %s, evicted %s", "all", count_of(all).text,
+         "", share_of(rate(&cache, "misses_expired"), all).text,
+         share_of(rate(&cache, "misses_invalidated"), all).text,
+         share_of(rate(&cache, "misses_evicted"), all).text);
 }
 
 /* ======= everything else ======= */

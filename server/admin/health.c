@@ -107,11 +107,13 @@ static void judge_tiers(struct health *h, const struct health_space *s)
 /* The commonest reason of its misses says what would help. */
 static const char *better_hits(const struct health_space *s, uint64_t never)
 {
-    if (s->expired >= s->invalidated && s->expired >= never)
+    uint64_t most = s->expired > s->invalidated ? s->expired : s->invalidated;
+    most = most > s->missed_evicted ? most : s->missed_evicted;
+    if (s->expired == most && most >= never)
         return "most of those entries had ended: a longer ttl, or stale, would keep them";
-    if (s->invalidated >= never)
+    if (s->invalidated == most && most >= never)
         return "most of those entries had been invalidated: narrower tags or prefixes would leave more alive";
-    if (s->evicted)
+    if (s->missed_evicted >= never)
         return "L1 evicts: raise l1_bytes, or warm_bytes when the warm tier is full as well";
     return "most keys were asked for the first time: see whether they are set after a miss, and warm what is "
            "known to be "
@@ -121,19 +123,19 @@ static const char *better_hits(const struct health_space *s, uint64_t never)
 static void judge_hits(struct health *h, const struct health_space *s, const struct health_facts *facts,
                        const struct health_options *o)
 {
-    uint64_t asked = s->hits + s->misses, known = s->expired + s->invalidated;
+    uint64_t asked = s->hits + s->misses, known = s->expired + s->invalidated + s->missed_evicted;
     uint64_t never = s->misses > known ? s->misses - known : 0;
     bool critical = s->hits * 1000 < asked * o->critical_hit_ratio;
     if (asked < o->hit_ratio_needs || s->hits * 1000 >= asked * o->min_hit_ratio)
         return;
     health_add(h, HEALTH_HIT_RATIO, critical ? 20 : 8, s->name, better_hits(s, never),
                "hit ratio %.1f %% over the last %s (%s below %.0f %%): of %llu misses %.0f %% "
-               "expired, %.0f %% "
-               "invalidated, %.0f %% not there",
+               "expired, %.0f %% invalidated, %.0f %% evicted, %.0f %% not there",
                percent(s->hits, asked), span_of(facts->window_ns).text, critical ? "critical" : "an issue",
                (double)(critical ? o->critical_hit_ratio : o->min_hit_ratio) / 10,
                (unsigned long long)s->misses, percent(s->expired, s->misses),
-               percent(s->invalidated, s->misses), percent(never, s->misses));
+               percent(s->invalidated, s->misses), percent(s->missed_evicted, s->misses),
+               percent(never, s->misses));
 }
 
 static void judge_room(struct health *h, const struct health_space *s, const struct health_facts *facts,

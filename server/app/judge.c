@@ -69,6 +69,7 @@ static struct history_space space_of(const struct readings *r)
                                   .misses = r->cache.misses,
                                   .expired = r->cache.misses_expired,
                                   .invalidated = r->cache.misses_invalidated,
+                                  .missed_evicted = r->cache.misses_evicted,
                                   .evicted = r->l1.l1_evictions + r->l1.l1_displaced,
                                   .warm_evicted = r->warm.warm_evictions,
                                   .puts_dropped = r->warm.warm_puts_dropped};
@@ -149,6 +150,7 @@ static struct health_space space_facts(const struct space *s, const struct readi
                                  .misses = since(now.misses, before->misses),
                                  .expired = since(now.expired, before->expired),
                                  .invalidated = since(now.invalidated, before->invalidated),
+                                 .missed_evicted = since(now.missed_evicted, before->missed_evicted),
                                  .evicted = since(now.evicted, before->evicted),
                                  .l1_entries = r->l1.l1_entries,
                                  .l1_bytes = r->l1.l1_total_bytes,

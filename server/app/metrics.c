@@ -54,11 +54,6 @@ static const struct family_row families[] = {
       REQUEST("get", "miss", cache.misses), REQUEST("set", "stored", cache.sets),
       REQUEST("set", "skipped", cache.sets_skipped), REQUEST("set", "unmet", cache.sets_unmet),
       REQUEST("touch", "done", cache.touches), REQUEST("invalidate", "done", cache.invalidations)}},
-    {"larder_misses_by_reason_total",
-     "counter",
-     "Misses by reason; those without a row here: never there, evicted, or not vouched for.",
-     {BY1("reason", "expired", cache.misses_expired),
-      BY1("reason", "invalidated", cache.misses_invalidated)}},
     {"larder_stale_hits_total", "counter", "Hits that were past their fresh life.", ONE(cache.hits_stale)},
     {"larder_detached_hits_total", "counter", "Hits answered, flagged, while Redis was away.",
      ONE(cache.hits_detached)},
@@ -219,10 +214,18 @@ static void expose_hits(struct exposition *e, const struct policy_sum *p)
                           (double)tiers[i].hits);
 }
 
+#define FIGURE_STRUCT struct policy_figures
+static const struct figure miss_rows[] = {MISS_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+
 static void expose_misses(struct exposition *e, const struct policy_sum *p)
 {
-    exposition_sample(e, "larder_misses_total", "",
-                      LABELS({"namespace", p->namespace}, {"policy", p->policy}), (double)p->figures.misses);
+    for (unsigned i = 0; i < COUNT_OF(miss_rows); i++)
+        exposition_sample(
+            e, "larder_misses_total", "",
+            LABELS({"namespace", p->namespace}, {"policy", p->policy},
+                   {"reason", miss_rows[i].name + strlen("misses_")}),
+            (double)*(const uint64_t *)(const void *)((const char *)&p->figures + miss_rows[i].offset));
 }
 
 static void expose_policies(struct exposition *e, const struct documents *d)
@@ -231,7 +234,9 @@ static void expose_policies(struct exposition *e, const struct documents *d)
                       "Hits by policy; tier near: found by clients in shared memory (policies past the 62nd: "
                       "not told apart).");
     each_policy(d, expose_hits, e);
-    exposition_family(e, "larder_misses_total", "counter", "Misses by policy.");
+    exposition_family(
+        e, "larder_misses_total", "counter",
+        "Misses by policy and reason; evicted: as far as the last 65,536 keys that went are remembered.");
     each_policy(d, expose_misses, e);
 }
 

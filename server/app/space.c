@@ -238,6 +238,7 @@ static void open_l1(struct space *s)
     struct l1_setup setup = {.options = &s->config->l1,
                              .loop = s->loop,
                              .kills = s->kills,
+                             .gone = s->gone,
                              .namespace = s->config->name,
                              .hash_secret = s->memory.hash_secret,
                              .epoch = s->memory.epoch,
@@ -281,6 +282,7 @@ static void open_cache(struct space *s)
                                 .clock = s->loop,
                                 .namespace = s->config->name,
                                 .kills = s->kills,
+                                .gone = s->gone,
                                 .l1 = s->l1 ? l1_tier(s->l1) : NULL,
                                 .warm = s->warm ? warm_tier(s->warm) : NULL,
                                 .fleet = s->l2 ? l2_fleet(s->l2) : NULL,
@@ -304,6 +306,7 @@ int space_open(struct space *s, const struct space_setup *setup)
         return -1;
     }
     s->kills = kills_create(s->memory.hash_secret);
+    s->gone = gone_create();
     if (in_fleet(setup))
         kills_split(s->kills, (unsigned)setup->l2->partitions);
     if (s->warm)
@@ -536,7 +539,7 @@ void space_close(struct space *s)
     s->l2 = l2_destroy(s->l2);
     s->warm = warm_destroy(s->warm);
     s->kills = kills_destroy(s->kills);
-
+    s->gone = gone_destroy(s->gone);
     s->page = page_close(s->page, clean);
     free(s->hot.hashes);
 }

@@ -16,6 +16,7 @@ struct space {
     struct warm *warm;
     struct warm_memory memory;
     struct kills *kills;
+    struct gone *gone;
     struct l1 *l1;
     struct l2 *l2; /* NULL: STANDALONE */
     struct cache *cache;

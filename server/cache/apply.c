@@ -46,6 +46,8 @@ static bool change_key(struct cache *c, unsigned p, const struct fleet_record *r
     failures_forget(c->failures, key_hash); /* who loads it now may have more luck */
     if (c->ahead && ahead_position(c->ahead, key_hash) >= r->v)
         return false; /* what is here is not older */
+    if (!r->soft)
+        gone_note(c->setup.gone, key_hash, MISS_INVALIDATED);
     return r->soft ? soften(c, key, key_hash, r->v) : apply_removal(c, key, key_hash, r->v);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/alarms.h"
 #include "base/fleet.h"
+#include "base/gone.h"
 #include "base/kills.h"
 #include "base/knob.h"
 #include "base/list.h"
@@ -53,6 +54,19 @@ struct cache_options {
     KNOB_FIELDS(CACHE_OPTIONS)
 };
 
+/* Misses by reason.  EVICTED, and EXPIRED and INVALIDATED of what went without being asked for, as far as `gone` remembers. */
+#define MISS_FIGURES(FIGURE)                                                                                \
+    FIGURE(COUNTER, misses_cold, "of those: never stored, as far as is remembered")                         \
+    FIGURE(COUNTER, misses_evicted, "of those: evicted to make room")                                       \
+    FIGURE(COUNTER, misses_expired, "of those: past its end")                                               \
+    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                            \
+    FIGURE(COUNTER, misses_suspect, "of those: there, but nobody could say that it is current")             \
+    FIGURE(COUNTER, misses_detached, "of those: Redis was away, and what is here not to be served")         \
+    FIGURE(COUNTER, misses_too_big, "of those: its value was too large to be stored")                       \
+    FIGURE(COUNTER, misses_schema, "of those: there, with another schema than the caller wants")            \
+    FIGURE(COUNTER, misses_stale, "of those: there, but stale, and the caller refuses stale")               \
+    FIGURE(COUNTER, misses_disabled, "of those: the cache is switched off")
+
 #define CACHE_FIGURES(FIGURE)                                                                            \
     FIGURE(COUNTER, gets, "keys asked for over the socket")                                              \
     FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                           \
@@ -62,8 +76,7 @@ struct cache_options {
     FIGURE(COUNTER, compared, "entries not vouched for that Redis said are still the same")              \
     FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                           \
     FIGURE(COUNTER, misses, "not found")                                                                 \
-    FIGURE(COUNTER, misses_expired, "of those: past its end")                                            \
-    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                         \
+    MISS_FIGURES(FIGURE)  \
     FIGURE(COUNTER, reads_joined, "gets that waited for a read of the same key already under way")       \
     FIGURE(COUNTER, promotions, "entries carried from a lower tier into L1")                             \
     FIGURE(COUNTER, fills_refused, "promotions and sets with a token refused: something newer happened") \
@@ -111,8 +124,7 @@ struct cache_figures {
     FIGURE(COUNTER, hits_l2, "answered from Redis")                                           \
     FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                \
     FIGURE(COUNTER, misses, "not found")                                                      \
-    FIGURE(COUNTER, misses_expired, "of those: past its end")                                 \
-    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                              \
+    MISS_FIGURES(FIGURE)  \
     FIGURE(COUNTER, sets, "entries stored")                                                   \
     FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, or its policy's") \
     FIGURE(COUNTER, sets_refused, "fills that came too late")
@@ -127,6 +139,7 @@ struct cache_setup {
     const void *clock;
     const char *namespace;
     struct kills *kills;
+    struct gone *gone; /* why keys are not here any more; NULL: nobody remembers */
     struct tier *l1;     /* NULL: none */
     struct tier *warm;   /* NULL: none */
     struct fleet *fleet; /* NULL: none, STANDALONE */
@@ -182,6 +195,7 @@ struct cache_get {
     bool beyond_host;  /* what this host has will not do: ask the fleet, if there is one */
     bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
+    uint32_t schema; /* not 0: an entry with another one is a miss */
     /* Nothing older than this change (C4).  Says nothing of keys of other partitions. */
     struct {
         bool given;

@@ -44,6 +44,28 @@ static const struct policy *policy_of(const struct cache *c, const struct cache_
     return policies_at(c->policies, get->policy);
 }
 
+#define MISS_PLACES(figures)                                               \
+    {                                                                      \
+        [MISS_COLD] = offsetof(struct figures, misses_cold),               \
+        [MISS_EXPIRED] = offsetof(struct figures, misses_expired),         \
+        [MISS_INVALIDATED] = offsetof(struct figures, misses_invalidated), \
+        [MISS_SUSPECT] = offsetof(struct figures, misses_suspect),         \
+        [MISS_DETACHED] = offsetof(struct figures, misses_detached),       \
+        [MISS_STALE] = offsetof(struct figures, misses_stale),             \
+        [MISS_DISABLED] = offsetof(struct figures, misses_disabled),       \
+        [MISS_EVICTED] = offsetof(struct figures, misses_evicted),         \
+        [MISS_TOO_BIG] = offsetof(struct figures, misses_too_big),         \
+        [MISS_SCHEMA] = offsetof(struct figures, misses_schema),           \
+    }
+static const size_t miss_places[] = MISS_PLACES(cache_figures);
+static const size_t policy_miss_places[] = MISS_PLACES(policy_figures);
+
+static void count_reason(const size_t *places, enum miss_reason reason, void *figures)
+{
+    CHECK(reason < COUNT_OF(miss_places) && places[reason]);
+    ++*(uint64_t *)(void *)((char *)figures + places[reason]);
+}
+
 /* Gets that callers asked for.  Whoever only looks (explain, a condition) is none of them. */
 static void count_miss(struct cache *c, const struct cache_get *get)
 {
@@ -51,12 +73,10 @@ static void count_miss(struct cache *c, const struct cache_get *get)
         return;
     c->by_policy[get->policy].gets++;
     c->by_policy[get->policy].misses++;
-    c->by_policy[get->policy].misses_expired += get->reason == MISS_EXPIRED;
-    c->by_policy[get->policy].misses_invalidated += get->reason == MISS_INVALIDATED;
+    count_reason(policy_miss_places, get->reason, &c->by_policy[get->policy]);
     c->figures.gets++;
     c->figures.misses++;
-    c->figures.misses_expired += get->reason == MISS_EXPIRED;
-    c->figures.misses_invalidated += get->reason == MISS_INVALIDATED;
+    count_reason(miss_places, get->reason, &c->figures);
 }
 
 static void count_hit(struct cache *c, const struct cache_get *get)
@@ -87,6 +107,8 @@ static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason 
     token_write(get->token, &token);
     get->token_bytes = TOKEN_BYTES;
     count_miss(c, get);
+    if (reason == MISS_EXPIRED || reason == MISS_INVALIDATED)
+        gone_note(c->setup.gone, get->key_hash, reason); /* the next to ask is told the same */
     return CACHE_DONE;
 }
 
@@ -104,6 +126,8 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
         return answer_miss(c, get, MISS_EXPIRED);
     if (age == AGE_STALE && get->no_stale)
         return answer_miss(c, get, MISS_STALE);
+    if (get->schema && !e->absent && e->schema != get->schema)
+        return answer_miss(c, get, MISS_SCHEMA);
     get->entry = *e;
     get->entry.policy = get->policy;
     get->entry.stale = age == AGE_STALE;
@@ -378,7 +402,8 @@ static int at_slow_tier(struct cache *c, struct cache_get *get)
 
 static int at_miss(struct cache *c, struct cache_get *get)
 {
-    return answer_miss(c, get, get->reason ? get->reason : MISS_COLD);
+    bool known = get->reason > MISS_COLD;
+    return answer_miss(c, get, known ? get->reason : gone_why(c->setup.gone, get->key_hash));
 }
 
 static int (*const steps[])(struct cache *c, struct cache_get *get) = {

@@ -271,13 +271,17 @@ static int land(struct cache *c, struct cache_set *set, struct entry *e)
     e->stale = judge_names(c, e) == SOFTENED; /* the tiers take it for younger than that kill */
     note_change(c, set, e);
     set->result = (struct version){e->epoch, e->v, e->id};
-    if (set->ttl_ms == 0) /* "do not store" is an invalidation (F15) */
+    if (set->ttl_ms == 0) { /* "do not store" is an invalidation (F15) */
+        gone_note(c->setup.gone, e->key_hash, MISS_INVALIDATED);
         return finish(c, set, STATUS_SKIPPED, apply_removal(c, e->key, e->key_hash, e->v));
+    }
     set->ttl_left_ms = policy_left_ms(e->hard_ns, cache_now(c));
     if (late) /* in the fleet it was stored, and then something newer happened */
         return finish(c, set, STATUS_OK, apply_removal(c, e->key, e->key_hash, e->v));
     struct stored s = store(c, set, e);
     enum status otherwise = s.no_room ? STATUS_BUSY : STATUS_TOO_BIG; /* room comes back, a limit stays */
+    if (!s.somewhere && otherwise == STATUS_TOO_BIG && !set->in_fleet)
+        gone_note(c->setup.gone, e->key_hash, MISS_TOO_BIG);
     return finish(c, set, s.somewhere || set->in_fleet ? STATUS_OK : otherwise, s.unsafe);
 }
 
@@ -537,6 +541,8 @@ int cache_set(struct cache *c, struct cache_set *set)
     enum status status = judge_request(c, set);
     if (status != STATUS_BAD_REQUEST && !take_lease(c, set))
         return refused(c, set);
+    if (status == STATUS_TOO_BIG)
+        gone_note(c->setup.gone, cache_key_hash(c, set->key), MISS_TOO_BIG);
     if (status != STATUS_OK)
         return finish(c, set, status, false);
     set->partition = cache_partition(c, set->key);

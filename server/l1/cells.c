@@ -65,8 +65,9 @@ enum verdict cells_settle(struct l1 *l1, uint32_t slot)
         return ALIVE;
     enum verdict verdict = cells_judge(l1, &i);
     if (verdict == DEAD) {
-        if (shm_slot_tag(slots_word(l1, slot)) < watch_below(l1))
-            watch_invalidated(l1, shm_hash_key(l1->shape.hash_secret, i.key));
+        uint64_t hash = slots_hash(l1, slot);
+        watch_invalidated(l1, hash);
+        gone_note(l1->gone, hash, MISS_INVALIDATED);
         slots_drop(l1, slot);
     } else if (verdict != SUSPECT)
         cells_confirm(l1, slot, verdict == SOFTENED);

@@ -125,6 +125,7 @@ bool evict_move(struct l1 *l1, uint32_t slot, enum pool pool, uint64_t life, uns
 static void evict_item(struct l1 *l1, uint32_t slot, uint64_t hash)
 {
     eviction_went(l1->eviction, hash, l1->heat[slot]);
+    gone_note(l1->gone, hash, MISS_EVICTED);
     slots_drop(l1, slot);
     l1->count.l1_evictions++;
 }
@@ -162,18 +163,19 @@ static void walk_item(struct l1 *l1, uint64_t offset, const struct item_view *i)
     uint32_t slot = slot_at(l1, offset, i, &hash);
     if (slot == SLOT_NONE)
         return; /* dead already */
-    if (l1->walk.kind == WALK_DOOMED) {
+    bool expired = shm_life_hard(i->life) <= item_ticks(l1, l1->now_ns(l1));
+    if (expired || l1->walk.kind == WALK_DOOMED) {
+        gone_note(l1->gone, hash, MISS_EXPIRED);
         slots_drop(l1, slot);
-        return;
-    }
-    if (shm_life_hard(i->life) <= item_ticks(l1, l1->now_ns(l1))) {
-        slots_drop(l1, slot);
-        l1->count.l1_expired++;
+        l1->count.l1_expired += l1->walk.kind != WALK_DOOMED; /* those were counted when it was doomed */
         return;
     }
     switch (cells_settle(l1, slot)) {
     case DEAD: return;
-    case SUSPECT: slots_drop(l1, slot); return; /* a copy would be born after the floor */
+    case SUSPECT: /* a copy would be born after the floor */
+        gone_note(l1->gone, hash, MISS_EVICTED);
+        slots_drop(l1, slot);
+        return;
     default: break;
     }
     struct item_view settled = item_at(l1, offset);
@@ -367,7 +369,7 @@ bool evict_to_limit(struct l1 *l1)
     for (uint32_t tries = 0; l1->entries_max && l1->entries >= l1->entries_max; tries++) {
         uint32_t worst = look_around(l1);
         if (worst != SLOT_NONE)
-            evict_item(l1, worst, shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, worst).key));
+            evict_item(l1, worst, slots_hash(l1, worst));
         else if (tries == L1_EVICT_ITEMS)
             return false;
     }

@@ -48,6 +48,7 @@ static int look(struct l1 *l1, struct tier_read *read, uint32_t *ret_slot)
     if (read->now_ns >= item_ns(l1, shm_life_hard(item_of_slot(l1, slot).life))) {
         slots_drop(l1, slot);
         l1->count.l1_expired++;
+        gone_note(l1->gone, read->key_hash, MISS_EXPIRED);
         return missed(l1, read, MISS_EXPIRED);
     }
     enum verdict verdict = cells_settle(l1, slot);
@@ -96,7 +97,10 @@ static uint32_t slot_for(struct l1 *l1, const struct entry *e)
     if (slot != SLOT_NONE)
         return slot;
     slot = slots_coldest(l1, e->key_hash);
-    l1->count.l1_displaced += slots_live(l1, slots_word(l1, slot));
+    if (slots_live(l1, slots_word(l1, slot))) {
+        l1->count.l1_displaced++;
+        gone_note(l1->gone, slots_hash(l1, slot), MISS_EVICTED);
+    }
     slots_drop(l1, slot);
     return slot;
 }
@@ -346,6 +350,7 @@ int l1_make(const struct l1_setup *setup, uint64_t (*now_ns)(struct l1 *l1), str
     l1->tier.ops = &l1_ops;
     l1->options = *setup->options;
     l1->kills = setup->kills;
+    l1->gone = setup->gone;
     l1->view = setup->view;
     l1->mirror = setup->mirror;
     l1->user = setup->user;

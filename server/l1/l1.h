@@ -17,6 +17,7 @@
 #define LARDER_L1_L1_H
 
 #include "base/fleet.h"
+#include "base/gone.h"
 #include "base/kills.h"
 #include "base/knob.h"
 #include "base/tier.h"
@@ -75,6 +76,7 @@ struct l1_setup {
     const struct l1_options *options;
     struct loop *loop;
     const struct kills *kills; /* the namespace's exact map; outlives the l1 */
+    struct gone *gone;         /* is told of what goes; outlives the l1.  NULL: nobody is */
     const char *namespace;
     uint64_t hash_secret;
     uint64_t epoch;                /* STANDALONE */

@@ -95,6 +95,7 @@ struct l1 {
     struct tier tier; /* first */
     struct l1_options options;
     const struct kills *kills;
+    struct gone *gone;
     void (*mirror)(void *user, uint64_t alive_until_ns);
     void *user;
     uint64_t (*now_ns)(struct l1 *l1); /* CLOCK_BOOTTIME; tests bring their own */
@@ -235,6 +236,10 @@ struct item_view item_at(const struct l1 *l1, uint64_t offset);
 static inline struct item_view item_of_slot(const struct l1 *l1, uint32_t slot)
 {
     return item_at(l1, shm_slot_offset(slots_word(l1, slot)));
+}
+static inline uint64_t slots_hash(const struct l1 *l1, uint32_t slot)
+{
+    return shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, slot).key);
 }
 uint32_t item_bytes_needed(const struct entry *e);
 /* Writes the item into room made by segment_room, not yet published. */

@@ -101,6 +101,6 @@ void slots_touch(struct l1 *l1, uint32_t slot)
     l1->heat[slot] =
         eviction_used(l1->eviction, slots_item(l1, slot), segment, l1->segments[segment].live_items);
     if (eviction_watches(l1->eviction, shm_slot_tag(word)))
-        eviction_used_key(l1->eviction, shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, slot).key));
+        eviction_used_key(l1->eviction, slots_hash(l1, slot));
     eviction_work(l1->eviction);
 }

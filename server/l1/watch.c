@@ -66,7 +66,7 @@ static void take(struct l1 *l1, uint64_t touch, double weight, uint32_t now)
 {
     uint32_t slot = touch_slot(l1, touch);
     if (slot != SLOT_NONE && slots_live(l1, slots_word(l1, slot)))
-        found(l1, shm_hash_key(l1->shape.hash_secret, item_of_slot(l1, slot).key), slot, weight, now);
+        found(l1, slots_hash(l1, slot), slot, weight, now);
 }
 
 /* Which of the noted keys was used first is not known: they are taken by place, which is as good as any order. */

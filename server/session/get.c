@@ -224,6 +224,7 @@ static void start_key(struct request *r, const struct wire_get *m, uint32_t inde
                            .no_stale = m->flags & WIRE_GET_NO_STALE,
                            .if_version = index == 0 && m->flags & WIRE_GET_IF_VERSION,
                            .version = {m->if_epoch, m->if_v, m->if_id},
+                           .schema = m->schema,
                            .not_older = {m->after_v != 0, m->after_partition, m->after_epoch, m->after_v},
                            .done = got};
     if (op_done_now(op, cache_get(s->space->cache, &op->get)))

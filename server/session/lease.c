@@ -83,6 +83,7 @@ static void start_key(struct request *r, const struct wire_lease *m, uint32_t in
         .get = {.key = key,
                 .tiers = m->tiers,
                 .no_stale = m->flags & WIRE_GET_NO_STALE,
+                .schema = m->schema,
                 .not_older = {m->after_v != 0, m->after_partition, m->after_epoch, m->after_v}},
         .peer = &s->loader,
         .scope = m->scope,

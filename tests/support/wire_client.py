@@ -21,6 +21,7 @@ UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED, BAD_SHAPE = 64, 73, 74, 75, 
 TTL_DEFAULT = 2**64 - 1
 IF_ABSENT, IF_PRESENT, IF_VERSION, WAIT_ALL = 1, 2, 4, 8
 REASON_EXPIRED, REASON_INVALIDATED, REASON_SUSPECT, REASON_DETACHED, REASON_STALE = 2, 3, 4, 5, 6
+REASON_COLD, REASON_DISABLED, REASON_EVICTED, REASON_TOO_BIG, REASON_SCHEMA = 1, 7, 10, 11, 12
 L1, WARM, L2 = 1, 2, 3
 STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1, LOADED = 1, 2, 4, 8, 16
 HOST, FLEET = 1, 2
@@ -189,8 +190,8 @@ class Client:
     def ping(self, payload=b"?"):
         return self.call(PONG, PING, payload)[0]
 
-    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0), after=(0, 0, 0), trace=""):
-        entries = self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys), *after, trace)[0]
+    def mget(self, keys, flags=0, tiers=0, timeout_ms=0, version=(0, 0, 0), after=(0, 0, 0), trace="", schema=0):
+        entries = self.call(VALUES, GET, flags, tiers, timeout_ms, *version, list(keys), *after, trace, schema)[0]
         return [_take(Entry, e) for e in entries]
 
     def get(self, key, **options):
@@ -206,8 +207,8 @@ class Client:
     def set(self, key, value, flags=0, tiers=0, timeout_ms=0, **item):
         return self.mset([self.item(key, value, **item)], flags, tiers, timeout_ms)[0]
 
-    def send_lease(self, keys, flags=0, tiers=0, scope=0, wait_ms=0, hold_ms=0, refresh_ms=0, after=(0, 0, 0)):
-        return self.send(LEASE, flags, tiers, scope, wait_ms, hold_ms, refresh_ms, list(keys), *after)
+    def send_lease(self, keys, flags=0, tiers=0, scope=0, wait_ms=0, hold_ms=0, refresh_ms=0, after=(0, 0, 0), schema=0):
+        return self.send(LEASE, flags, tiers, scope, wait_ms, hold_ms, refresh_ms, list(keys), *after, "", schema)
 
     def mlease(self, keys, **options):
         self.send_lease(keys, **options)

@@ -140,16 +140,18 @@ static void the_reason_of_the_misses_says_what_would_help(void **state)
     const struct {
         uint64_t expired, invalidated, evicted;
         const char *word;
-    } rows[] = {{900, 50, 0, "ttl"}, {50, 900, 0, "tags"}, {0, 0, 10, "l1_bytes"}, {0, 0, 0, "warm"}};
+    } rows[] = {{900, 50, 0, "ttl"}, {50, 900, 0, "tags"}, {100, 0, 500, "l1_bytes"}, {0, 0, 10, "warm"}};
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         space.expired = rows[i].expired;
         space.invalidated = rows[i].invalidated;
-        space.evicted = rows[i].evicted;
+        space.missed_evicted = rows[i].evicted;
         assert_non_null(strstr(found(HEALTH_HIT_RATIO)->recommendation, rows[i].word));
     }
     space.expired = 900;
     space.invalidated = 50;
-    assert_non_null(strstr(found(HEALTH_HIT_RATIO)->issue, "90 % expired, 5 % invalidated, 5 % not there"));
+    space.missed_evicted = 20;
+    assert_non_null(
+        strstr(found(HEALTH_HIT_RATIO)->issue, "90 % expired, 5 % invalidated, 2 % evicted, 3 % not there"));
 }
 
 static void room_that_is_short_is_told_with_what_to_raise(void **state)

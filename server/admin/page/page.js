@@ -144,6 +144,12 @@ function table(id, columns, rows) {
 
 const count = (value) => (value === null || value === undefined ? "–" : compact.format(value));
 
+// "30 % expired, 12 % cold": the commonest three.
+function whyMissed(cache) {
+  return Object.entries(cache).filter(([name, value]) => name.startsWith("misses_") && value > 0).sort((a, b) => b[1] - a[1])
+    .slice(0, 3).map(([name, value]) => `${percent(value, cache.misses)} ${name.slice(7).replace("_", " ")}`).join(", ") || "–";
+}
+
 function showTables(stats) {
   table("tiers", [["tier", (r) => r.name], ["hits", (r) => count(r.hits)], ["of all hits", (r) => percent(r.hit_share, 1)],
                   ["entries", (r) => count(r.entries)], ["bytes", (r) => bytesText(r.bytes)],
@@ -157,8 +163,7 @@ function showTables(stats) {
                        ["sets", (r) => count(r.cache.sets)], ["invalidations", (r) => count(r.cache.invalidations)],
                        ["from the fleet", (r) => count(r.cache.records)], ["gaps", (r) => count(r.cache.gaps)],
                        ["loads", (r) => count(r.cache.loads)], ["waited", (r) => count(r.cache.load_waits)],
-                       ["expired misses", (r) => count(r.cache.misses_expired)],
-                       ["invalidated misses", (r) => count(r.cache.misses_invalidated)]],
+                       ["misses", (r) => count(r.cache.misses)], ["why", (r) => whyMissed(r.cache), true]],
         Object.entries(stats.namespaces).map(([name, space]) => ({ name, ...space })));
 }
 
