@@ -4,7 +4,7 @@
  *   without one   REST: pages of what this host holds
  *
  * Heat is what the fleet's list says.  What this host knows of its own (the order of L1, kept on disk) needs no pass: what
- * it names is in L1, or was carried there at the start, hottest first, before anybody could ask for a warming (ADR 24).
+ * it names is in L1, or was carried there at the start, hottest first, before anybody could ask for a warming (ADR 25).
  *
  * What must stay true: a feed is in HOT only at its beginning, so what REST brings is colder, or was beyond the list; a key
  * that HOT took is not taken again. */
