@@ -1,9 +1,7 @@
 /* Runs of policies' warmings, with the clock, the tiers and the loaders in hand (cache/runs.h). */
 #include "cache/runs.h"
 
-#include <stdio.h>
-#include "cache/loaders.h"
-#include "support/cache_rig.h"
+#include "support/loader_rig.h"
 
 #define EVERY (100 * NS_PER_S)
 
@@ -29,15 +27,6 @@ static void take(struct fixture *f, const struct policy_source *s, unsigned coun
     cache_take_policies(f->cache, p);
 }
 
-static int begin_runs(void **state)
-{
-    begin(state);
-    struct fixture *f = *state;
-    f->options.warming = true;
-    f->options.max_ttl = 10 * EVERY;
-    return 0;
-}
-
 /* Turns of a millisecond, so that a run comes to its end. */
 static void settle(struct fixture *f)
 {
@@ -58,6 +47,48 @@ static const char *by_hand(struct fixture *f, const char *name)
     return run_begin(f->cache, slice_text(name), &number);
 }
 
+static void run_by_hand(struct fixture *f)
+{
+    assert_null(by_hand(f, "pages"));
+    settle(f);
+}
+
+static struct scene {
+    struct loader *ann, *ben; /* of page:*; NULL: not there */
+    struct hand a, b;         /* one each */
+} the;                        /* and not on a stack: leaving answers what is open */
+
+static int begin_runs(void **state)
+{
+    the = (struct scene){0};
+    begin(state);
+    struct fixture *f = *state;
+    f->options.warming = true;
+    f->options.max_ttl = 10 * EVERY;
+    return 0;
+}
+
+static int end_runs(void **state)
+{
+    the.ann = loader_leave(the.ann);
+    the.ben = loader_leave(the.ben);
+    settle(*state); /* a run that waited for them ends */
+    return end(state);
+}
+
+static struct fixture *with_policy(void **state, const char *warming)
+{
+    struct policy_source s = a_policy(*state, warming);
+    take(*state, &s, 1);
+    return *state;
+}
+
+static void fall_due(struct fixture *f)
+{
+    pass(f, EVERY);
+    settle(f);
+}
+
 static void store_below(struct fixture *f, const char *key)
 {
     assert_int_equal(set(f, key, "v"), STATUS_OK);
@@ -73,14 +104,11 @@ static bool is_near(struct fixture *f, const char *key)
 
 static void named_keys_and_ranges_are_pulled_up(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:home, key page:{8-10}:top");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:home, key page:{8-10}:top");
     store_below(f, "page:home");
     store_below(f, "page:9:top");
     store_below(f, "page:11:top");
-    pass(f, EVERY);
-    settle(f);
+    fall_due(f);
     assert_int_equal(look(f).last.state, WARMING_DONE);
     assert_int_equal(look(f).last.loaded, 2);
     assert_int_equal(look(f).last.missing, 2);
@@ -90,13 +118,10 @@ static void named_keys_and_ranges_are_pulled_up(void **state)
 
 static void what_is_stored_of_the_policy_is_pulled_up_and_nothing_else(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "stored");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "stored");
     store_below(f, "page:1");
     store_below(f, "user:1");
-    pass(f, EVERY);
-    settle(f);
+    fall_due(f);
     assert_true(is_near(f, "page:1"));
     assert_false(is_near(f, "user:1"));
     assert_int_equal(look(f).last.done, 1);
@@ -118,102 +143,46 @@ static void sources_that_make_no_sense_are_refused_with_a_reason(void **state)
 
 /* ======= loaders ======= */
 
-struct hand {
-    struct cache_offer offer;
-    unsigned answers;
-    bool deaf;
-    char key[32];
-    uint8_t token[64];
-    size_t token_bytes;
-};
-
-static bool told(struct cache_offer *offer)
+static struct fixture *ready(struct fixture *f)
 {
-    struct hand *h = CONTAINER_OF(offer, struct hand, offer);
-    h->answers++;
-    snprintf(h->key, sizeof(h->key), "%.*s", (int)offer->key.size, (const char *)offer->key.data);
-    h->token_bytes = offer->token.size;
-    if (h->token_bytes)
-        memcpy(h->token, offer->token.data, h->token_bytes);
-    return !h->deaf;
+    the.ann = join(f, "page:*");
+    offer(f, &the.a, the.ann);
+    return f;
 }
 
-static struct loader *join(struct fixture *f)
+/* The run falls due, asks for page:1 and is brought it. */
+static void load_page_1(struct fixture *f, const char *value)
 {
-    const char *why;
-    struct slice patterns[] = {slice_text("page:*")};
-    struct loader *l = loader_join(f->cache, 7, slice_text("test"));
-    assert_true(loader_can(l, patterns, 1, 0, &why));
-    return l;
+    fall_due(f);
+    ASSERT_ASKED(the.a, "page:1");
+    bring(f, &the.a, value);
+    settle(f);
+    assert_int_equal(look(f).last.brought, 1);
 }
 
-static void offer_as(struct fixture *f, struct hand *h, struct loader *l, bool deaf)
+static void assert_young_yet(struct fixture *f)
 {
-    *h = (struct hand){
-        .offer = {.loader = l, .wait_ns = 3600 * NS_PER_S, .hold_ns = 10 * NS_PER_S, .done = told},
-        .deaf = deaf};
-    cache_offer(f->cache, &h->offer);
-}
-
-static void offer(struct fixture *f, struct hand *h, struct loader *l)
-{
-    offer_as(f, h, l, false);
-}
-
-static void bring(struct fixture *f, const struct hand *h, const char *value)
-{
-    struct cache_set s = a_set(h->key, value);
-    s.token = slice_of(h->token, h->token_bytes);
-    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
-    assert_int_equal(s.status, STATUS_OK);
+    offer(f, &the.a, the.ann);
+    run_by_hand(f);
+    assert_int_equal(the.a.answers, 0);
+    assert_int_equal(look(f).last.here, 1);
 }
 
 static void what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:1");
-    struct hand h;
-    take(f, &s, 1);
-    struct loader *l = join(f);
-    offer(f, &h, l);
-    pass(f, EVERY);
-    settle(f);
-    assert_string_equal(h.key, "page:1");
-    bring(f, &h, "first");
-    settle(f);
-    assert_int_equal(look(f).last.brought, 1);
-    offer(f, &h, l);
-    assert_null(by_hand(f, "pages")); /* it is young yet */
-    settle(f);
-    assert_int_equal(h.answers, 0);
-    assert_int_equal(look(f).last.here, 1);
-    pass(f, EVERY);
-    settle(f);
-    assert_string_equal(h.key, "page:1");
-    bring(f, &h, "second");
-    settle(f);
-    assert_int_equal(look(f).last.brought, 1);
-    loader_leave(l);
+    struct fixture *f = ready(with_policy(state, "key page:1"));
+    load_page_1(f, "first");
+    assert_young_yet(f);
+    load_page_1(f, "second");
 }
 
 /* It is brought by one host's run, and looked at by that of the next. */
 static void assert_loaded_once(struct fixture *f, const struct policy_source *s, unsigned count)
 {
-    struct hand h;
     take(f, s, count);
-    struct loader *l = join(f);
-    offer(f, &h, l);
-    pass(f, EVERY);
-    settle(f);
-    assert_string_equal(h.key, "page:1");
-    bring(f, &h, "first");
-    settle(f);
-    offer(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
-    assert_int_equal(h.answers, 0);
-    assert_int_equal(look(f).last.here, 1);
-    loader_leave(l);
+    ready(f);
+    load_page_1(f, "first");
+    assert_young_yet(f);
 }
 
 static void a_life_that_is_cut_by_a_tier_is_young_all_the_same(void **state)
@@ -247,26 +216,21 @@ static void no_more_keys_are_out_than_the_policy_says(void **state)
 {
     struct fixture *f = *state;
     struct policy_source s = a_policy(f, "key page:{1-9}");
-    struct hand h[4];
+    static struct hand more[2];
     s.rule.warming_at_a_time = 2;
     take(f, &s, 1);
-    struct loader *l = join(f);
-    for (unsigned i = 0; i < 4; i++)
-        offer(f, &h[i], l);
-    pass(f, EVERY);
-    settle(f);
-    assert_int_equal(h[0].answers + h[1].answers + h[2].answers + h[3].answers, 2);
-    loader_leave(l);
-    settle(f);
+    ready(f);
+    offer(f, &more[0], the.ann);
+    offer(f, &more[1], the.ann);
+    fall_due(f);
+    assert_int_equal(the.a.answers + more[0].answers + more[1].answers, 2);
 }
 
 /* ======= keys that a loader names ======= */
 
 static void can_list(struct loader *l)
 {
-    const char *why;
-    struct slice patterns[] = {slice_text("page:*")};
-    assert_true(loader_can(l, patterns, 1, 1, &why));
+    assert_true(can(l, "page:*", 1));
 }
 
 static void list_from(struct fixture *f, struct hand *h, struct loader *l)
@@ -275,57 +239,57 @@ static void list_from(struct fixture *f, struct hand *h, struct loader *l)
     offer(f, h, l);
 }
 
+static void begin_listing(struct fixture *f)
+{
+    the.ann = join(f, "page:*");
+    list_from(f, &the.a, the.ann);
+    run_by_hand(f);
+    assert_int_equal(the.a.offer.kind, OFFER_LIST);
+}
+
+static struct fixture *listing(void **state)
+{
+    struct fixture *f = with_policy(state, "loader");
+    begin_listing(f);
+    return f;
+}
+
 static enum status name(struct fixture *f, const struct hand *h, const char *key, enum listed how)
 {
     struct slice keys[] = {slice_text(key), slice_text("user:1")};
     uint32_t taken;
-    enum status s = loader_listed(f->cache, slice_of(h->token, h->token_bytes), keys,
-                                  how == LISTED_FAILED ? 0 : 2, how, &taken);
+    enum status s = loader_listed(f->cache, hand_token(h), keys, how == LISTED_FAILED ? 0 : 2, how, &taken);
     assert_int_equal(taken, s == STATUS_OK && how != LISTED_FAILED ? 2 : 0);
     return s;
 }
 
 static void keys_that_a_loader_names_are_warmed_and_those_of_other_policies_passed_over(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand h;
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "loader");
     store_below(f, "page:1");
     store_below(f, "page:2");
     store_below(f, "user:1");
-    struct loader *l = join(f);
-    list_from(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
-    assert_int_equal(h.offer.kind, OFFER_LIST);
-    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_OK);
+    begin_listing(f);
+    assert_int_equal(name(f, &the.a, "page:1", LISTED_MORE), STATUS_OK);
     settle(f);
     assert_true(look(f).is_running);
-    assert_int_equal(name(f, &h, "page:2", LISTED_LAST), STATUS_OK);
+    assert_int_equal(name(f, &the.a, "page:2", LISTED_LAST), STATUS_OK);
     settle(f);
     assert_int_equal(look(f).last.state, WARMING_DONE);
     assert_int_equal(look(f).last.loaded, 2);
     assert_false(is_near(f, "user:1"));
-    assert_int_equal(name(f, &h, "page:3", LISTED_MORE), STATUS_REFUSED);
-    loader_leave(l);
+    assert_int_equal(name(f, &the.a, "page:3", LISTED_MORE), STATUS_REFUSED);
 }
 
 static void a_loader_that_goes_while_it_names_keys_is_followed_by_another(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand a, b;
-    take(f, &s, 1);
-    struct loader *ann = join(f), *ben = join(f);
-    list_from(f, &a, ann);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
-    list_from(f, &b, ben);
-    loader_leave(ann);
-    assert_int_equal(b.offer.kind, OFFER_LIST);
-    assert_int_equal(name(f, &a, "page:1", LISTED_LAST), STATUS_REFUSED);
-    loader_leave(ben);
+    struct fixture *f = listing(state);
+    the.ben = join(f, "page:*");
+    list_from(f, &the.b, the.ben);
+    the.ann = loader_leave(the.ann);
+    assert_int_equal(the.b.offer.kind, OFFER_LIST);
+    assert_int_equal(name(f, &the.a, "page:1", LISTED_LAST), STATUS_REFUSED);
+    the.ben = loader_leave(the.ben);
     settle(f);
     assert_int_equal(look(f).last.state, WARMING_FAILED);
     assert_string_equal(look(f).last.why, "no loader is registered that names its keys");
@@ -333,23 +297,16 @@ static void a_loader_that_goes_while_it_names_keys_is_followed_by_another(void *
 
 static void one_that_cannot_be_told_to_name_keys_is_followed_by_the_next_hand(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand a, b;
-    take(f, &s, 1);
-    struct loader *ann = join(f), *ben = join(f);
-    can_list(ann);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
-    offer_as(f, &a, ann, true);
-    list_from(f, &b, ben);
-    assert_int_equal(b.answers, 1);
-    assert_int_equal(b.offer.kind, OFFER_LIST);
-    assert_int_equal(name(f, &a, "page:1", LISTED_LAST), STATUS_REFUSED);
-    assert_int_equal(name(f, &b, "page:1", LISTED_LAST), STATUS_OK);
-    loader_leave(ann);
-    loader_leave(ben);
-    settle(f);
+    struct fixture *f = with_policy(state, "loader");
+    the.ann = join(f, "page:*"), the.ben = join(f, "page:*");
+    can_list(the.ann);
+    run_by_hand(f);
+    offer_as(f, &the.a, the.ann, 3600 * NS_PER_S, true);
+    list_from(f, &the.b, the.ben);
+    assert_int_equal(the.b.answers, 1);
+    assert_int_equal(the.b.offer.kind, OFFER_LIST);
+    assert_int_equal(name(f, &the.a, "page:1", LISTED_LAST), STATUS_REFUSED);
+    assert_int_equal(name(f, &the.b, "page:1", LISTED_LAST), STATUS_OK);
 }
 
 /* As many as there is room for. */
@@ -360,89 +317,59 @@ static void name_many(struct fixture *f, const struct hand *h)
     for (unsigned i = 0; taken; i++) {
         snprintf(text, sizeof(text), "page:%u", i);
         struct slice key = slice_text(text);
-        if (loader_listed(f->cache, slice_of(h->token, h->token_bytes), &key, 1, LISTED_MORE, &taken) !=
-            STATUS_OK)
+        if (loader_listed(f->cache, hand_token(h), &key, 1, LISTED_MORE, &taken) != STATUS_OK)
             return;
     }
 }
 
 static void more_keys_than_there_is_room_for_and_no_hand_but_who_names_them_end_the_run(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand h;
-    take(f, &s, 1);
-    struct loader *l = join(f);
-    list_from(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
+    struct fixture *f = listing(state);
     for (unsigned n = 0; n < 3; n++) {
-        name_many(f, &h);
+        name_many(f, &the.a);
         settle(f);
     }
     assert_true(look(f).is_running);
     pass(f, 2 * NS_PER_S);
-    name_many(f, &h);
+    name_many(f, &the.a);
     settle(f);
     assert_int_equal(look(f).last.state, WARMING_FAILED);
     assert_string_equal(look(f).last.why,
                         "its keys are more than there is room for, and nobody has a hand free to load them");
-    loader_leave(l);
-    settle(f);
 }
 
 static void one_that_cannot_name_them_and_one_that_takes_too_long_end_the_run(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand h;
-    take(f, &s, 1);
-    struct loader *l = join(f);
-    list_from(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
-    assert_int_equal(name(f, &h, "", LISTED_FAILED), STATUS_OK);
+    struct fixture *f = listing(state);
+    assert_int_equal(name(f, &the.a, "", LISTED_FAILED), STATUS_OK);
     settle(f);
     assert_string_equal(look(f).last.why, "the loader that was to name its keys could not");
-    list_from(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
+    list_from(f, &the.a, the.ann);
+    run_by_hand(f);
     pass(f, 11 * NS_PER_S);
     settle(f);
     assert_string_equal(look(f).last.why, "the loader that was to name its keys took too long");
-    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_REFUSED);
-    loader_leave(l);
+    assert_int_equal(name(f, &the.a, "page:1", LISTED_MORE), STATUS_REFUSED);
 }
 
 static void a_run_that_is_cancelled_wants_no_more_names(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    struct hand h;
+    struct fixture *f = listing(state);
     struct slice keys[] = {slice_text("page:1")};
     uint32_t taken;
-    take(f, &s, 1);
-    struct loader *l = join(f);
-    list_from(f, &h, l);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
     run_cancel(f->cache, 1);
     settle(f);
-    loader_listed(f->cache, slice_of(h.token, h.token_bytes), keys, 1, LISTED_MORE, &taken);
+    loader_listed(f->cache, hand_token(&the.a), keys, 1, LISTED_MORE, &taken);
     assert_int_equal(taken, 0);
-    assert_int_equal(name(f, &h, "page:1", LISTED_MORE), STATUS_REFUSED);
-    loader_leave(l);
+    assert_int_equal(name(f, &the.a, "page:1", LISTED_MORE), STATUS_REFUSED);
 }
 
 /* ======= health first ======= */
 
 static void a_run_without_its_loader_is_put_off_until_there_is_one(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "loader");
-    take(f, &s, 1);
-    pass(f, EVERY);
-    settle(f);
+    struct fixture *f = with_policy(state, "loader");
+    fall_due(f);
     assert_string_equal(look(f).waits_for, "no loader is registered that names its keys");
     assert_false(look(f).has_last);
     pass(f, NS_PER_S);
@@ -453,26 +380,20 @@ static void a_run_without_its_loader_is_put_off_until_there_is_one(void **state)
 
 static void a_cache_that_is_switched_off_warms_nothing(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:1");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:1");
     f->options.cache = false;
-    pass(f, EVERY);
-    settle(f);
+    fall_due(f);
     assert_string_equal(look(f).waits_for, "the cache is switched off");
 }
 
 static void schedules_can_be_switched_off_and_runs_by_hand_go_on(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:1");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:1");
     f->options.warming = false;
     pass(f, 2 * EVERY);
     settle(f);
     assert_false(look(f).has_last);
-    assert_null(by_hand(f, "pages"));
-    settle(f);
+    run_by_hand(f);
     assert_int_equal(look(f).last.state, WARMING_DONE);
 }
 
@@ -501,9 +422,7 @@ static void by_hand_it_is_told_why_not(void **state)
 
 static void what_falls_due_while_it_runs_is_skipped_and_counted(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:1");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:1");
     f->warm.slow = true;
     pass(f, EVERY);
     pass(f, NS_PER_MS);
@@ -534,9 +453,7 @@ static void a_policy_that_is_gone_ends_with_its_run(void **state)
 
 static void the_stop_cancels_it_and_nothing_begins_any_more(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:{1-100000}");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:{1-100000}");
     pass(f, EVERY);
     assert_true(look(f).is_running);
     cache_stop_runs(f->cache);
@@ -549,23 +466,20 @@ static void the_stop_cancels_it_and_nothing_begins_any_more(void **state)
 
 static void hits_before_and_after_are_told(void **state)
 {
-    struct fixture *f = *state;
-    struct policy_source s = a_policy(f, "key page:1");
-    take(f, &s, 1);
+    struct fixture *f = with_policy(state, "key page:1");
     store_below(f, "page:1");
     get(f, "page:2");
     get(f, "page:3");
     get(f, "page:4");
     get(f, "page:1");
-    pass(f, EVERY);
-    settle(f);
+    fall_due(f);
     assert_int_equal(look(f).ratio_before, 250);
     assert_int_equal(look(f).ratio_after, -1);
     get(f, "page:1");
     assert_int_equal(look(f).ratio_after, 1000);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, begin_runs, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, begin_runs, end_runs)
 
 int main(void)
 {
