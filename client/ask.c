@@ -62,11 +62,7 @@ int reply_read(struct reply *reply, void *answer)
 
 static int note_failure(struct call *call, int r)
 {
-    struct larder_client *c = call->client;
-    if (r == LARDER_E_TIMEOUT)
-        atomic_fetch_add_explicit(&c->timeouts, 1, memory_order_relaxed);
-    else if (r == LARDER_E_UNREACHABLE)
-        atomic_fetch_add_explicit(&c->unreachable, 1, memory_order_relaxed);
+    client_note_failure(call->client, r);
     return r;
 }
 

@@ -74,6 +74,8 @@ void request_end(struct larder_async *a, struct request *r, int result)
     if (r->listed)
         list_drop(&a->waiting, r);
     number_drop(a, r);
+    if (r != a->link.regreeting) /* that is no call of the app's */
+        client_note_failure(a->client, result);
     r->result = result;
     r->ended = true;
     list_add(&a->ended, r);

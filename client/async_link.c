@@ -45,6 +45,8 @@ static void went_away(struct larder_async *a, uint64_t now_ns)
 {
     struct link *link = &a->link;
     bool greeted = link->state == LINK_READY;
+    if (link->state == LINK_GREETING && now_ns < link->until_ns)
+        channel_untold(&link->channel, &a->client->dialing);
     forget_socket(a, true);
     link->state = LINK_AWAY;
     link->until_ns = now_ns;

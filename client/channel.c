@@ -239,11 +239,23 @@ struct wire_hello channel_greeting(const struct dialing *how, uint8_t want)
     };
 }
 
+void channel_untold(struct channel *ch, const struct dialing *how)
+{
+    atomic_fetch_add(&how->unheard->unreachable, ch->told_unreachable);
+    atomic_fetch_add(&how->unheard->timeouts, ch->told_timeouts);
+    ch->told_unreachable = ch->told_timeouts = 0;
+}
+
 int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want)
 {
     struct wire_hello hello = channel_greeting(how, want);
+    hello.unreachable = ch->told_unreachable = atomic_exchange(&how->unheard->unreachable, 0);
+    hello.timeouts = ch->told_timeouts = atomic_exchange(&how->unheard->timeouts, 0);
     ch->out.size = 0;
-    return wire_write_hello(&ch->out, ++ch->id, &hello, WIRE_HELLO_FRAME_MAX) < 0 ? LARDER_E_MEMORY : 0;
+    if (wire_write_hello(&ch->out, ++ch->id, &hello, WIRE_HELLO_FRAME_MAX) == 0)
+        return 0;
+    channel_untold(ch, how);
+    return LARDER_E_MEMORY;
 }
 
 /* Limits that make no sense would only come back as stranger failures later. */
@@ -293,6 +305,8 @@ static int channel_introduce(struct channel *ch, const struct dialing *how, uint
     int r = channel_hello(ch, how, want);
     if (r == 0)
         r = exchange(ch, fds, deadline_ns, &reply);
+    if (r < 0 ? r != LARDER_E_TIMEOUT : reply.head.code != WIRE_WELCOME)
+        channel_untold(ch, how);
     if (r == 0)
         r = channel_welcome(ch, &reply, fds, message, message_bytes);
     return r == LARDER_E_UNKNOWN ? LARDER_E_UNREACHABLE : r; /* nothing was asked of it yet */

@@ -10,16 +10,25 @@
 #ifndef LARDER_CLIENT_CHANNEL_H
 #define LARDER_CLIENT_CHANNEL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "proto/wire.h"
+
+/* Calls that no daemon has heard of: the next HELLO tells of them.  Each is told once: what a HELLO took along comes back
+ * only where nobody can have read it.  A daemon that hangs reads it when it goes on; one that died has lost its other
+ * counts, too. */
+struct unheard {
+    _Atomic uint32_t unreachable, timeouts;
+};
 
 /* How to reach the daemon; fixed for the life of a client. */
 struct dialing {
     const char *path;
     struct slice namespace, tenant, name;
     uint64_t connect_ns;
+    struct unheard *unheard;
 };
 
 enum { CHANNEL_DESCRIPTORS_MAX = 2 };
@@ -39,8 +48,9 @@ struct channel {
     uint64_t id;
     struct limits limits;
     struct buffer out, in;
-    size_t in_used;      /* front of `in` that the last reply occupies */
-    bool nobody_listens; /* the last dial met no daemon, not even a silent one */
+    size_t in_used;                           /* front of `in` that the last reply occupies */
+    bool nobody_listens;                      /* the last dial met no daemon, not even a silent one */
+    uint32_t told_unreachable, told_timeouts; /* by the HELLO that is on its way */
 };
 
 struct reply {
@@ -67,6 +77,8 @@ int channel_exchange(struct channel *ch, uint64_t deadline_ns, struct reply *ret
  * what is there to be read now, as recv, with the descriptors that came along when `ret` is not NULL. */
 struct wire_hello channel_greeting(const struct dialing *how, uint8_t want);
 int channel_hello(struct channel *ch, const struct dialing *how, uint8_t want);
+/* Nobody read that HELLO. */
+void channel_untold(struct channel *ch, const struct dialing *how);
 int channel_welcome(struct channel *ch, struct reply *reply, const struct descriptors *fds, char *message,
                     size_t message_bytes);
 ssize_t channel_receive(struct channel *ch, size_t room, struct descriptors *ret);

@@ -80,6 +80,7 @@ struct larder_client {
     _Atomic uint64_t quiet[LOAD_QUIET];
 
     _Atomic uint64_t asked, unreachable, timeouts, loads, load_failures;
+    struct unheard unheard;
 };
 
 int client_mark_open(struct larder_client *c);
@@ -94,6 +95,18 @@ static inline void client_enter(struct larder_client *c)
 {
     if (__builtin_expect(atomic_load_explicit(c->mark, memory_order_acquire) != CLIENT_MARK, 0))
         client_reborn(c);
+}
+
+/* A call ends so. */
+static inline void client_note_failure(struct larder_client *c, int result)
+{
+    if (result == LARDER_E_TIMEOUT) {
+        atomic_fetch_add_explicit(&c->timeouts, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&c->unheard.timeouts, 1, memory_order_relaxed);
+    } else if (result == LARDER_E_UNREACHABLE) {
+        atomic_fetch_add_explicit(&c->unreachable, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&c->unheard.unreachable, 1, memory_order_relaxed);
+    }
 }
 
 /* A back-off, give or take a quarter, so that many processes do not come back all at once. */

@@ -91,6 +91,7 @@ static void settings_take(struct larder_client *c, const larder_options *o)
 {
     const char *debug = secure_getenv("LARDER_DEBUG");
     bool lines = o->debug || (debug && strcmp(debug, "1") == 0);
+    c->dialing.unheard = &c->unheard;
     c->dialing.connect_ns = (o->connect_ms ? o->connect_ms : 100) * NS_PER_MS;
     c->get_ns = (o->get_ms ? o->get_ms : 50) * NS_PER_MS;
     c->change_ns = (o->change_ms ? o->change_ms : 500) * NS_PER_MS;
@@ -240,6 +241,8 @@ static void reborn(struct larder_client *c)
     refreshes_reborn(&c->refreshes);
     fallback_reborn(&c->fallback);
     atomic_store(&c->waiters, 0);
+    atomic_store(&c->unheard.unreachable, 0); /* the parent tells of them */
+    atomic_store(&c->unheard.timeouts, 0);
     atomic_fetch_add(&c->forks, 1);
 }
 

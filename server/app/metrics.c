@@ -355,6 +355,12 @@ static void expose_sessions(struct exposition *e, const struct documents *d)
                (double)f.connections_refused);
     expose_one(e, "larder_connections_cut_total", "counter",
                "Clients cut off: broken frame, too slow, pinned too much.", (double)f.connections_cut);
+    exposition_family(e, "larder_client_unreached_total", "counter",
+                      "Calls that no daemon answered, as their clients told the next one.");
+    exposition_sample(e, "larder_client_unreached_total", "", LABELS({"reason", "unreachable"}),
+                      (double)f.clients_unreachable);
+    exposition_sample(e, "larder_client_unreached_total", "", LABELS({"reason", "timeout"}),
+                      (double)f.clients_timeouts);
     exposition_family(e, "larder_request_errors_total", "counter", "Requests that were not served.");
     exposition_sample(e, "larder_request_errors_total", "", LABELS({"kind", "bad"}), (double)f.requests_bad);
     exposition_sample(e, "larder_request_errors_total", "", LABELS({"kind", "timeout"}),

@@ -202,6 +202,8 @@ static void greet(struct request *r, const struct wire_hello *m)
         memcpy(s->name, m->client.data ? m->client.data : "", m->client.size);
         become_ready(s, space);
     }
+    s->all->figures.clients_unreachable += m->unreachable;
+    s->all->figures.clients_timeouts += m->timeouts;
     welcome(r, m);
     log_debug("client greeted", L_BYTES("client", m->client), L_TEXT("namespace", space->name),
               L_U64("uid", s->peer.uid), L_U64("pid", s->peer.pid));

@@ -84,7 +84,9 @@ struct session_host {
     FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                                    \
     FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                                \
     FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR, LOG and MONITOR requests") \
-    FIGURE(COUNTER, segments_passed, "mappings given out")
+    FIGURE(COUNTER, segments_passed, "mappings given out")                                                   \
+    FIGURE(COUNTER, clients_unreachable, "calls that found no daemon, as their clients told later")          \
+    FIGURE(COUNTER, clients_timeouts, "calls that had no answer in time, as their clients told later")
 
 struct session_figures {
     FIGURE_FIELDS(SESSION_FIGURES)

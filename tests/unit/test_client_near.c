@@ -533,6 +533,49 @@ static void the_first_hit_of_a_thread_and_then_one_in_1024_is_measured(void **st
     assert_int_equal(told(f->c, "\"near\":", "count"), 3);
 }
 
+static uint64_t heard_unreachable(larder_client *c)
+{
+    return told(c, "\"sessions\":", "clients_unreachable");
+}
+
+static uint64_t heard_timeouts(larder_client *c)
+{
+    return told(c, "\"sessions\":", "clients_timeouts");
+}
+
+static void a_daemon_is_told_once_of_each_call_that_found_none(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(reason_of_miss(f->c, "k"), LARDER_REASON_UNREACHABLE);
+    daemon_start(&f->larderd);
+    UNTIL(stored(f->c, "k"));
+    UNTIL(near_hit(f->c, "k"));
+    assert_true(counted(f->c).unreachable >= 100);
+    assert_int_equal(heard_unreachable(f->c), counted(f->c).unreachable);
+    assert_int_equal(heard_timeouts(f->c), 0);
+    larder_client *other;
+    larder_options o = LARDER_OPTIONS_INIT;
+    o.socket = f->larderd.socket;
+    assert_int_equal(larder_open(&other, &o), LARDER_OK);
+    assert_int_equal(heard_unreachable(other), counted(f->c).unreachable);
+    larder_close(other);
+}
+
+static void a_daemon_that_hung_is_told_once_of_each_call_that_gave_up_on_it(void **state)
+{
+    struct fixture *f = *state;
+    UNTIL(stored(f->c, "k"));
+    daemon_freeze(&f->larderd);
+    for (int i = 0; i < 20; i++)
+        reason_of_miss(f->c, "nobody has it");
+    daemon_thaw(&f->larderd);
+    UNTIL(stored(f->c, "k"));
+    assert_true(counted(f->c).timeouts > 0);
+    UNTIL(heard_timeouts(f->c) == counted(f->c).timeouts);
+    assert_int_equal(heard_unreachable(f->c), counted(f->c).unreachable);
+}
+
 enum { STRIPES = 64, HITS = 2000 };
 
 static void *hit_often(void *user)
@@ -587,6 +630,8 @@ int main(void)
         RUNNING(a_client_after_another_at_the_same_address_is_another),
         RUNNING(threads_that_end_leave_their_stripe_to_others),
         RUNNING(more_threads_than_stripes_hit_all_the_same),
+        ALONE(a_daemon_is_told_once_of_each_call_that_found_none),
+        RUNNING(a_daemon_that_hung_is_told_once_of_each_call_that_gave_up_on_it),
         RUNNING(the_first_hit_of_a_thread_and_then_one_in_1024_is_measured),
         RUNNING(the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes),
     };
