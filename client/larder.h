@@ -16,7 +16,8 @@
  *
  * However many threads, processes and hosts ask at once, load_user runs once; what it read before somebody invalidated
  * the key, a tag or a prefix of it never enters the cache.  get, set and leases below are the parts it is made of.
- * larder_async.h is the same for event loops.
+ * larder_async.h is the same for event loops.  Two more come with this header: larder_warm.h, keys that are loaded before
+ * anybody waits for them, and larder_look.h, for tools: what the daemon has, what it is asked, and how it is.
  *
  * RESULTS.  Functions return an int: >= 0 is a state the function lists, < 0 is one of LARDER_E… below
  * (larder_strerror).  Outputs are untouched on failure unless the function says otherwise.
@@ -423,44 +424,12 @@ LARDER_API int larder_lease_fill(larder_client *client, larder_slice key, const 
  * UINT32_MAX: the next one may at once).  OK, REFUSED or an error. */
 LARDER_API int larder_lease_fail(larder_client *client, larder_slice key, const larder_token *lease, uint32_t backoff_ms);
 
-/* ---- loads that the daemon asks for (since 0.2) ---------------------------------------------------------------- */
-
-/* Offers to load keys when nobody waits for them: when they are warmed (larder_warm with `load`, a schedule of the daemon), or
- * found stale or due by a reader.  `pattern` is one of the daemon's policies, without commas: "user:*", "{t}:page:*"; at most 16
- * a client, for its life.  Loads are done by larder_serve_loads, in threads of the app.  The loader must not ask for the
- * key it was called for.  OK, INVALID, LIMIT, MEMORY. */
-LARDER_API int larder_register_loader(larder_client *client, larder_slice pattern, larder_loader loader, void *user);
-
-/* Names the keys of `pattern` that are to be warmed, hottest first, when a policy of the daemon says so ([policy NAME] warming =
- * loader).  Called by larder_serve_loads; negative: it could not, and the run fails.  The pattern must have been registered
- * with larder_register_loader before, and has one lister.  OK or INVALID. */
-typedef struct larder_listing larder_listing;
-typedef int (*larder_lister)(void *user, larder_slice pattern, larder_listing *ret);
-LARDER_API int larder_register_lister(larder_client *client, larder_slice pattern, larder_lister lister, void *user);
-/* Copied; waits while the daemon has no room (65,536 keys: who names more serves with another thread, too).  OK, KEY; REFUSED:
- * nobody wants them any more; or an error of the connection.  After the last two a lister may return. */
-LARDER_API int larder_listing_add(larder_listing *listing, larder_slice key);
-
-typedef struct larder_serve_options {
-    size_t struct_size;
-    uint32_t wait_ms; /* how long to serve */
-    uint32_t hold_ms; /* how long one load may take before another process is asked; 0: 30 s; at most 10 min */
-} larder_serve_options;
-#define LARDER_SERVE_OPTIONS_INIT {.struct_size = sizeof(larder_serve_options), .wait_ms = 500}
-
-/* Loads in this thread what the daemon asks for, one key after another; returns after wait_ms and the load under way then.
- * Up to eight threads of a client serve at a time, others wait for their turn.  Among all processes of the fleet one is
- * asked for a key; when its loader fails, or brings nothing, nobody is for a while (loaded->backoff_ms).  A daemon that is
- * away is waited for.  Returns how many were brought and taken, or INVALID (nothing is registered, or a pattern that the
- * daemon does not understand: larder_message), DENIED, UNSUPPORTED.  `options` may be NULL. */
-LARDER_API int larder_serve_loads(larder_client *client, const larder_serve_options *options);
+/* ---- limit (since 0.2) ----------------------------------------------------------------------------------- */
 
 /* A word of the app's for a name in the daemon's configuration.  Since 0.2. */
 typedef struct larder_argument {
     larder_slice name, value;
 } larder_argument;
-
-/* ---- limit (since 0.2) ----------------------------------------------------------------------------------- */
 
 enum larder_alone {
     LARDER_ALONE_COUNT = 0,  /* while nobody counts for the fleet: this host counts by itself */
@@ -500,58 +469,6 @@ LARDER_API int larder_limit_named(larder_client *client, larder_slice name, lard
                                   const larder_argument *arguments, size_t count,
                                   const larder_limit_options *options, larder_allowance *ret);
 
-/* ---- warm (since 0.2) ------------------------------------------------------------------------------------ */
-
-enum { LARDER_WARM_SOURCES_MAX = 64 };
-enum larder_warm_state {
-    LARDER_WARM_NONE = 0,
-    LARDER_WARM_RUNS = 1,
-    LARDER_WARM_DONE = 2,
-    LARDER_WARM_CANCELLED = 3,
-    LARDER_WARM_FAILED = 4, /* `why` tells; what was warmed before stays warm */
-};
-
-typedef struct larder_warm_progress {
-    int state;           /* enum larder_warm_state */
-    bool total_known;    /* false: more keys may still be found */
-    uint64_t total;      /* keys so far */
-    uint64_t done;       /* of those: loaded, here, missing, others and failed */
-    uint64_t loaded;     /* were pulled up from a slower tier */
-    uint64_t here;       /* were in shared memory already */
-    uint64_t missing;    /* are nowhere, or cannot be proven to be current */
-    uint64_t others;     /* were looked at for a tag that they do not carry */
-    uint64_t brought;    /* of those loaded: by a registered loader */
-    uint64_t failed;     /* a registered loader could not bring them, or not in time */
-    uint64_t elapsed_ms;
-    char why[128];       /* of FAILED: a sentence */
-} larder_warm_progress;
-
-typedef struct larder_warm_options {
-    size_t struct_size;
-    const larder_slice *keys; /* any number, hottest first: they are pulled in this order */
-    size_t keys_count;
-    const larder_slice *prefixes; /* all keys that begin so; with `tags` and `all` at most LARDER_WARM_SOURCES_MAX */
-    size_t prefixes_count;
-    const larder_slice *tags; /* all entries with that tag; every entry of the namespace is looked at for it */
-    size_t tags_count;
-    bool all;             /* everything the fleet's store has, or without one what the warm tier has */
-    uint64_t timeout_ms;  /* of the whole, then it is cancelled; 0: no end */
-    /* When not NULL, called every 100 ms or so by the calling thread; false cancels.  Must not use the client. */
-    bool (*progress)(void *user, const larder_warm_progress *progress);
-    void *user;
-    const char *policy;   /* begins the run of this policy ([policy NAME] warming = …), which goes on when the call ends early
-                             unless it is cancelled; nothing else is named then.  INVALID: larder_message says why not */
-    bool load;            /* what is nowhere, or stale, is asked of registered loaders (larder_register_loader) */
-} larder_warm_options;
-#define LARDER_WARM_OPTIONS_INIT {.struct_size = sizeof(larder_warm_options)}
-
-/* Pulls entries from slower tiers into the faster ones before anybody asks for them, patiently: reads of others go first,
- * shared memory makes no room for what is warmed, and nothing that was invalidated comes back.  Returns when it is over,
- * however it ended (ret_progress->state), or with an error: BUSY when four warmings of the namespace are under way,
- * UNSUPPORTED by a daemon before 0.2.  ret_progress may be NULL. */
-LARDER_API int larder_warm(larder_client *client, const larder_warm_options *options,
-                           larder_warm_progress *ret_progress);
-
 /* ---- invalidate ---------------------------------------------------------------------------------------- */
 
 typedef struct larder_invalidate_options {
@@ -590,91 +507,12 @@ LARDER_API int larder_invalidate_all_of(larder_client *client, const larder_inva
 LARDER_API int larder_event(larder_client *client, larder_slice name, const larder_argument *arguments, size_t count,
                             const larder_invalidate_options *options);
 
-/* ---- looking in ---------------------------------------------------------------------------------------- */
-
-/* JSON texts of the daemon; free with larder_text_free.  OK or an error. */
-LARDER_API int larder_stats(larder_client *client, char **ret_json);
-LARDER_API int larder_explain(larder_client *client, larder_slice key, char **ret_json);
-LARDER_API int larder_config(larder_client *client, bool with_origin, char **ret_json);
-/* When the daemon hangs, the state of the segment header is told instead ({"status":"failing",…}). */
-LARDER_API int larder_health(larder_client *client, char **ret_json);
-/* Tests the way from the daemon to the fleet's store and back, step by step; takes up to a few seconds.  {"ok":…,
- * "steps":[{"name":…,"result":"ok"|"failed"|"skipped","says":…,"check":…}]}.  Since 0.2. */
-LARDER_API int larder_doctor(larder_client *client, char **ret_json);
-/* The namespace's newest invalidations, newest first, not older than back_ms (0: all that are kept), `limit` of them at
- * most (0: 1000).  {"kept":…,"skipped":…,"invalidations":[{"time":…,"where":"here"|"elsewhere","by":…,"pid":…,"event":…,
- * "status":…,"soft":…,"names":…,"keys":…,"tags":…,"prefixes":…,"globs":…,"all":…,"cascaded":…,"dropped":…,"position":…,
- * "skipped":…}]}; `kept` false: only since the daemon's start.  Since 0.2. */
-LARDER_API int larder_log(larder_client *client, uint64_t back_ms, uint32_t limit, char **ret_json);
-LARDER_API void larder_text_free(char *text);
-
-/* An operation somebody asked the daemon for.  Texts and names live as long as the call that hands it out.  Since 0.2. */
-enum larder_named {
-    LARDER_NAMED_NOTHING = 0,
-    LARDER_NAMED_KEY = 1,
-    LARDER_NAMED_TAG = 2,
-    LARDER_NAMED_PREFIX = 3,
-    LARDER_NAMED_GLOB = 4,
-    LARDER_NAMED_EVERYTHING = 5,
-};
-typedef struct larder_operation {
-    uint64_t at_us;      /* when it ended: microseconds since 1970, UTC */
-    larder_slice op;     /* "get", "set", "touch", "invalidate", "event", "lease", "fail", "limit", "offer"; more may come */
-    int named;           /* enum larder_named: what `name` is */
-    larder_slice name;   /* any bytes */
-    uint32_t names;      /* how many it named; `name` is the first that was asked for */
-    const char *result;  /* "HIT", "MISS", "OK", "DENIED", … */
-    const char *reason;  /* of a miss: "cold", "expired", …, else "" */
-    int tier;            /* enum larder_tier: where it was found */
-    uint32_t flags;      /* LARDER_STALE … */
-    uint64_t bytes;      /* of the value found or stored */
-    uint64_t ttl_ms;     /* life it has */
-    uint64_t dropped;    /* of an invalidation: entries */
-    uint64_t took_ns;    /* in the daemon */
-    larder_slice client; /* options.name of who asked */
-    uint32_t pid;        /* and its process */
-    larder_slice event;  /* the event or the limit of the configuration that named it */
-    larder_slice trace;  /* the traceparent it came with (larder_trace) */
-} larder_operation;
-
-typedef struct larder_monitor_options {
-    size_t struct_size;
-    const larder_slice *ops; /* only these, as above; at most 9.  None: all */
-    size_t ops_count;
-    const larder_slice *globs; /* only what names something that matches, as globs of an invalidation; at most 8.  None: all */
-    size_t globs_count;
-    uint64_t timeout_ms; /* 0: no end */
-    /* Called by the calling thread for each; false ends it.  Must not use the client. */
-    bool (*each)(void *user, const larder_operation *operation);
-    /* When not NULL, called four times a second or more often, after those of that time: how many more would have been handed
-     * out, and how many hits in shared memory there were, which the daemon never sees.  False ends it. */
-    bool (*meanwhile)(void *user, uint64_t left_out, uint64_t near_hits);
-    void *user;
-} larder_monitor_options;
-#define LARDER_MONITOR_OPTIONS_INIT {.struct_size = sizeof(larder_monitor_options)}
-
-/* Hands out what others ask of the namespace, as it ends; never a value.  The daemon waits for nobody: of more than about
- * a thousand operations a second it tells some, chosen evenly, and of the rest their number.  A tenant sees its own keys.
- * OK when it was ended or the time is up, INVALID (no such operation, a glob that is none), BUSY (four watch already),
- * or an error of the connection: what happened meanwhile is not known then.  Since 0.2. */
-LARDER_API int larder_monitor(larder_client *client, const larder_monitor_options *options);
+/* ---- of one's own calls ------------------------------------------------------------------------------- */
 
 /* What this thread's calls on the client are done for from now on: a W3C traceparent ("00-…", 55 characters), which the daemon
  * shows in its debug log and to those who watch, and the client in its own debug lines.  NULL: nothing.  Copied.  OK;
  * INVALID: it is no traceparent, and nothing is sent; MEMORY.  Since 0.2. */
 LARDER_API int larder_trace(larder_client *client, const char *traceparent);
-
-/* Lists keys page by page.  Begin with a zeroed cursor; at the end cursor.size is 0 again.  `each` returning false stops
- * early.  Returns how many were handed out, or an error. */
-typedef struct larder_listed {
-    larder_slice key;
-    int tier;
-    uint64_t ttl_ms;
-    uint64_t value_bytes;
-    bool no_dump; /* the daemon's configuration keeps it out of dumps; since 0.2 */
-} larder_listed;
-LARDER_API int larder_keys(larder_client *client, larder_slice prefix, uint32_t limit, larder_token *cursor,
-                           bool (*each)(void *user, const larder_listed *listed), void *user);
 
 /* What this client counted itself, all threads together. */
 typedef struct larder_counters {
@@ -694,5 +532,8 @@ LARDER_API int larder_counted(larder_client *client, larder_counters *ret);
 #ifdef __cplusplus
 }
 #endif
+
+#include "larder_look.h"
+#include "larder_warm.h"
 
 #endif

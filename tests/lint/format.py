@@ -14,6 +14,8 @@ BY_HAND = {
     "proto/wire.c": "expansion of wire.def into coders",
     "proto/shm.h": "byte layout, one word a line with its meaning behind",
     "client/larder.h": "the public header: comments beside each field",
+    "client/larder_look.h": "the same",
+    "client/larder_warm.h": "the same",
     "server/base/knob.h": "macros that make tables",
     "server/base/log.h": "macros",
     "server/l1/l1.h": "table of options and figures",

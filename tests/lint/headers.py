@@ -35,7 +35,8 @@ def main():
         found = [text for path in files(".h") if (text := complaint(path, "cc", "gnu11", "c"))]
         assert not found, "\n".join(found)
     with report.case("the public headers compile as C++ and as plain C11"):
-        public = ["client/larder.h", "client/larder_async.h", "client/larder_uv.h"]
+        public = ["client/larder.h", "client/larder_look.h", "client/larder_warm.h",
+                  "client/larder_async.h", "client/larder_uv.h"]
         found = [complaint(path, "c++", "c++17", "cc") + complaint(path, "cc", "c11", "c") for path in public]
         assert not any(found), "\n".join(found)
     report.end()
