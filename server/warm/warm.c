@@ -29,11 +29,36 @@ static int drop_key(struct warm *w, struct slice key, uint64_t hash, uint64_t v)
     return warm_submit(w, op);
 }
 
-/* The half of a put that is never left out. */
+/* A record that a kill reaches stays dead: by the kill as long as that is kept, by the sweep afterwards, and over a kill -9
+ * when all changes are safe from that.  What is over by the clock may be alive by the wall clock of the next boot. */
+static bool is_killed(struct warm *w, struct slice bytes, uint64_t sequence)
+{
+    struct record r;
+    if (sequence < w->dead_below)
+        return true;
+    return record_decode(bytes, &r) &&
+           kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v) == DEAD;
+}
+
+/* Nothing of the key can come back: found out where that costs no waiting. */
+static bool holds_nothing(struct warm *w, uint64_t hash)
+{
+    uint64_t sequence;
+    bool all_safe = w->unsafe <= w->safe && w->kept <= w->last_news.committed;
+    if (!all_safe || overlay_find(w->overlay, OP_OF_KEY, hash))
+        return false;
+    if (!w->reader || !writer_file_is_resident(w->writer))
+        return false;
+    int rc = env_fetch(w->reader, hash, &w->found, &sequence);
+    return rc == ENV_NONE || (rc == 0 && is_killed(w, slice_of(w->found.data, w->found.size), sequence));
+}
+
+/* The removal in a put is never left out where there is something to remove. */
 static int refuse_put(struct warm *w, const struct entry *e, int why)
 {
     w->puts_dropped += why == TIER_UNSTORED;
-    drop_key(w, e->key, e->key_hash, UINT64_MAX);
+    if (!holds_nothing(w, e->key_hash))
+        drop_key(w, e->key, e->key_hash, UINT64_MAX);
     return why;
 }
 

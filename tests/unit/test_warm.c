@@ -294,6 +294,71 @@ static void a_full_queue_drops_puts_but_never_removals(void **state)
     rig_expect_none(&rig, "old");
 }
 
+static uint64_t waiting(struct rig *r)
+{
+    return rig_figures(r).warm_overlay;
+}
+
+static int put_large(struct rig *r, const char *key)
+{
+    static char value[48 << 10];
+    struct entry e = rig_entry(r, key, slice_of(value, sizeof(value)));
+    return r->tier->ops->put(r->tier, &e);
+}
+
+/* All the room there is. */
+static void fill_queue(struct rig *r)
+{
+    assert_int_equal(put_large(r, "filler"), TIER_DONE);
+}
+
+/* Millions of keys set again after a kill: no removal of each is to be written, and waited for. */
+static void a_refused_put_queues_nothing_where_nothing_lives(void **state)
+{
+    struct entry e = rig_entry(&rig, "dead", slice_text("1"));
+    e.tags_count = 1;
+    e.tags[0] = rig_tag(&rig, "red");
+    rig.tier->ops->put(rig.tier, &e);
+    rig_kill_tag(&rig, "red");
+    rig_settle(&rig);
+    fill_queue(&rig);
+    assert_int_equal(put_large(&rig, "dead"), TIER_UNSTORED);
+    assert_int_equal(put_large(&rig, "never there"), TIER_UNSTORED);
+    assert_int_equal(waiting(&rig), 1);
+    rig_expect_none(&rig, "dead");
+    rig_close(&rig);
+    rig_open(&rig);
+    rig_expect_none(&rig, "dead");
+}
+
+/* Its own bytes are all that says it is over; a wall clock may say otherwise in the next boot. */
+static void a_refused_put_removes_what_is_over_but_not_killed(void **state)
+{
+    struct entry e = rig_entry(&rig, "over", slice_text("1"));
+    e.hard_ns = e.soft_ns = 1;
+    rig.tier->ops->put(rig.tier, &e);
+    rig_settle(&rig);
+    fill_queue(&rig);
+    assert_int_equal(rig_figures(&rig).warm_entries, 1);
+    assert_int_equal(put_large(&rig, "over"), TIER_UNSTORED);
+    assert_int_equal(waiting(&rig), 2);
+}
+
+/* A glob has no room in the page: a kill -9 before its commit would bring back what it killed. */
+static void a_refused_put_relies_on_no_kill_that_is_not_safe(void **state)
+{
+    rig_put(&rig, "a:1:x", "1");
+    rig_settle(&rig);
+    uint64_t glob = kills_name(kills_ban(rig.kills, slice_text("a:*:x")), 0);
+    kills_add(rig.kills, glob, ++rig.v, false);
+    assert_int_equal(rig.tier->ops->kill(rig.tier, glob, rig.v, false), TIER_UNSAFE);
+    rig_expect_none(&rig, "a:1:x");
+    fill_queue(&rig);
+    uint64_t before = waiting(&rig);
+    assert_int_equal(put_large(&rig, "a:1:x"), TIER_UNSTORED);
+    assert_int_equal(waiting(&rig), before + 1);
+}
+
 static void a_value_the_empty_queue_cannot_hold_is_too_big(void **state)
 {
     char value[64 << 10] = {0};
@@ -463,6 +528,9 @@ int main(void)
         TEST(a_committed_change_lingers_until_older_reads_are_over),
         TEST(a_read_on_the_pool_finds_what_is_there),
         TEST_PATIENT(a_full_queue_drops_puts_but_never_removals),
+        TEST_PATIENT(a_refused_put_queues_nothing_where_nothing_lives),
+        TEST_PATIENT(a_refused_put_removes_what_is_over_but_not_killed),
+        TEST_PATIENT(a_refused_put_relies_on_no_kill_that_is_not_safe),
         TEST_PATIENT(a_value_the_empty_queue_cannot_hold_is_too_big),
         cmocka_unit_test_setup_teardown(
             too_big_is_the_answer_without_a_page_too_and_the_removal_waits_for_its_commit, open_pageless_rig,
