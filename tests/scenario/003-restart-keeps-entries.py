@@ -1,7 +1,7 @@
 """Entries outlive the daemon, however it ends, with their flags, versions and remaining life."""
 
 import wire_client as wire
-from scenario import expect, play, until
+from scenario import expect, play, until, until_committed
 
 COUNT = 500
 
@@ -36,7 +36,7 @@ def a_clean_restart_keeps_every_entry_whole(larder):
 def kill_9_keeps_what_was_committed(larder):
     larder.start()
     before = fill(larder)
-    until(lambda: larder.client().stats()["tiers"]["warm"]["entries"] >= COUNT, "all entries are committed")
+    until_committed(larder.client(), COUNT)
     larder.kill9()
     larder.start()
     expect(len(kept(larder, before)), COUNT, "entries after kill -9")

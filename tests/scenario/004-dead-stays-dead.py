@@ -1,7 +1,7 @@
 """What was acknowledged never un-happens: kill -9 right behind the reply brings nothing back (C1, C11, I12, F10)."""
 
 import wire_client as wire
-from scenario import expect, play, until
+from scenario import expect, play, until_committed
 
 ROUNDS = 5
 
@@ -11,10 +11,6 @@ def entry(client, n):
     return b"user:%d:name" % n
 
 
-def committed(larder, count):
-    until(lambda: larder.client().stats()["tiers"]["warm"]["entries"] >= count, "the entries are in the warm tier")
-
-
 def survives_kill_9(larder, change):
     """`change(client, n, key)` is acknowledged, then the daemon is shot at once, again and again."""
     larder.start()
@@ -22,7 +18,7 @@ def survives_kill_9(larder, change):
         client = larder.client()
         key = entry(client, n)
         entry(client, 1000 + n)
-        committed(larder, 1)
+        until_committed(larder.client(), 1)
         change(client, n, key)
         larder.kill9()
         larder.start()
@@ -62,7 +58,7 @@ def a_neighbour_of_what_was_invalidated_lives_on_over_kill_9(larder):
     larder.start()
     client = larder.client()
     entry(client, 1), entry(client, 2)
-    committed(larder, 2)
+    until_committed(larder.client(), 2)
     client.invalidate(tags=[b"tag1"])
     larder.kill9()
     larder.start()
@@ -74,7 +70,7 @@ def soft_invalidation_over_kill_9_is_stale_or_gone_and_never_fresh(larder):
     larder.start()
     client = larder.client()
     client.set(b"k", b"v", ttl_ms=600000, stale_ms=600000, tags=[b"t"])
-    committed(larder, 1)
+    until_committed(larder.client(), 1)
     expect(client.invalidate(tags=[b"t"], soft=True).status, wire.OK)
     larder.kill9()
     larder.start()

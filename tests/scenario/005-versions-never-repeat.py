@@ -4,17 +4,13 @@ import wire_client as wire
 from scenario import expect, play
 
 
-def version(entry):
-    return entry.epoch, entry.v, entry.id
-
-
 def a_version_is_never_given_out_twice(larder):
     larder.start()
     seen = set()
     for end in [larder.kill9, larder.stop, larder.kill9, larder.kill9]:
         client = larder.client()
         for n in range(100):
-            seen.add(version(client.set(b"k%d" % n, b"v")))
+            seen.add(wire.version(client.set(b"k%d" % n, b"v")))
         end()
         larder.start()
     expect(len(seen), 400, "different versions")
@@ -33,7 +29,7 @@ def positions_grow_over_restarts(larder):
 
 def a_version_of_before_a_kill_matches_only_the_value_it_was_given_for(larder):
     larder.start()
-    held = version(larder.client().set(b"k", b"first"))
+    held = wire.version(larder.client().set(b"k", b"first"))
     larder.kill9()
     larder.start()
     client = larder.client()

@@ -6,10 +6,6 @@ from scenario import expect, play
 NOT_MODIFIED_FLAG, NO_VALUE_FLAG = 4, 2
 
 
-def version(entry):
-    return entry.epoch, entry.v, entry.id
-
-
 def if_absent_stores_once(larder):
     larder.start()
     client = larder.client()
@@ -40,17 +36,17 @@ def if_present_stores_only_over_something(larder):
 def if_version_stores_only_over_that_version(larder):
     larder.start()
     client = larder.client()
-    first = version(client.set(b"k", b"1"))
-    second = version(client.set(b"k", b"2", flags=wire.IF_VERSION, version=first))
+    first = wire.version(client.set(b"k", b"1"))
+    second = wire.version(client.set(b"k", b"2", flags=wire.IF_VERSION, version=first))
     assert second != first
     expect(client.set(b"k", b"3", flags=wire.IF_VERSION, version=first).status, wire.CONFLICT)
     expect(client.get(b"k").value, b"2")
-    expect(version(client.get(b"k")), second)
+    expect(wire.version(client.get(b"k")), second)
 
 
 def of_many_writers_with_one_version_exactly_one_wins(larder):
     larder.start()
-    base = version(larder.client().set(b"k", b"base"))
+    base = wire.version(larder.client().set(b"k", b"base"))
     clients = [larder.client() for _ in range(20)]
     for n, client in enumerate(clients):
         client.send(wire.SET, wire.IF_VERSION, 0, 0, [client.item(b"k", b"%d" % n, version=base)])
@@ -61,7 +57,7 @@ def of_many_writers_with_one_version_exactly_one_wins(larder):
 def a_get_that_names_the_current_version_is_told_not_modified(larder):
     larder.start()
     client = larder.client()
-    held = version(client.set(b"k", b"value"))
+    held = wire.version(client.set(b"k", b"value"))
     entry = client.get(b"k", flags=NOT_MODIFIED_FLAG, version=held)
     expect((entry.status, entry.value), (wire.NOT_MODIFIED, b""))
     client.set(b"k", b"newer")

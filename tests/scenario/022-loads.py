@@ -1,7 +1,7 @@
 """One caller loads, the others wait for it: on one host."""
 
 import wire_client as wire
-from callers import Callers, totals
+from callers import Callers, holder_of, totals, until_answered, waiting_on
 from scenario import expect, play, until
 
 PROCESSES, EACH = 8, 125
@@ -12,29 +12,15 @@ def crowd(larder, **options):
     groups = [Callers(larder) for _ in range(PROCESSES)]
     for group in groups:
         group.want("k", EACH, **options)
-    until(lambda: waiting(larder) == PROCESSES * EACH - 1, "all but one wait")
+    until(lambda: waiting_on(larder.client()) == PROCESSES * EACH - 1, "all but one wait")
     return groups
-
-
-def waiting(larder):
-    lease = larder.client().document(wire.EXPLAIN, b"k")["lease"]
-    return lease["waiting"] if lease else None
-
-
-def holder_of(groups):
-    return next(group for group in groups if group.report()["leases"])
-
-
-def until_served(groups, count):
-    until(lambda: totals(groups)["waiting"] == 0, "nobody waits any more")
-    expect(sum(sum(group.report()["statuses"].values()) for group in groups), count, "answers")
 
 
 def a_thousand_callers_make_one_load(larder):
     larder.start()
     groups = crowd(larder)
     expect(holder_of(groups).fill("brought"), [wire.OK])
-    until_served(groups, PROCESSES * EACH)
+    until_answered(groups, PROCESSES * EACH)
     got = totals(groups)
     expect((got["loads"], got["loaded"], got["HIT"]), (1, 0, PROCESSES * EACH - 1))
     expect(larder.client().get(b"k").value, b"brought")
@@ -46,9 +32,8 @@ def a_holder_that_is_killed_passes_its_lease_on(larder):
     first = holder_of(groups)
     groups.remove(first)
     first.kill()
-    second = until(lambda: next((group for group in groups if group.report()["leases"]), None), "another loads")
-    expect(second.fill("second"), [wire.OK])
-    until_served(groups, (PROCESSES - 1) * EACH)
+    expect(holder_of(groups).fill("second"), [wire.OK])
+    until_answered(groups, (PROCESSES - 1) * EACH)
     got = totals(groups)
     expect((got["loads"], got["second"]), (1, (PROCESSES - 1) * EACH - 1))
 
@@ -57,11 +42,11 @@ def a_load_that_fails_is_told_to_all_at_once_and_not_tried_by_each(larder):
     larder.start()
     groups = crowd(larder)
     expect(holder_of(groups).fail(60000), [wire.OK])
-    until_served(groups, PROCESSES * EACH)
+    until_answered(groups, PROCESSES * EACH)
     expect(totals(groups)["LOAD_FAILED"], PROCESSES * EACH - 1)
     for group in groups:
         group.want("k", EACH)
-    until_served(groups, 2 * PROCESSES * EACH)
+    until_answered(groups, 2 * PROCESSES * EACH)
     got = totals(groups)
     expect((got["loads"], got["LOAD_FAILED"]), (1, 2 * PROCESSES * EACH - 1), "the key rests")
 
@@ -74,7 +59,7 @@ def what_is_stale_is_served_to_all_while_one_refreshes_it(larder):
     groups = [Callers(larder) for _ in range(PROCESSES)]
     for group in groups:
         group.want("k", EACH)
-    until_served(groups, PROCESSES * EACH)
+    until_answered(groups, PROCESSES * EACH)
     got = totals(groups)
     expect((got["old"], got["loads"]), (PROCESSES * EACH, 1), "nobody waited")
     expect(holder_of(groups).fill("new"), [wire.OK])
@@ -129,7 +114,7 @@ def a_daemon_that_drains_lets_nobody_wait(larder):
     holder, waiter = larder.client(), larder.client()
     holder.lease(b"k")
     waiter.send_lease([b"k"], wait_ms=60000)
-    until(lambda: waiting(larder) == 1, "one waits")
+    until(lambda: waiting_on(larder.client()) == 1, "one waits")
     larder.stop()
     expect(waiter.entries()[0].status, wire.WAIT)
 

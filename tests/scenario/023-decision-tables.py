@@ -8,6 +8,7 @@ import sys
 
 import tap
 import wire_client as wire
+from callers import waiting_on
 from fleet import Fleet
 from scenario import Larder, until
 from tree import ROOT
@@ -162,11 +163,6 @@ HAPPENINGS = {
 }
 
 
-def waiters(p):
-    lease = p.a.document(wire.EXPLAIN, p.key)["lease"]
-    return lease["waiting"] if lease else 0
-
-
 def answered(client, id):
     return told(wire.Entry(*client.receive()[2][0][0][:13]))
 
@@ -176,7 +172,7 @@ def load(p, happen):
     p.holder = p.larder.client()
     token = p.holder.lease(p.key).token
     before = p.b.send_lease([p.key], wait_ms=LONG)
-    until(lambda: waiters(p) == 1, "one waits")
+    until(lambda: waiting_on(p.a, p.key) == 1, "one waits")
     happen(p)
     late = p.c.send_lease([p.key], wait_ms=100 if happen is HAPPENINGS["the holder's connection ends"] else LONG)
     p.a.ping()

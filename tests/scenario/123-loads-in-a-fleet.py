@@ -1,7 +1,7 @@
 """One caller loads, the others wait for it: in the whole fleet, by a lease in Redis."""
 
 import wire_client as wire
-from callers import Callers, totals
+from callers import Callers, holder_of, totals, until_answered, waiting_on
 from fleet import play
 from scenario import expect, until
 
@@ -9,26 +9,13 @@ PROCESSES, EACH = 8, 125
 ALL = PROCESSES * EACH
 
 
-def waiting_on(host):
-    lease = host.ask().document(wire.EXPLAIN, b"k")["lease"]
-    return lease["waiting"] if lease else 0
-
-
 def crowd(a, b, **options):
     """A thousand callers in eight processes on two hosts want one key; all but one wait."""
     groups = [Callers(host) for host in [a, b] * (PROCESSES // 2)]
     for group in groups:
         group.want("k", EACH, scope=wire.FLEET, **options)
-    until(lambda: waiting_on(a) + waiting_on(b) == ALL - 1, "all but one wait")
+    until(lambda: waiting_on(a.ask()) + waiting_on(b.ask()) == ALL - 1, "all but one wait")
     return groups
-
-
-def holder_of(groups):
-    return until(lambda: next((group for group in groups if group.report()["leases"]), None), "somebody loads")
-
-
-def until_answered(groups, count):
-    until(lambda: sum(sum(group.report()["statuses"].values()) for group in groups) == count, f"{count} answers")
 
 
 def a_thousand_callers_on_two_hosts_make_one_load(fleet):
@@ -94,7 +81,7 @@ def overlap(fleet, invalidate, tags=()):
     leased = holder.lease(b"acme:k", scope=wire.FLEET)
     expect(leased.status, wire.LEASED)
     before.send_lease([b"acme:k"], scope=wire.FLEET, wait_ms=60000)
-    until(lambda: b.ask().document(wire.EXPLAIN, b"acme:k")["lease"]["waiting"] == 1, "one waits on b")
+    until(lambda: waiting_on(b.ask(), b"acme:k") == 1, "one waits on b")
     expect(invalidate(b.ask()).status, wire.OK)
     expect(holder.set(b"acme:k", b"old", token=leased.token, tags=list(tags)).status, wire.REFUSED)
     again = before.entries()[0]

@@ -2,7 +2,7 @@
 over kill -9; what does not match lives on.  And in a fleet: on every host (C1, C2, C6, C8)."""
 
 import wire_client as wire
-from scenario import expect, play, until
+from scenario import expect, play, until, until_committed
 
 HITS = b"acme:user_42:name"
 MISSES = b"acme:user_43:name"
@@ -85,16 +85,12 @@ def a_tenant_cannot_name_what_is_another_ones(larder):
     expect([larder.client().get(k).status for k in (b"acme:1", b"other:1")], [wire.MISS, wire.HIT])
 
 
-def committed(client, count):
-    until(lambda: client.stats()["tiers"]["warm"]["entries"] >= count, "the entries are in the warm tier")
-
-
 def it_stays_done_over_kill_9_right_behind_the_reply(larder):
     larder.start()
     for round in range(5):
         client = larder.client()
         stored(client, HITS, MISSES)
-        committed(client, 2)
+        until_committed(client, 2)
         expect(client.invalidate(globs=[GLOB]).status, wire.OK)
         larder.kill9()
         larder.start()
@@ -107,7 +103,7 @@ def fill(client, count):
     keys = [b"t%d:user_%d:name" % (n, n % 50) for n in range(count)]
     for at in range(0, count, 1000):
         client.mset([client.item(key, b"v", ttl_ms=600000) for key in keys[at:at + 1000]])
-    committed(client, count)
+    until_committed(client, count)
     return keys
 
 

@@ -18,6 +18,7 @@ import sys
 import time
 
 import wire_client as wire
+from scenario import until
 
 WAITING_A_CONNECTION = 100  # of the 112 that the daemon allows with its defaults
 NAMES = {wire.HIT: "HIT", wire.ABSENT: "ABSENT", wire.MISS: "MISS", wire.LEASED: "LEASE", wire.WAIT: "WAIT",
@@ -152,6 +153,20 @@ def totals(groups):
         for name, what in report.items():
             whole.update(what if isinstance(what, dict) else {name: what})
     return whole
+
+
+def holder_of(groups):
+    return until(lambda: next((group for group in groups if group.report()["leases"]), None), "somebody loads")
+
+
+def until_answered(groups, count):
+    until(lambda: sum(sum(group.report()["statuses"].values()) for group in groups) == count, f"{count} answers")
+
+
+def waiting_on(client, key=b"k"):
+    """How many the daemon of this client lets wait for the key's loader."""
+    lease = client.document(wire.EXPLAIN, key)["lease"]
+    return lease["waiting"] if lease else 0
 
 
 if __name__ == "__main__":

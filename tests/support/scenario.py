@@ -38,6 +38,10 @@ def until(condition, what, seconds=SECONDS):
         time.sleep(POLL_SECONDS)
 
 
+def until_committed(client, count):
+    until(lambda: client.stats()["tiers"]["warm"]["entries"] >= count, "the entries are in the warm tier")
+
+
 def expect(got, wanted, what=""):
     assert got == wanted, f"{what + ': ' if what else ''}expected {wanted!r}, got {got!r}"
 

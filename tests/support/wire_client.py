@@ -296,6 +296,11 @@ class Client:
         return self.monitored()
 
 
+def version(entry):
+    """Of an Entry or an Outcome, for `version` of IF_VERSION."""
+    return entry.epoch, entry.v, entry.id
+
+
 def position(change):
     """Of an Outcome or a Result, for `after`."""
     return change.partition, change.epoch, change.v
