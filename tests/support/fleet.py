@@ -13,15 +13,14 @@ LARDER_TEST_WARM=on|off decides about the warm tier of all hosts; without it the
 import errno
 import itertools
 import os
-import struct
 import subprocess
 
 import tap
 import wire_client as wire
+from clock import Clock
 from proxy import Proxy
 from redis_client import Redis
 from scenario import Larder, die_with_parent, expect, until
-from tree import product
 
 # A host that joins holds what was read through it, and nothing because it is hot on another one.
 HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB", "hot_list": "0"}
@@ -34,15 +33,11 @@ class ClockedRedis(Redis):
 
     def __init__(self):
         super().__init__()
-        self.clock = os.path.join(self.home, "clock")
-        self.shift_s = 0
-        self.step(0)
-        self.environment = {**os.environ, "LD_PRELOAD": product("libshift_clock.so"), "SHIFT_CLOCK": self.clock}
+        self.clock = Clock(os.path.join(self.home, "clock"))
+        self.environment = {**os.environ, **self.clock.environment()}
 
     def step(self, seconds):
-        self.shift_s += seconds
-        with open(self.clock, "r+b" if os.path.exists(self.clock) else "wb") as file:
-            file.write(struct.pack("<q", self.shift_s))
+        self.clock.step(seconds)
 
 
 class Room:
