@@ -27,6 +27,23 @@ LARDER_API int larder_doctor(larder_client *client, char **ret_json);
  * "status":…,"soft":…,"names":…,"keys":…,"tags":…,"prefixes":…,"globs":…,"all":…,"cascaded":…,"dropped":…,"position":…,
  * "skipped":…}]}; `kept` false: only since the daemon's start.  Since 0.2. */
 LARDER_API int larder_log(larder_client *client, uint64_t back_ms, uint32_t limit, char **ret_json);
+/* What was counted in the namespace on the last `days` days of UTC (0: 30; at most 400), one of which is today: totals, a
+ * row a day, policy, tenant (of bound connections), resource (what the patterns of policies name) or minute (of the last 24
+ * hours), and the hottest keys.  A page at a time: `from` is 0, then what the document before has under "next", until that
+ * is null.  {"schema":1,"namespace":…,"by":…,"from":"2026-10-23","to":…,"kept":…,"kept_until":…,"totals":{…},"rows":[{"day"|
+ * "policy"|"tenant"|"resource"|"minute":…,"gets":…,"hits":…,"hit_ratio":…,"hits_shared":…,"hits_l1":…,"hits_warm":…,
+ * "hits_l2":…,"hits_stale":…,"misses":…,"misses_cold":… and a member for each other reason,"sets":…,"saved_calls":…,
+ * "saved_ms":…,"saved_millionths":…,"saved_cost":…}],"next":…,"keys":[{"key":…,"heat":…}]}; totals, days and minutes have "invalidations",
+ * "loads", "evictions" and "evictions_warm" as well; `kept` false: only since the daemon's start.  Rows add up to the
+ * totals.  Since 0.2. */
+enum {
+    LARDER_REPORT_BY_DAY,
+    LARDER_REPORT_BY_POLICY,
+    LARDER_REPORT_BY_TENANT,
+    LARDER_REPORT_BY_RESOURCE,
+    LARDER_REPORT_BY_MINUTE,
+};
+LARDER_API int larder_report(larder_client *client, uint32_t days, int by, uint32_t from, char **ret_json);
 LARDER_API void larder_text_free(char *text);
 
 /* ---- what others ask ----------------------------------------------------------------------------------- */

@@ -73,6 +73,15 @@ int larder_log(larder_client *client, uint64_t back_ms, uint32_t limit, char **r
     return ask_document(client, WIRE_LOG, &log, ret_json);
 }
 
+int larder_report(larder_client *client, uint32_t days, int by, uint32_t from, char **ret_json)
+{
+    client_enter(client);
+    if (by < LARDER_REPORT_BY_DAY || by > LARDER_REPORT_BY_MINUTE)
+        return LARDER_E_INVALID;
+    struct wire_report report = {.days = days, .by = (uint8_t)by, .from = from};
+    return ask_document(client, WIRE_REPORT, &report, ret_json);
+}
+
 /* ======= health ======= */
 
 static const char *mode_name(uint64_t mode)

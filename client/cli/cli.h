@@ -53,6 +53,9 @@ struct cli {
     uint64_t back_ms; /* --since as a time */
     bool has_since_text, has_back;
     bool from_stdin, raw, if_absent, if_present, has_if_version, has_since, has_after, absent;
+    uint64_t days;
+    const char *by;
+    bool csv;
     bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
 
@@ -91,6 +94,7 @@ int warm_by_name(struct cli *cli); /* not from a dump */
 int verb_advise(struct cli *cli);
 int verb_doctor(struct cli *cli);
 int verb_log(struct cli *cli);
+int verb_report(struct cli *cli);
 int verb_monitor(struct cli *cli);
 int verb_audit(struct cli *cli);
 

@@ -231,6 +231,9 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_OP: cli->ops = optarg; break;
     case OPT_COUNT_LINES:
         return parsed_option(cli, o, limit_parse(optarg, &cli->count), "a number from 1 on");
+    case OPT_DAYS: return parsed_option(cli, o, limit_parse(optarg, &cli->days), "a number from 1 on");
+    case OPT_BY: cli->by = optarg; break;
+    case OPT_CSV: cli->csv = true; break;
     case OPT_WATCH: cli->watch = true; break;
     case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
     case OPT_FILE: cli->file = optarg; break;

@@ -98,6 +98,19 @@ static const struct verb verbs[] = {
      "\n"
      "  larder monitor --op set,invalidate --glob 'user:*'\n"
      "  larder --json monitor | jq -r 'select(.result == \"MISS\").name'"},
+    {"report", "", "what was counted on the last days, and what it saved", 0, 0,
+     BIT(DAYS) | BIT(BY) | BIT(CSV), verb_report,
+     "A row a day (of UTC), and a total: hits, those of shared memory among them, misses, sets, and what\n"
+     "the hits saved: calls of the source, its time (by the policy's source_cost) and money (by its\n"
+     "source_price).  Then the hottest keys; heat is no count of hits, it only says which are hotter.\n"
+     "--by policy; --by tenant: of connections that are bound to one, which have no shared memory, the\n"
+     "rest is (not bound); --by resource: what the patterns of policies name, page of {t}:page:{id}; --by\n"
+     "minute: the last 24 hours.  Rows always add up to the total.  400 days are kept, over restarts too\n"
+     "where there is a warm tier; a kill loses a minute at most.\n"
+     "\n"
+     "  larder report --days 7 --by policy\n"
+     "  larder report --csv > days.csv\n"
+     "  larder --json report --by minute | jq -r '.rows[] | [.minute, .hit_ratio] | @tsv'"},
     {"log", "invalidations", "who invalidated what", 1, 1, BIT(SINCE) | BIT(LIMIT), verb_log,
      "The newest invalidations of the namespace, newest first: time, where (here, or elsewhere: told by\n"
      "the journal), who the caller said it was, the event that named it, how many entries were dropped\n"

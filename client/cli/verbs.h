@@ -50,6 +50,9 @@
     OPTION(COST, 0, "cost", "N", "how many this one counts as (default: 1); 0 only asks")                    \
     OPTION(OP, 0, "op", "LIST", "only these operations, as in get,set")                                      \
     OPTION(COUNT_LINES, 0, "count", "N", "end after N lines")                                                \
+    OPTION(DAYS, 0, "days", "N", "so many days of UTC, today among them (default: 30; at most 400)")         \
+    OPTION(BY, 0, "by", "WHAT", "a row a day, policy, tenant, resource or minute (default: day)")            \
+    OPTION(CSV, 0, "csv", NULL, "comma-separated values, with a head")                                       \
     OPTION(KEYS_FROM, 0, "keys-from", "FILE", "keys, one a line; - is standard input")
 
 enum option_id {

@@ -210,7 +210,10 @@ void rollup_add_tenant(struct rollup *r, struct slice name, const struct rollup_
 {
     if (memcmp(more, &nothing, sizeof(nothing)) == 0)
         return;
-    rollup_rows_add(&r->today.tenants, ROLLUP_TENANTS, name, slice_of(NULL, 0), more);
+    if (name.size)
+        rollup_rows_add(&r->today.tenants, ROLLUP_TENANTS, name, slice_of(NULL, 0), more);
+    else
+        rollup_add_counts(&r->today.tenants.others, more);
     r->changed = true;
 }
 

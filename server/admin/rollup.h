@@ -35,21 +35,29 @@ enum {
 #define ROLLUP_DAY_S 86400ull
 
 /* In the order of the record: only ever appended to. */
-#define ROLLUP_COUNTS(COUNT)                                               \
-    COUNT(hits_shared, "hits that clients found by themselves")            \
-    COUNT(hits_l1, "hits of the daemon in L1")                             \
-    COUNT(hits_warm, "hits of the warm tier")                              \
-    COUNT(hits_l2, "hits in Redis")                                        \
-    COUNT(hits_stale, "of all hits but those of clients: stale ones")      \
-    COUNT(misses, "not found")                                             \
-    COUNT(misses_expired, "of those: past its end")                        \
-    COUNT(misses_invalidated, "of those: invalidated")                     \
-    COUNT(sets, "entries stored")                                          \
-    COUNT(saved_us, "time of the source that hits saved, by source_cost")  \
-    COUNT(saved_millionths, "money that hits saved, by source_price")      \
-    COUNT(invalidations, "invalidate calls; of a whole namespace only")    \
-    COUNT(loads, "leases given to load; of a whole namespace only")        \
-    COUNT(evictions, "entries evicted from L1; of a whole namespace only") \
+#define ROLLUP_COUNTS(COUNT)                                                              \
+    COUNT(hits_shared, "hits that clients found by themselves")                           \
+    COUNT(hits_l1, "hits of the daemon in L1")                                            \
+    COUNT(hits_warm, "hits of the warm tier")                                             \
+    COUNT(hits_l2, "hits in Redis")                                                       \
+    COUNT(hits_stale, "of all hits but those of clients: stale ones")                     \
+    COUNT(misses, "not found")                                                            \
+    COUNT(misses_cold, "of those: never stored, as far as is remembered")                 \
+    COUNT(misses_evicted, "of those: evicted to make room")                               \
+    COUNT(misses_expired, "of those: past its end")                                       \
+    COUNT(misses_invalidated, "of those: invalidated")                                    \
+    COUNT(misses_suspect, "of those: there, but nobody could say that it is current")     \
+    COUNT(misses_detached, "of those: Redis was away, and what is here not to be served") \
+    COUNT(misses_too_big, "of those: its value was too large to be stored")               \
+    COUNT(misses_schema, "of those: there, with another schema than the caller wants")    \
+    COUNT(misses_stale, "of those: there, but stale, and the caller refuses stale")       \
+    COUNT(misses_disabled, "of those: the cache is switched off")                         \
+    COUNT(sets, "entries stored")                                                         \
+    COUNT(saved_us, "time of the source that hits saved, by source_cost")                 \
+    COUNT(saved_millionths, "money that hits saved, by source_price")                     \
+    COUNT(invalidations, "invalidate calls; of a whole namespace only")                   \
+    COUNT(loads, "leases given to load; of a whole namespace only")                       \
+    COUNT(evictions, "entries evicted from L1; of a whole namespace only")                \
     COUNT(evictions_warm, "and from the warm tier; of a whole namespace only")
 
 struct rollup_counts {
@@ -97,7 +105,7 @@ void rollup_add_policy(struct rollup *r, struct slice name, struct slice resourc
                        const struct rollup_counts *more);
 /* Of policies that are not counted by themselves. */
 void rollup_add_others(struct rollup *r, const struct rollup_counts *more);
-/* Counts of a tenant are also those of a policy, and come by both ways. */
+/* Counts of a tenant are also those of a policy, and come by both ways.  An empty name: of tenants not told apart. */
 void rollup_add_tenant(struct rollup *r, struct slice name, const struct rollup_counts *more);
 /* A key was seen to be hot.  `kept`: its name may be written down. */
 void rollup_add_key(struct rollup *r, struct slice key, uint64_t heat, bool kept);

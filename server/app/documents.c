@@ -15,6 +15,7 @@
 #include "app/policy_documents.h"
 #include "app/put.h"
 #include "app/readable.h"
+#include "app/report_document.h"
 #include "app/times.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -406,6 +407,12 @@ static json_t *health(const struct documents *d)
     return o;
 }
 
+static json_t *report(const struct session_question *q)
+{
+    struct report_question question = {q->days, q->by, q->from, q->room};
+    return report_document(CONTAINER_OF(q->space, struct space, session), &question);
+}
+
 /* ---- out ----------------------------------------------------------------------------------------------- */
 
 int documents_answer(const struct documents *d, const struct session_question *question,
@@ -418,6 +425,7 @@ int documents_answer(const struct documents *d, const struct session_question *q
     case DOCUMENT_EXPLAIN: o = explain_key(question); break;
     case DOCUMENT_CONFIG: o = config_document(d->config, question->origin); break;
     case DOCUMENT_LOG: o = log_document(question); break;
+    case DOCUMENT_REPORT: o = report(question); break;
     case DOCUMENT_DOCTOR:
         o = doctor_document(CONTAINER_OF(question->space, struct space, session), question->probe);
         break;

@@ -314,6 +314,7 @@ int space_open(struct space *s, const struct space_setup *setup)
     open_l2(s, setup);
     open_l1(s);
     open_cache(s);
+    s->rollups = rollups_create(s);
     if (s->l2)
         l2_start(s->l2);
     s->session = (struct session_space){.name = s->config->name,
@@ -328,11 +329,14 @@ bool space_take_policies(struct space *s, const struct config *config)
 {
     struct policy_fault fault;
     struct policies *p = config_make_policies(config, s->config, cache_policies(s->cache), &fault);
-    if (p)
+    if (p) {
+        rollups_before_policies(s->rollups);
         cache_take_policies(s->cache, p);
-    else
+        rollups_after_policies(s->rollups);
+    } else {
         log_error("policies not taken, the old ones stay", L_TEXT("namespace", s->config->name),
                   L_TEXT("option", fault.option), L_TEXT("why", fault.why));
+    }
     cache_take_quotas(s->cache, config_make_quotas(config));
     return p;
 }
@@ -487,6 +491,8 @@ void space_keep(struct space *s)
     if (may_keep_hot(s))
         keep_hot_slice(s);
     space_prune_kills(s, loop_now_ns(s->loop));
+    if (s->cache)
+        rollups_tick(s->rollups);
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------------ */
@@ -510,6 +516,7 @@ static void left_fleet(void *user)
     while (may_keep_hot(s) && !keep_hot_slice(s))
         ;
 
+    rollups_stop(s->rollups);
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
     later_init(&s->no_warm_to_stop, stopped_at_once);
@@ -534,6 +541,7 @@ void space_close(struct space *s)
 {
     /* An older predecessor's promises may still be running: then the next daemon has to wait for them, as we did. */
     bool clean = s->stopped && loop_now_fresh(s->loop) >= s->gate_until_ns;
+    s->rollups = rollups_destroy(s->rollups);
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1);
     s->l2 = l2_destroy(s->l2);

@@ -4,6 +4,7 @@
 
 #include "app/config.h"
 #include "app/redis.h"
+#include "app/rollups.h"
 #include "session/session.h"
 
 struct space {
@@ -31,6 +32,7 @@ struct space {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
         uint32_t slices, at, keys_a_slice, cursor;
     } hot;
+    struct rollups *rollups;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
     uint32_t told_hot_cursor, told_hot_calls;
     struct prune_mark {

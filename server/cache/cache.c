@@ -75,6 +75,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->position = setup->start_no << POSITION_START_SHIFT;
     c->policies = only_defaults(setup->options);
     c->by_policy = must_alloc(POLICY_NUMBERS * sizeof(*c->by_policy));
+    c->tenants = tenants_create();
     if (setup->fleet)
         join_fleet(c);
     else
@@ -115,6 +116,7 @@ struct cache *cache_destroy(struct cache *c)
     c->policies = policies_destroy(c->policies);
     c->quotas = quotas_destroy(c->quotas);
     free(c->by_policy);
+    tenants_destroy(c->tenants);
     free(c);
     return NULL;
 }
@@ -196,6 +198,11 @@ void cache_measure_policy(const struct cache *c, unsigned number, struct policy_
 {
     CHECK(number < POLICY_NUMBERS);
     *ret = c->by_policy[number];
+}
+
+struct tenants *cache_tenants(const struct cache *c)
+{
+    return c->tenants;
 }
 
 /* ======= the gate ======= */

@@ -22,6 +22,7 @@
 #include "cache/chronicle.h"
 #include "cache/policies.h"
 #include "cache/quota.h"
+#include "cache/tenants.h"
 #include "proto/status.h"
 
 struct cache;
@@ -193,6 +194,7 @@ struct cache_get {
     bool warming; /* nobody waits for it: it is promoted where nothing has to make room, and is not counted */
     uint64_t only_tag; /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
     bool beyond_host;  /* what this host has will not do: ask the fleet, if there is one */
+    struct tenant *tenant; /* of a bound connection: counted for it as well; else NULL */
     bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     uint32_t schema; /* not 0: an entry with another one is a miss */
@@ -321,6 +323,7 @@ struct cache_set {
     enum cache_condition condition;
     struct version version;
     uint8_t tiers; /* 0: all */
+    struct tenant *tenant; /* as of a get */
     void (*done)(struct cache_set *set);
     bool wait_all; /* answer when no host of the fleet can serve anything older unflagged (C3) */
     enum status
@@ -488,6 +491,7 @@ const struct chronicle *cache_chronicle(const struct cache *c);
 void cache_take_policies(struct cache *c, struct policies *taken);
 const struct policies *cache_policies(const struct cache *c); /* until the next are taken */
 void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret);
+struct tenants *cache_tenants(const struct cache *c);
 /* What the policies of a cache without policies would be. */
 struct policy_rule cache_default_rule(const struct cache_options *options);
 const char *cache_namespace(const struct cache *c);

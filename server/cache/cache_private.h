@@ -52,6 +52,7 @@ struct cache {
     struct policies *policies;
     struct quotas *quotas;            /* NULL: none yet */
     struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
+    struct tenants *tenants;
 };
 
 static inline uint64_t cache_now(const struct cache *c)

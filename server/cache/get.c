@@ -12,6 +12,7 @@
  * What must stay true: promotion is a fill.  A read that was under way while its key changed answers those who had
  * joined before the change and is inserted nowhere (I3, I11, F9); kills by name are judged when the read ends, in the
  * same turn in which it is inserted. */
+#include "base/clock.h"
 #include "cache/cache_private.h"
 #include "cache/loaders.h"
 
@@ -59,11 +60,22 @@ static const struct policy *policy_of(const struct cache *c, const struct cache_
     }
 static const size_t miss_places[] = MISS_PLACES(cache_figures);
 static const size_t policy_miss_places[] = MISS_PLACES(policy_figures);
+static const size_t tenant_miss_places[] = MISS_PLACES(tenant);
 
 static void count_reason(const size_t *places, enum miss_reason reason, void *figures)
 {
     CHECK(reason < COUNT_OF(miss_places) && places[reason]);
     ++*(uint64_t *)(void *)((char *)figures + places[reason]);
+}
+
+static void count_hit_of(struct tenant *t, const struct cache_get *get, const struct policy *p)
+{
+    t->hits_l1 += get->tier == TIER_L1;
+    t->hits_warm += get->tier == TIER_WARM;
+    t->hits_l2 += get->tier == TIER_L2;
+    t->hits_stale += get->entry.stale;
+    t->saved_us += p->source_cost_ns / NS_PER_US;
+    t->saved_millionths += p->source_price;
 }
 
 /* Gets that callers asked for.  Whoever only looks (explain, a condition) is none of them. */
@@ -77,6 +89,10 @@ static void count_miss(struct cache *c, const struct cache_get *get)
     c->figures.gets++;
     c->figures.misses++;
     count_reason(miss_places, get->reason, &c->figures);
+    if (get->tenant) {
+        get->tenant->misses++;
+        count_reason(tenant_miss_places, get->reason, get->tenant);
+    }
 }
 
 static void count_hit(struct cache *c, const struct cache_get *get)
@@ -95,6 +111,8 @@ static void count_hit(struct cache *c, const struct cache_get *get)
     c->figures.hits_l2 += get->tier == TIER_L2;
     c->figures.hits_detached += get->detached;
     c->figures.hits_stale += get->entry.stale;
+    if (get->tenant)
+        count_hit_of(get->tenant, get, policy_of(c, get));
 }
 
 static int answer_miss(struct cache *c, struct cache_get *get, enum miss_reason reason)

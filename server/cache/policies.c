@@ -212,6 +212,7 @@ static void take_options(struct known *k, const struct policy_rule *r)
         .refresh_at = (uint32_t)r->refresh_at,
         .expect_hit_ratio = (uint32_t)r->expect_hit_ratio,
         .source_cost_ns = r->source_cost,
+        .source_price = r->source_price,
         .lease_scope = strcmp(r->lease_scope, "fleet") == 0 ? LEASE_SCOPE_FLEET : LEASE_SCOPE_HOST,
         .schedule = {.every_ns = r->warming_interval,
                      .jitter = (uint32_t)r->warming_jitter,

@@ -67,7 +67,9 @@
     OPTION(COUNT, warming_batch, "1000", 1, 1000000, LIVE, "",                                             \
            "after so many keys a run looks again whether Redis and loaders are there, and ends if not")    \
     OPTION(DURATION, source_cost, "0s", 0, 3600 * POLICY_SECOND, LIVE, "",                                 \
-           "what one load costs the source: statistics tell the time that hits saved it")
+           "what one load costs the source: statistics tell the time that hits saved it")                  \
+    OPTION(COUNT, source_price, "0", 0, 1000000000, LIVE, "",                                              \
+           "what a million loads cost, in your money: `larder report` tells what hits saved")
 
 /* Of [policy NAME] alone, with no default in a namespace. */
 #define POLICY_RULE_OPTIONS(OPTION)                                                                          \
@@ -124,6 +126,7 @@ struct policy {
     uint64_t max_value, compress_min;                       /* compress_min: 0, as [redis] says */
     uint32_t jitter, refresh_at, expect_hit_ratio;          /* thousandths */
     uint64_t source_cost_ns;
+    uint64_t source_price; /* of a million loads */
     enum lease_scope lease_scope;
     struct schedule_plan schedule;
     uint32_t warming_at_a_time, warming_batch;

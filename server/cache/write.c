@@ -215,6 +215,8 @@ static int finish(struct cache *c, struct cache_set *set, enum status status, bo
     c->by_policy[set->policy].sets_skipped += status == STATUS_SKIPPED;
     c->by_policy[set->policy].sets_refused += status == STATUS_REFUSED;
     c->figures.changes_local += status == STATUS_LOCAL;
+    if (set->tenant)
+        set->tenant->sets += status == STATUS_OK;
     if (set->lease)
         load_landed(c, set);
     if (unsafe && cache_make_safe(c, &set->safety, set_is_safe) == CACHE_PENDING)

@@ -226,6 +226,7 @@ static void start_key(struct request *r, const struct wire_get *m, uint32_t inde
                            .version = {m->if_epoch, m->if_v, m->if_id},
                            .schema = m->schema,
                            .not_older = {m->after_v != 0, m->after_partition, m->after_epoch, m->after_v},
+                           .tenant = s->counts,
                            .done = got};
     if (op_done_now(op, cache_get(s->space->cache, &op->get)))
         key_known(op);

@@ -151,6 +151,8 @@ static void become_ready(struct session *s, struct session_space *space)
     s->frame_max = session_frame_max(space);
     stream_set_frame_max(s->stream, s->frame_max);
     stream_greeted(s->stream);
+    if (s->tenant_bytes)
+        s->counts = tenants_enter(cache_tenants(space->cache), slice_of(s->tenant, s->tenant_bytes - 1u));
     session_move(s, SESSION_READY);
 }
 

@@ -1,4 +1,4 @@
-/* KEYS and the documents: STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR. */
+/* KEYS and the documents: STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR, LOG, REPORT. */
 #include "session/session_private.h"
 
 #include <string.h>
@@ -156,6 +156,25 @@ void log_run(struct request *r, struct reader *fields, const struct wire_head *h
                                                       .space = r->session->space,
                                                       .back_ms = m.back_ms,
                                                       .limit = m.limit,
+                                                      .room = r->session->frame_max - PAGE_ROOM});
+    request_started(r, 0);
+}
+
+/* So does a report. */
+void report_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_report m;
+    int e = wire_read_report(fields, head, &m);
+    if (e < 0)
+        request_malformed(r, e);
+    else if (r->session->tenant_bytes)
+        request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
+    else
+        answer_document(r, &(struct session_question){.kind = DOCUMENT_REPORT,
+                                                      .space = r->session->space,
+                                                      .days = m.days,
+                                                      .by = m.by,
+                                                      .from = m.from,
                                                       .room = r->session->frame_max - PAGE_ROOM});
     request_started(r, 0);
 }

@@ -58,6 +58,7 @@ static const struct verb verbs[] = {
     [WIRE_EXPLAIN] = {explain_run, "explain", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_LOG] = {log_run, "log", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_MONITOR] = {monitor_run, "monitor", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
+    [WIRE_REPORT] = {report_run, "report", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_DOCTOR] = {doctor_run, "doctor", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
     [WIRE_CONFIG] = {config_run, "config", IN(READY), CLASS_LOOK, FIGURE_OF(requests_look)},
 };
@@ -139,6 +140,8 @@ static void free_session(struct session *s)
 {
     CHECK(list_empty(&s->requests));
     list_remove(&s->in_open);
+    if (s->counts)
+        tenants_leave(cache_tenants(s->space->cache), s->counts);
     if (s->all->draining)
         later_ask(s->all->host.loop, &s->all->drain_check);
     free(s);

@@ -41,7 +41,8 @@ enum session_document {
     DOCUMENT_EXPLAIN,
     DOCUMENT_CONFIG,
     DOCUMENT_DOCTOR,
-    DOCUMENT_LOG
+    DOCUMENT_LOG,
+    DOCUMENT_REPORT
 };
 
 struct session_question {
@@ -52,7 +53,9 @@ struct session_question {
     const struct cache_get
         *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
     uint64_t back_ms, limit; /* LOG: not older than that, so many lines at most; back 0: all there are */
-    size_t room;             /* LOG: bytes the answer may have; 0: no bound of the asker's */
+    uint32_t days, from;     /* REPORT: so many days; rows from here on */
+    uint8_t by;              /* REPORT: as the message says it */
+    size_t room;             /* LOG, REPORT: bytes the answer may have; 0: no bound of the asker's */
     const struct cache_probe *probe; /* DOCTOR: how the way to the fleet was; NULL: it takes too long */
 };
 
@@ -67,25 +70,26 @@ struct session_host {
     int (*document)(void *user, const struct session_question *question, struct buffer *ret_json);
 };
 
-#define SESSION_FIGURES(FIGURE)                                                                              \
-    FIGURE(GAUGE, client_connections, "clients connected")                                                   \
-    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                                   \
-    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                         \
-    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                           \
-    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                           \
-    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")             \
-    FIGURE(COUNTER, requests, "requests read")                                                               \
-    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")              \
-    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                                    \
-    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")               \
-    FIGURE(COUNTER, requests_get, "GET requests")                                                            \
-    FIGURE(COUNTER, requests_set, "SET requests")                                                            \
-    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                                        \
-    FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                                    \
-    FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                                \
-    FIGURE(COUNTER, requests_look, "KEYS, STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR, LOG and MONITOR requests") \
-    FIGURE(COUNTER, segments_passed, "mappings given out")                                                   \
-    FIGURE(COUNTER, clients_unreachable, "calls that found no daemon, as their clients told later")          \
+#define SESSION_FIGURES(FIGURE)                                                                     \
+    FIGURE(GAUGE, client_connections, "clients connected")                                          \
+    FIGURE(GAUGE, client_bytes, "bytes pinned by clients")                                          \
+    FIGURE(GAUGE, requests_in_flight, "requests waiting for a tier")                                \
+    FIGURE(COUNTER, connections_accepted, "clients ever accepted")                                  \
+    FIGURE(COUNTER, connections_refused, "clients answered BUSY for want of room")                  \
+    FIGURE(COUNTER, connections_cut, "clients cut off: broken frame, too slow, pinned too much")    \
+    FIGURE(COUNTER, requests, "requests read")                                                      \
+    FIGURE(COUNTER, requests_bad, "requests that did not follow the protocol or broke a limit")     \
+    FIGURE(COUNTER, requests_timed_out, "requests whose deadline passed")                           \
+    FIGURE(COUNTER, replies_dropped, "answers whose client had gone or had been told TIMEOUT")      \
+    FIGURE(COUNTER, requests_get, "GET requests")                                                   \
+    FIGURE(COUNTER, requests_set, "SET requests")                                                   \
+    FIGURE(COUNTER, requests_touch, "TOUCH requests")                                               \
+    FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                           \
+    FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                       \
+    FIGURE(COUNTER, requests_look,                                                                  \
+           "KEYS, STATS, HEALTH, EXPLAIN, CONFIG, DOCTOR, LOG, MONITOR, REPORT requests")           \
+    FIGURE(COUNTER, segments_passed, "mappings given out")                                          \
+    FIGURE(COUNTER, clients_unreachable, "calls that found no daemon, as their clients told later") \
     FIGURE(COUNTER, clients_timeouts, "calls that had no answer in time, as their clients told later")
 
 struct session_figures {

@@ -85,6 +85,7 @@ struct session {
     void *touch_page;
     uint8_t tenant_bytes;           /* 0: not bound */
     char tenant[WIRE_NAME_MAX + 1]; /* with its ':' */
+    struct tenant *counts;          /* of that tenant; NULL: not bound, or not READY yet */
     bool bound;                     /* by the daemon, not by its HELLO */
     struct session_space *only;     /* of bound: no other; NULL: any */
     char name[WIRE_NAME_MAX + 1];   /* who it says it is */
@@ -264,6 +265,7 @@ void health_run(struct request *r, struct reader *fields, const struct wire_head
 void explain_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void doctor_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void log_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void report_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void config_run(struct request *r, struct reader *fields, const struct wire_head *head);
 
 #endif

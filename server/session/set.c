@@ -120,6 +120,7 @@ static void start_item(struct request *r, const struct wire_set *m, uint32_t ind
                                  .condition = condition_of(m->flags),
                                  .version = {item->if_epoch, item->if_v, item->if_id},
                                  .tiers = m->tiers,
+                                 .tenant = s->counts,
                                  .wait_all = m->flags & WIRE_SET_WAIT_ALL,
                                  .done = was_set};
     if (op_done_now(op, cache_set(s->space->cache, &op->set)))

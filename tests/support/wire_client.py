@@ -12,7 +12,7 @@ from collections import namedtuple
 VERSION = 3  # of the protocol
 HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDATE = range(1, 12)
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
-MONITOR, LOG, OPERATIONS = 48, 50, 52
+MONITOR, LOG, REPORT, OPERATIONS = 48, 50, 51, 52
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
 LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 36, 37, 38, 40, 41, 43, 44, 45
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
@@ -282,6 +282,9 @@ class Client:
 
     def log(self, back_ms=0, limit=0):
         return self.document(LOG, back_ms, limit)
+
+    def report(self, days=30, by="day", first=0):
+        return self.document(REPORT, days, ["day", "policy", "tenant", "resource", "minute"].index(by), first)
 
     def send_monitor(self, *globs, ops=(), wait_ms=0, flags=0):
         return self.send(MONITOR, flags, wait_ms, list(map(str.encode, ops)), list(globs))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <jansson.h>
+#include "admin/rollup_report.h"
 #include "app/documents.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -483,11 +484,52 @@ static void the_log_has_as_many_lines_as_its_asker_has_room_for(void **state)
     stop_cleanly(f);
 }
 
+static unsigned rows_of_page(struct fixture *f, uint32_t from, size_t room, uint32_t *ret_next)
+{
+    json_t *d = ask(f, &(struct session_question){.kind = DOCUMENT_REPORT,
+                                                  .space = &f->space.session,
+                                                  .days = 30,
+                                                  .by = ROLLUP_BY_POLICY,
+                                                  .from = from,
+                                                  .room = room});
+    size_t bytes = json_dumpb(d, NULL, 0, JSON_COMPACT), rows = json_array_size(json_object_get(d, "rows"));
+    assert_true(bytes <= room);
+    *ret_next = (uint32_t)json_integer_value(json_object_get(d, "next"));
+    json_decref(d);
+    return (unsigned)rows;
+}
+
+static void a_report_has_as_many_rows_as_its_asker_has_room_for_and_says_where_the_rest_begins(void **state)
+{
+    enum { ROWS = 60, ROOM = 40 << 10 };
+    struct fixture *f = *state;
+    start(f);
+    struct rollup *r = (struct rollup *)rollups_now(f->space.rollups);
+    for (unsigned n = 0; n < ROWS; n++) {
+        char name[200];
+        memset(name, '\n', sizeof(name)); /* four bytes each */
+        name[0] = (char)('0' + n);
+        rollup_add_policy(r, slice_of(name, sizeof(name)), slice_text(""),
+                          &(struct rollup_counts){.sets = 1});
+    }
+    uint32_t next = 0;
+    unsigned rows = 0, pages = 0;
+    do {
+        rows += rows_of_page(f, next, ROOM, &next);
+        pages++;
+        assert_true(next == 0 || next == rows);
+    } while (next);
+    assert_int_equal(rows, ROWS);
+    assert_true(pages > 1);
+    stop_cleanly(f);
+}
+
 int main(void)
 {
 #define WITH_HOME(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         WITH_HOME(a_first_start_waits_for_nobody),
+        WITH_HOME(a_report_has_as_many_rows_as_its_asker_has_room_for_and_says_where_the_rest_begins),
         WITH_HOME(after_a_clean_stop_changes_are_answered_at_once),
         WITH_HOME(after_a_kill_changes_wait_until_the_old_promise_ends),
         WITH_HOME(a_stop_within_the_gate_leaves_it_to_the_next),
