@@ -208,6 +208,7 @@ enum {
     LARDER_TOO_BIG_FOR_L1 = 8,
     LARDER_IS_LOADED = 16,      /* straight from a loader: it may not have been stored.  Since 0.2 */
     LARDER_LOAD_FAILED = 32,    /* stale, because the loader of this call failed.  Since 0.2 */
+    LARDER_HAS_TAGS = 64,       /* larder_value_tags tells them.  Since 0.2 */
 };
 enum larder_tier { LARDER_TIER_NONE = 0, LARDER_TIER_L1 = 1, LARDER_TIER_WARM = 2, LARDER_TIER_L2 = 3 };
 enum { LARDER_ONLY_L1 = 1 << 1, LARDER_ONLY_WARM = 1 << 2, LARDER_ONLY_L2 = 1 << 3 }; /* for `tiers` */
@@ -225,6 +226,7 @@ enum larder_reason {
     LARDER_REASON_EVICTED = 10, /* since 0.2, like those below */
     LARDER_REASON_TOO_BIG = 11,
     LARDER_REASON_SCHEMA = 12,
+    LARDER_REASON_UNNAMED = 13, /* its tags were asked for, and nobody knows them by name */
 };
 
 /* A value and what is known of it.  Begin with LARDER_VALUE_INIT; a value may be used for any number of gets, each
@@ -249,6 +251,10 @@ typedef struct larder_value {
 #define LARDER_VALUE_INIT {.data = NULL}
 
 LARDER_API void larder_value_free(larder_value *value); /* NULL and empty are accepted; leaves it empty */
+/* The tags of a HIT or ABSENT that was asked for with `tags`, the policy's among them: LARDER_TAGS_MAX at most into ret_tags, whose
+ * bytes live as long as the value.  Returns how many.  Since 0.2. */
+enum { LARDER_TAGS_MAX = 16 };
+LARDER_API size_t larder_value_tags(const larder_value *value, larder_slice *ret_tags);
 
 typedef struct larder_get_options {
     size_t struct_size;
@@ -262,6 +268,9 @@ typedef struct larder_get_options {
      * It concerns keys of its partition; the daemon is always asked.  What cannot be proven is a MISS.  Since 0.2. */
     const larder_position *not_older_than;
     uint32_t schema;                         /* not 0: an entry stored with another one is a MISS.  Since 0.2 */
+    /* With its tags (larder_value_tags).  Shared memory has none: the daemon is always asked, and answers from where they are
+     * known by name, or MISS.  For who copies entries elsewhere: nothing is promoted by it or counted.  Since 0.2. */
+    bool tags;
 } larder_get_options;
 #define LARDER_GET_OPTIONS_INIT {.struct_size = sizeof(larder_get_options)}
 

@@ -4,7 +4,7 @@
 
 unsigned reading_version(const struct reading *how)
 {
-    return how->lease || how->get.schema ? 3 : how->get.not_older_than ? 2 : 1;
+    return how->lease || how->get.schema || how->get.tags ? 3 : how->get.not_older_than ? 2 : 1;
 }
 
 struct wire_get get_message(const struct reading *how, uint32_t timeout_ms, const struct slice *keys,
@@ -12,7 +12,8 @@ struct wire_get get_message(const struct reading *how, uint32_t timeout_ms, cons
 {
     const larder_get_options *o = &how->get;
     struct wire_get get = {
-        .flags = (o->no_stale ? WIRE_GET_NO_STALE : 0u) | (o->no_value ? WIRE_GET_NO_VALUE : 0u),
+        .flags = (o->no_stale ? WIRE_GET_NO_STALE : 0u) | (o->no_value ? WIRE_GET_NO_VALUE : 0u) |
+                 (o->tags ? WIRE_GET_TAGS : 0u),
         .tiers = o->tiers,
         .timeout_ms = timeout_ms,
         .schema = o->schema,

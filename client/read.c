@@ -69,10 +69,10 @@ static int near_look(const struct attachment *a, struct slice key, uint64_t hash
     return SHM_HIT;
 }
 
-/* Shared memory does not tell how far the journal is. */
+/* Shared memory does not tell how far the journal is, nor names of tags. */
 bool read_near_allowed(const larder_get_options *how)
 {
-    if (how->not_older_than)
+    if (how->not_older_than || how->tags)
         return false;
     return how->tiers == 0 || how->tiers & LARDER_ONLY_L1;
 }

@@ -66,7 +66,8 @@ enum status {
     REASON(9, TIMEOUT, "the deadline passed")                                                                  \
     REASON(10, EVICTED, "evicted to make room")                                                                \
     REASON(11, TOO_BIG, "its value was too large to be stored")                                                \
-    REASON(12, SCHEMA, "stored with another schema than the caller wants")
+    REASON(12, SCHEMA, "stored with another schema than the caller wants")                                     \
+    REASON(13, UNNAMED, "its tags were asked for, and are not known by name")
 
 enum miss_reason {
 #define REASON(code, NAME, sentence) MISS_##NAME = (code),

@@ -56,7 +56,7 @@ struct cli {
     uint64_t days;
     const char *by;
     bool csv;
-    bool all, load, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
+    bool all, load, resume, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
 };
 
 /* cli->client anew, as the command line says; `maps`: with the shared segment, whose header tells about a daemon that does

@@ -1,7 +1,8 @@
 /* dump FILE: every entry the daemon holds, into a file.
  *
  * What must stay true: FILE is either what it was before or a complete dump, never a half one.  It is written beside
- * its place, synced, and then renamed. */
+ * its place, synced, and then renamed.  An entry is in it with all its tags or not at all: with fewer it would live on, once
+ * loaded, where it must die. */
 #include "client/cli/cli.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ struct dumping {
     size_t count;
     char *texts; /* room for the keys of a page */
     larder_value values[PAGE_KEYS];
+    uint64_t unnamed; /* left out: nobody knows their tags by name */
 };
 
 static uint64_t wall_ms(void)
@@ -60,7 +62,12 @@ static int write_value(struct dumping *d, larder_slice key, const larder_value *
         .schema = v->schema,
         .absent = v->result == LARDER_ABSENT,
     };
+    larder_slice tags[LARDER_TAGS_MAX];
     bool there = v->result == LARDER_HIT || v->result == LARDER_ABSENT;
+    e.tags_count = (uint32_t)larder_value_tags(v, tags);
+    for (uint32_t i = 0; i < e.tags_count; i++)
+        e.tags[i] = slice_of(tags[i].data, tags[i].size);
+    d->unnamed += v->result == LARDER_MISS && v->reason == LARDER_REASON_UNNAMED;
     if (there && dump_put(&d->writer, &e) < 0)
         return cli_fail(d->cli, EXIT_DAEMON, "cannot write: %s", strerror(errno));
     return EXIT_DONE;
@@ -68,7 +75,9 @@ static int write_value(struct dumping *d, larder_slice key, const larder_value *
 
 static int dump_group(struct dumping *d, size_t from, size_t count, uint64_t begin_ms)
 {
-    int r = larder_mget(d->cli->client, d->keys + from, count, NULL, d->values);
+    larder_get_options how = LARDER_GET_OPTIONS_INIT;
+    how.tags = true;
+    int r = larder_mget(d->cli->client, d->keys + from, count, &how, d->values);
     uint64_t now = wall_ms(), passed_ms = now > begin_ms ? now - begin_ms : 0;
     if (r < 0)
         return cli_error(d->cli, NULL, r);
@@ -108,7 +117,11 @@ static int dump_entries(struct dumping *d, uint64_t begin_ms)
     return code;
 }
 
-static int dump_to(struct cli *cli, FILE *file, uint64_t *ret_count)
+struct dumped {
+    uint64_t entries, unnamed;
+};
+
+static int dump_to(struct cli *cli, FILE *file, struct dumped *ret)
 {
     struct dumping *d = calloc(1, sizeof(*d));
     uint64_t begin_ms = wall_ms();
@@ -121,7 +134,7 @@ static int dump_to(struct cli *cli, FILE *file, uint64_t *ret_count)
     int code = wrong ? EXIT_DONE : dump_entries(d, begin_ms);
     if (code == EXIT_DONE && (wrong || dump_end(&d->writer) < 0))
         code = cli_fail(cli, EXIT_DAEMON, "cannot write: %s", strerror(errno));
-    *ret_count = d->writer.count;
+    *ret = (struct dumped){d->writer.count, d->unnamed};
     for (int i = 0; i < PAGE_KEYS; i++)
         larder_value_free(&d->values[i]);
     dump_writer_finish(&d->writer);
@@ -138,14 +151,14 @@ static int finish_file(const struct cli *cli, FILE *file, const char *temporary,
     return EXIT_DONE;
 }
 
-static int dump_to_path(struct cli *cli, const char *path, uint64_t *ret_count)
+static int dump_to_path(struct cli *cli, const char *path, struct dumped *ret)
 {
     char *temporary;
     if (asprintf(&temporary, "%s.tmp", path) < 0)
         return cli_fail(cli, EXIT_DAEMON, "no memory");
     FILE *file = fopen(temporary, "we");
-    int code = file ? dump_to(cli, file, ret_count)
-                    : cli_fail(cli, EXIT_DAEMON, "%s: %s", temporary, strerror(errno));
+    int code =
+        file ? dump_to(cli, file, ret) : cli_fail(cli, EXIT_DAEMON, "%s: %s", temporary, strerror(errno));
     if (file && code == EXIT_DONE)
         code = finish_file(cli, file, temporary, path);
     else if (file)
@@ -156,24 +169,33 @@ static int dump_to_path(struct cli *cli, const char *path, uint64_t *ret_count)
     return code;
 }
 
-int verb_dump(struct cli *cli)
+static void tell(struct cli *cli, const struct dumped *told)
 {
-    static const char *const columns[] = {"result", "entries", NULL};
-    const char *path = cli->args[0];
-    uint64_t count = 0;
-    if (strcmp(path, "-") == 0) {
-        if (isatty(STDOUT_FILENO))
-            return cli_fail(cli, EXIT_USAGE, "a dump is not for a terminal; name a file, or pipe it on");
-        return dump_to(cli, stdout, &count);
-    }
-    int code = dump_to_path(cli, path, &count);
-    if (code != EXIT_DONE)
-        return code;
+    static const char *const columns[] = {"result", "entries", "left_out", NULL};
     json_t *row = row_new();
     row_text(row, "result", "dumped");
-    row_number(row, "entries", count);
+    row_number(row, "entries", told->entries);
+    row_number(row, "left_out", told->unnamed);
     out_columns(&cli->out, columns);
     out_row(&cli->out, row);
     out_flush(&cli->out);
+}
+
+int verb_dump(struct cli *cli)
+{
+    const char *path = cli->args[0];
+    struct dumped told = {0};
+    if (strcmp(path, "-") == 0) {
+        if (isatty(STDOUT_FILENO))
+            return cli_fail(cli, EXIT_USAGE, "a dump is not for a terminal; name a file, or pipe it on");
+        return dump_to(cli, stdout, &told);
+    }
+    int code = dump_to_path(cli, path, &told);
+    if (code != EXIT_DONE)
+        return code;
+    if (told.unnamed)
+        fprintf(stderr, "%llu entries were left out: their tags are not known by name any more\n",
+                (unsigned long long)told.unnamed);
+    tell(cli, &told);
     return EXIT_DONE;
 }

@@ -80,9 +80,11 @@ int dump_begin(struct dump_writer *w, FILE *file, uint64_t wall_ms, const char *
 int dump_put(struct dump_writer *w, const struct dump_entry *e)
 {
     struct buffer *b = &w->block;
-    int r = pack_array(b, 8) | pack_uint(b, DUMP_ENTRY) | pack_bytes(b, e->key) | pack_bytes(b, e->value) |
+    int r = pack_array(b, 9) | pack_uint(b, DUMP_ENTRY) | pack_bytes(b, e->key) | pack_bytes(b, e->value) |
             pack_uint(b, e->ttl_ms) | pack_uint(b, e->stale_ms) | pack_uint(b, e->user_flags) |
-            pack_uint(b, e->schema) | pack_bool(b, e->absent);
+            pack_uint(b, e->schema) | pack_bool(b, e->absent) | pack_array(b, e->tags_count);
+    for (uint32_t i = 0; i < e->tags_count; i++)
+        r |= pack_bytes(b, e->tags[i]);
     if (packed(r) < 0)
         return -1;
     w->count++;
@@ -133,10 +135,10 @@ int dump_open(struct dump_reader *r, FILE *file)
         return n;
     if (n != 1 || memcmp(head, DUMP_MAGIC, DUMP_MAGIC_BYTES) != 0)
         return bad(r, "it is not a larder dump");
-    uint32_t format = load_le32(head + DUMP_MAGIC_BYTES);
-    if (format > DUMP_FORMAT)
+    r->format = load_le32(head + DUMP_MAGIC_BYTES);
+    if (r->format > DUMP_FORMAT)
         return bad(r, "a newer larder wrote it: its format is not known here");
-    return format == DUMP_FORMAT ? 0 : bad(r, "its format number makes no sense");
+    return r->format >= DUMP_FORMAT_WITHOUT_TAGS ? 0 : bad(r, "its format number makes no sense");
 }
 
 static bool room(uint8_t **buffer, size_t *capacity, size_t size)
@@ -190,6 +192,17 @@ static int take_head(struct dump_reader *r)
     return 0;
 }
 
+static int take_tags(struct dump_reader *r, struct dump_entry *ret)
+{
+    ret->tags_count = 0;
+    if (r->format == DUMP_FORMAT_WITHOUT_TAGS)
+        return 0;
+    int e = read_array(&r->at, WIRE_TAGS_MAX, &ret->tags_count);
+    for (uint32_t i = 0; e == 0 && i < ret->tags_count; i++)
+        e = read_bytes(&r->at, UINT16_MAX, &ret->tags[i]);
+    return e;
+}
+
 static int take_entry(struct dump_reader *r, struct dump_entry *ret)
 {
     uint64_t flags = 0, schema = 0;
@@ -201,6 +214,7 @@ static int take_entry(struct dump_reader *r, struct dump_entry *ret)
     e = e < 0 ? e : read_uint(at, UINT32_MAX, &flags);
     e = e < 0 ? e : read_uint(at, UINT32_MAX, &schema);
     e = e < 0 ? e : read_bool(at, &ret->absent);
+    e = e < 0 ? e : take_tags(r, ret);
     if (e < 0 || ret->key.size == 0 || !r->begun || r->ended)
         return bad(r, "it is damaged: an entry makes no sense");
     ret->user_flags = (uint32_t)flags;
@@ -221,11 +235,11 @@ static int take_end(struct dump_reader *r)
 /* 1: an entry; 0: something else. */
 static int take_array(struct dump_reader *r, struct dump_entry *ret)
 {
-    static const uint8_t elements[] = {[DUMP_HEAD] = 4, [DUMP_ENTRY] = 8, [DUMP_END] = 2};
+    static const uint8_t elements[] = {[DUMP_HEAD] = 4, [DUMP_ENTRY] = 9, [DUMP_END] = 2};
     uint32_t count;
     uint64_t kind;
-    if (read_array(&r->at, 8, &count) < 0 || read_uint(&r->at, DUMP_END, &kind) < 0 ||
-        count != elements[kind])
+    if (read_array(&r->at, 9, &count) < 0 || read_uint(&r->at, DUMP_END, &kind) < 0 ||
+        count + (kind == DUMP_ENTRY && r->format == DUMP_FORMAT_WITHOUT_TAGS) != elements[kind])
         return bad(r, "it is damaged: an array makes no sense");
     return kind == DUMP_ENTRY ? take_entry(r, ret) : kind == DUMP_HEAD ? take_head(r) : take_end(r);
 }

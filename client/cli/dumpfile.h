@@ -5,10 +5,10 @@
  *
  * The frames' contents together are msgpack arrays:
  *   [0, wall clock ms, namespace, writer]                                  first, once
- *   [1, key, value, ttl ms, stale ms, user flags, schema, absent]         an entry; its life counts from that clock
+ *   [1, key, value, ttl ms, stale ms, user flags, schema, absent, [tag…]] an entry; its life counts from that clock
  *   [2, number of entries]                                                 last, once: without it the file is cut short
  *
- * No array crosses a frame.  A reader allocates what a frame says only up to DUMP_BLOCK_MAX. */
+ * Format 1 had no tags.  No array crosses a frame.  A reader allocates what a frame says only up to DUMP_BLOCK_MAX. */
 #ifndef LARDER_CLI_DUMPFILE_H
 #define LARDER_CLI_DUMPFILE_H
 
@@ -20,14 +20,16 @@
 
 #define DUMP_MAGIC       "\x89LARDER\n"
 #define DUMP_BLOCK_BYTES (256u << 10) /* a frame is closed when it has this much */
-#define DUMP_BLOCK_MAX   (DUMP_BLOCK_BYTES + WIRE_VALUE_LIMIT + 4096) /* and may be over by one entry */
-enum { DUMP_FORMAT = 1, DUMP_HEAD = 0, DUMP_ENTRY = 1, DUMP_END = 2 };
+#define DUMP_BLOCK_MAX   (DUMP_BLOCK_BYTES + WIRE_VALUE_LIMIT + 32768) /* and may be over by one entry */
+enum { DUMP_FORMAT = 2, DUMP_FORMAT_WITHOUT_TAGS = 1, DUMP_HEAD = 0, DUMP_ENTRY = 1, DUMP_END = 2 };
 
 struct dump_entry {
     struct slice key, value;
     uint64_t ttl_ms, stale_ms;
     uint32_t user_flags, schema;
     bool absent;
+    uint32_t tags_count;
+    struct slice tags[WIRE_TAGS_MAX];
 };
 
 /* ---- writing.  0, or -1: see errno ------------------------------------------------------------------------ */
@@ -52,6 +54,7 @@ struct dump_reader {
     size_t packed_capacity, block_capacity;
     struct reader at; /* in the present block */
     bool begun, ended;
+    uint32_t format;
     uint64_t wall_ms;
     uint64_t count;      /* entries handed out */
     uint64_t count_said; /* by the last array */

@@ -237,6 +237,7 @@ static int take_option(struct cli *cli, enum option_id o)
     case OPT_WATCH: cli->watch = true; break;
     case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
     case OPT_FILE: cli->file = optarg; break;
+    case OPT_RESUME: cli->resume = true; break;
     case OPT_KEYS_FROM: cli->keys_from = optarg; break;
     case OPT_HELP:
     case OPT_VERSION:

@@ -129,10 +129,12 @@ static const struct verb verbs[] = {
      "value comes from."},
     {"dump", "FILE", "write all entries into a file", 1, 1, BIT(PREFIX), verb_dump,
      "Keys, values, flags, schema and remaining life, compressed and with checksums; - is standard\n"
-     "output.  FILE appears when it is complete, never before.  Not in it: tags, since a get does\n"
-     "not return them.  Entries that change meanwhile are there with one of their states."},
+     "output.  FILE appears when it is complete, never before.  Tags are in it; an entry whose tags\n"
+     "are only known by hash (older daemons stored it, or its policy keeps it in shared memory\n"
+     "alone) is left out and counted.  Entries that change meanwhile are there with one of their\n"
+     "states."},
     {"warm", "[KEY...]", "pull entries into the fast tiers, or load a dump", 0, MANY,
-     BIT(FILE) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL) | BIT(LOAD) |
+     BIT(FILE) | BIT(RESUME) | BIT(KEYS_FROM) | BIT(PREFIX) | BIT(TAG) | BIT(ALL) | BIT(LOAD) |
          BIT(POLICY), verb_warm,
      "From Redis into the warm tier and shared memory, before anybody asks: keys in the order given,\n"
      "everything with a prefix or a tag, or --all, what is hot in the fleet first.  Others' reads go\n"
@@ -148,7 +150,9 @@ static const struct verb verbs[] = {
      "\n"
      "--file loads a dump: stores an entry only where there is none, so nothing newer is overwritten, and with the life\n"
      "it has left: what passed since the dump is gone.  The whole file is checked first; one that\n"
-     "is cut short, damaged, foreign or from a newer larder changes nothing."},
+     "is cut short, damaged, foreign or from a newer larder changes nothing.  --resume keeps how far it\n"
+     "is in FILE.pos: interrupted, the same command goes on there, and brings nothing back that was\n"
+     "loaded before and invalidated since."},
 };
 /* clang-format on */
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -45,6 +45,7 @@
     OPTION(WATCH, 0, "watch", NULL, "again every second, until interrupted")                                 \
     OPTION(SHOW_ORIGIN, 0, "show-origin", NULL, "with the place each value comes from")                      \
     OPTION(FILE, 'f', "file", "FILE", "a dump; - is standard input")                                         \
+    OPTION(RESUME, 0, "resume", NULL, "keep how far it is in FILE.pos, and go on there")                     \
     OPTION(MAX, 0, "max", "N", "so many a window")                                                           \
     OPTION(WINDOW, 0, "window", "TIME", "as in 1s, 1m, 1h")                                                  \
     OPTION(COST, 0, "cost", "N", "how many this one counts as (default: 1); 0 only asks")                    \

@@ -6,11 +6,13 @@
 #include "client/cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "client/cli/dumpfile.h"
+#include "client/cli/place.h"
 
 enum { WARM_BATCH = 256 }; /* entries a round trip; a block of the file bounds their bytes */
 
@@ -20,16 +22,19 @@ struct warming {
     struct dump_reader reader;
     larder_item items[WARM_BATCH];
     larder_set_options how[WARM_BATCH];
+    larder_slice tags[WARM_BATCH][WIRE_TAGS_MAX];
+    struct place place;
     size_t count;
     uint64_t passed_ms; /* since the dump was begun */
-    uint64_t total, seen, loaded, kept, expired, refused;
+    uint64_t total, seen, before, loaded, kept, expired, refused;
 };
 
 static int bad_file(const struct warming *w, int r)
 {
     if (r == DUMP_E_SYSTEM)
         return cli_fail(w->cli, EXIT_DAEMON, "%s: %s", w->name, strerror(errno ? errno : ENOMEM));
-    return cli_fail(w->cli, EXIT_USAGE, "%s: %s; nothing was loaded", w->name, w->reader.why);
+    return cli_fail(w->cli, EXIT_USAGE, "%s: %s%s", w->name, w->reader.why,
+                    w->seen ? "" : "; nothing was loaded");
 }
 
 /* First pass: every block, every entry, and the end. */
@@ -46,6 +51,22 @@ static int check_file(struct warming *w, FILE *file)
 }
 
 /* ======= loading ======= */
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+/* What was stored stays stored: it is said how far that was. */
+static void tell_stop(const struct warming *w)
+{
+    fprintf(stderr, "larder: warm: stopped after %llu of %llu entries; %s\n", (unsigned long long)w->seen,
+            (unsigned long long)w->total,
+            w->cli->resume ? "the same command goes on there" : "what was loaded stays");
+}
 
 static void show_progress(const struct warming *w)
 {
@@ -88,10 +109,14 @@ static int store_batch(struct warming *w)
             r = result;
         count_result(w, result);
     }
+    if (r < 0 && !refuses_item(r))
+        return cli_error(w->cli, w->name, r);
     w->seen += w->count;
     w->count = 0;
     show_progress(w);
-    return r < 0 && !refuses_item(r) ? cli_error(w->cli, w->name, r) : EXIT_DONE;
+    if (place_keep(&w->place, w->seen) < 0)
+        return cli_fail(w->cli, EXIT_DAEMON, "%s: %s", w->place.path, strerror(errno));
+    return EXIT_DONE;
 }
 
 /* What is left of the life it had when the dump was begun; false: nothing. */
@@ -109,6 +134,11 @@ static void batch_add(struct warming *w, const struct dump_entry *e)
 {
     larder_set_options *how = &w->how[w->count];
     *how = (larder_set_options)LARDER_SET_OPTIONS_INIT;
+    if (w->before < w->place.done) {
+        w->before++;
+        w->seen++;
+        return;
+    }
     if (!life_left(w, e, how)) {
         w->expired++;
         w->seen++;
@@ -118,6 +148,10 @@ static void batch_add(struct warming *w, const struct dump_entry *e)
     how->user_flags = e->user_flags;
     how->schema = e->schema;
     how->absent = e->absent;
+    how->tags = w->tags[w->count];
+    how->tags_count = e->tags_count;
+    for (uint32_t i = 0; i < e->tags_count; i++)
+        w->tags[w->count][i] = larder_bytes(e->tags[i].data, e->tags[i].size);
     w->items[w->count++] = (larder_item){
         .key = larder_bytes(e->key.data, e->key.size),
         .value = larder_bytes(e->value.data, e->value.size),
@@ -137,7 +171,7 @@ static int load_file(struct warming *w, FILE *file)
 {
     struct dump_entry entry;
     int r = dump_open(&w->reader, file), code = EXIT_DONE;
-    while (code == EXIT_DONE && r >= 0 && (r = dump_next(&w->reader, &entry)) > 0) {
+    while (code == EXIT_DONE && r >= 0 && !interrupted && (r = dump_next(&w->reader, &entry)) > 0) {
         w->passed_ms = passed_since(w->reader.wall_ms);
         batch_add(w, &entry);
         if (w->count == WARM_BATCH || dump_block_done(&w->reader))
@@ -145,13 +179,17 @@ static int load_file(struct warming *w, FILE *file)
     }
     if (code == EXIT_DONE)
         code = r < 0 ? bad_file(w, r) : store_batch(w);
+    if (code == EXIT_DONE && interrupted)
+        code = EXIT_NEGATIVE;
+    if (code != EXIT_DONE)
+        tell_stop(w);
     dump_reader_finish(&w->reader);
     return code;
 }
 
 static void report(struct warming *w)
 {
-    static const char *const columns[] = {"result", "loaded", "kept", "expired", "refused", NULL};
+    static const char *const columns[] = {"result", "loaded", "kept", "expired", "refused", "before", NULL};
     json_t *row = row_new();
     out_columns(&w->cli->out, columns);
     row_text(row, "result", "warmed");
@@ -159,13 +197,17 @@ static void report(struct warming *w)
     row_number(row, "kept", w->kept);
     row_number(row, "expired", w->expired);
     row_number(row, "refused", w->refused);
+    row_number(row, "before", w->before);
     if (w->cli->out.shape != OUT_ALIGNED) {
         out_row(&w->cli->out, row);
         return;
     }
     json_decref(row);
-    printf("%llu loaded, %llu already there, %llu expired, %llu refused\n", (unsigned long long)w->loaded,
+    printf("%llu loaded, %llu already there, %llu expired, %llu refused", (unsigned long long)w->loaded,
            (unsigned long long)w->kept, (unsigned long long)w->expired, (unsigned long long)w->refused);
+    if (w->before)
+        printf(", %llu gone through before", (unsigned long long)w->before);
+    putchar('\n');
 }
 
 /* ======= files ======= */
@@ -193,8 +235,13 @@ static int warm_from(struct warming *w, FILE *file)
     int code = check_file(w, file);
     if (code != EXIT_DONE)
         return code;
+    if (w->cli->resume && place_open(&w->place, w->cli->file, w->reader.wall_ms, w->total) < 0)
+        return cli_fail(w->cli, EXIT_USAGE, "%s.pos: %s", w->cli->file, strerror(errno));
+    struct sigaction on_interrupt = {.sa_handler = interrupt};
+    sigaction(SIGINT, &on_interrupt, NULL);
     rewind(file);
     code = load_file(w, file);
+    place_close(&w->place, code == EXIT_DONE);
     if (code == EXIT_DONE)
         report(w);
     return code;
@@ -204,11 +251,13 @@ int verb_warm(struct cli *cli)
 {
     static struct warming w; /* too large for the stack */
     if (!cli->file)
-        return warm_by_name(cli);
+        return cli->resume ? cli_fail(cli, EXIT_USAGE, "--resume goes with --file") : warm_by_name(cli);
     if (cli->args_count || cli->keys_from || cli->prefixes.count || cli->tags.count || cli->all)
         return cli_fail(cli, EXIT_USAGE, "--file goes alone");
     bool from_stdin = strcmp(cli->file, "-") == 0;
-    w = (struct warming){.cli = cli, .name = from_stdin ? "standard input" : cli->file};
+    if (from_stdin && cli->resume)
+        return cli_fail(cli, EXIT_USAGE, "--resume needs a file: standard input does not come twice");
+    w = (struct warming){.cli = cli, .name = from_stdin ? "standard input" : cli->file, .place = {.fd = -1}};
     FILE *file = from_stdin ? spool_stdin() : fopen(cli->file, "re");
     if (!file)
         return cli_fail(cli, EXIT_USAGE, "%s: %s", w.name, strerror(errno));

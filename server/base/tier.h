@@ -33,6 +33,7 @@ struct entry {
     bool suspect; /* below the floor: only after the fleet said that the version is still the same */
     uint8_t tags_count;
     uint64_t tags[SHM_TAGS_MAX]; /* shm_hash_name(TAG) */
+    struct slice tag_names;      /* the same by name (base/tag_names.h); empty: nobody here knows */
 };
 
 /* Answers of get. */

@@ -195,6 +195,7 @@ struct cache_get {
     uint64_t only_tag; /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
     bool beyond_host;  /* what this host has will not do: ask the fleet, if there is one */
     struct tenant *tenant; /* of a bound connection: counted for it as well; else NULL */
+    bool tag_names;    /* its tags are wanted by name: who does not know them does not have it */
     bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     uint32_t schema; /* not 0: an entry with another one is a miss */

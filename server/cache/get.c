@@ -201,6 +201,12 @@ static int vouched_for(struct cache *c, const struct cache_get *get, const struc
     return serves && !e->suspect ? FLAGGED : NOBODY;
 }
 
+/* Who wants to store it elsewhere with fewer tags than it has would keep it alive where it must die. */
+static bool is_unnamed(const struct cache_get *get, const struct entry *e)
+{
+    return get->tag_names && e->tags_count && !e->tag_names.size;
+}
+
 /* ======= steps ======= */
 
 static void go_on(struct cache_get *get)
@@ -255,6 +261,8 @@ static int at_l1(struct cache *c, struct cache_get *get)
     CHECK(outcome == TIER_FOUND || outcome == TIER_MISSED); /* L1 is memory */
     if (outcome == TIER_MISSED)
         return not_found(get, read.reason);
+    if (is_unnamed(get, &read.entry))
+        return not_found(get, MISS_UNNAMED);
     if (get->confirmed && version_is(&read.entry, &get->known))
         l1->ops->confirm(l1, get->key, get->key_hash, read.entry.v, get->confirmed_stale);
     return found_here(c, get, &read.entry, TIER_L1);
@@ -361,6 +369,8 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
         return look_again(get);
     if (outcome != TIER_FOUND)
         return not_found(get, read->reason);
+    if (is_unnamed(get, &e))
+        return not_found(get, MISS_UNNAMED);
     r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);
     if (r == CACHE_DONE && insert && cache_warms(get, &e))
         promote(c, get, &e, tier);
@@ -443,6 +453,7 @@ static void begin(struct cache *c, struct cache_get *get)
 {
     get->cache = c;
     get->now_ns = cache_now(c);
+    get->no_promote |= get->tag_names; /* a copy is no use */
     get->step = AT_L1;
     get->reason = MISS_NONE;
     get->overtaken = get->too_big_for_l1 = get->detached = get->due = get->held = get->confirmed = false;

@@ -11,6 +11,7 @@
  * A set is "remove the old" and "store the new".  The first half is never dropped; the second may be (too large, no
  * room), and then the old is gone all the same. */
 #include "base/clock.h"
+#include "base/tag_names.h"
 #include "cache/failures.h"
 #include "cache/lease.h"
 
@@ -166,10 +167,24 @@ static bool may_be_unsafe(const struct cache *c, const struct tier *t, int answe
            (t == c->setup.warm && (answer == TIER_UNSTORED || answer == TIER_TOO_BIG));
 }
 
-static struct stored store(struct cache *c, const struct cache_set *set, const struct entry *e)
+/* The policies may be others than when the tags were hashed: then they are not known by name. */
+static struct slice names_of(struct cache *c, struct cache_set *set, const struct entry *e, char *room)
+{
+    struct slice strings[SHM_TAGS_MAX];
+    struct policy_tags own;
+    if (e->tags_count == 0)
+        return slice_of(NULL, 0);
+    bool same = name_tags(c, set, &own, strings) == STATUS_OK && set->names_count == e->tags_count &&
+                memcmp(set->names, e->tags, e->tags_count * sizeof(*e->tags)) == 0;
+    return same ? tag_names_pack(room, strings, e->tags_count) : slice_of(NULL, 0);
+}
+
+static struct stored store(struct cache *c, struct cache_set *set, struct entry *e)
 {
     const struct policy *policy = policies_at(c->policies, set->policy);
+    char room[TAG_NAMES_MAX];
     struct stored s = {0};
+    e->tag_names = names_of(c, set, e, room);
     for (unsigned i = 0; i < CACHE_LOCAL_TIERS; i++) {
         struct tier *t = c->tiers[i];
         if (!t)
@@ -181,6 +196,7 @@ static struct stored store(struct cache *c, const struct cache_set *set, const s
         s.somewhere |= wanted && (r == TIER_DONE || r == TIER_UNSAFE);
         s.no_room |= wanted && r == TIER_UNSTORED;
     }
+    e->tag_names = slice_of(NULL, 0);
     return s;
 }
 

@@ -114,6 +114,7 @@ static void entry_from(struct reading *r, const struct l2_record *record, const 
                         .tags_count = (uint8_t)record->entry.tags_count};
     for (unsigned i = 0; i < record->entry.tags_count; i++)
         e->tags[i] = shm_hash_name(l2->setup.hash_secret, SHM_NAME_TAG, record->entry.tags[i]);
+    e->tag_names = l2_tag_names(&record->entry);
 }
 
 /* The counter was read before the entry, so what is ahead of it was just written, or is a lie that no invalidation would

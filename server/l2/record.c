@@ -7,6 +7,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 #include "base/check.h"
+#include "base/tag_names.h"
 
 enum { SHAPE_TAGS = 0x1f, SHAPE_ABSENT = 0x20, SHAPE_ZSTD = 0x40, SHAPE_UNKNOWN = 0x80 };
 enum { ZSTD_LEVEL = 1 }; /* on the loop thread: speed before size */
@@ -61,7 +62,7 @@ static size_t tags_bytes(const struct l2_entry *e)
 {
     size_t bytes = 0;
     for (unsigned i = 0; i < e->tags_count; i++)
-        bytes += 2 + e->tags[i].size;
+        bytes += TAG_NAME_HEAD + e->tags[i].size;
     return bytes;
 }
 
@@ -165,6 +166,13 @@ static bool take_tags(struct l2_entry *e, const uint8_t **at, const uint8_t *end
         *at += 2 + size;
     }
     return true;
+}
+
+struct slice l2_tag_names(const struct l2_entry *e)
+{
+    if (e->tags_count == 0)
+        return slice_of(NULL, 0);
+    return slice_of((const uint8_t *)e->tags[0].data - TAG_NAME_HEAD, tags_bytes(e));
 }
 
 /* How large the value is once unpacked, as far as the bytes can be believed; false: too large, or not said. */

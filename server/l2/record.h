@@ -58,6 +58,8 @@ struct l2_entry {
     unsigned tags_count;
     struct slice tags[SHM_TAGS_MAX];
 };
+/* Of one that was read: its tags as they stand there (base/tag_names.h). */
+struct slice l2_tag_names(const struct l2_entry *e);
 
 /* Compresses values of `compress_min` bytes and more, up to L2_RECORD_PACK_MAX, where that makes them smaller; UINT32_MAX: none.  Room for
  * l2_tail_bytes_max(e) bytes; returns the size. */

@@ -4,9 +4,13 @@
  * means straight into the connection's output; for many, into r->reply as they come, put in order at the end. */
 #include "session/session_private.h"
 
+#include "base/tag_names.h"
+
 enum {
-    ENTRY_ROOM = 128, /* an encoded entry without its value, numbers at their longest, token included: 127 */
-    HEAD_ROOM = 32,   /* array heads, code, id */
+    ENTRY_ROOM =
+        128,      /* an encoded entry without value and tags, numbers at their longest, token included: 128 */
+    TAG_ROOM = 3, /* the head of a tag, beside its bytes */
+    HEAD_ROOM = 32, /* array heads, code, id */
 };
 
 _Static_assert(WIRE_BATCH_MAX *ENTRY_ROOM + HEAD_ROOM <= FRAME_VALUE_ROOM + WIRE_FRAME_ROOM,
@@ -70,6 +74,26 @@ static void reached(struct request *r, const struct wire_entry *w)
         r->reach = reach;
 }
 
+/* A bound connection is told those of its tenant, as it named them: the others it can neither kill nor give. */
+static void add_tags(const struct session *s, const struct cache_get *g, struct slice *room,
+                     struct wire_entry *w)
+{
+    struct slice rest = g->entry.tag_names, name;
+    w->tags = (struct wire_strings){.items = room};
+    while (w->tags.count < SHM_TAGS_MAX && tag_names_next(&rest, &name))
+        if (tenant_owns(s, name))
+            room[w->tags.count++] =
+                slice_of((const char *)name.data + s->tenant_bytes, name.size - s->tenant_bytes);
+}
+
+static size_t tags_bytes(const struct wire_entry *w)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < w->tags.count; i++)
+        bytes += TAG_ROOM + w->tags.items[i].size;
+    return bytes;
+}
+
 /* ======= one key ======= */
 
 /* A peer that does not read is not read either, so only answers that come late can meet this bound. */
@@ -83,7 +107,7 @@ static bool reply_one(struct request *r, struct wire_entry *w)
 {
     uint8_t status = w->status;
     reached(r, w);
-    if (w->value.size + ENTRY_ROOM + HEAD_ROOM > r->session->frame_max)
+    if (w->value.size + tags_bytes(w) + ENTRY_ROOM + HEAD_ROOM > r->session->frame_max)
         drop_value(w, STATUS_TOO_BIG); /* stored when the limit was another one */
     else if (!room_to_send(r->session))
         drop_value(w, STATUS_BUSY);
@@ -98,7 +122,7 @@ static bool reply_one(struct request *r, struct wire_entry *w)
 static bool fits(const struct request *r, const struct wire_entry *w)
 {
     size_t others = (size_t)(r->count - r->known) * ENTRY_ROOM;
-    return r->reply.size + w->value.size + others + HEAD_ROOM <= r->session->frame_max;
+    return r->reply.size + w->value.size + tags_bytes(w) + others + HEAD_ROOM <= r->session->frame_max;
 }
 
 /* False: it will be told something else. */
@@ -185,7 +209,10 @@ static void key_known(struct op *op)
 {
     struct request *r = op->request;
     const struct cache_get *g = &op->get;
+    struct slice tags[SHM_TAGS_MAX];
     struct wire_entry w = values_entry(g, r->no_value);
+    if (g->tag_names && (w.status == STATUS_HIT || w.status == STATUS_ABSENT))
+        add_tags(r->session, g, tags, &w);
     if (r->looked_on)
         tell_key(r, g->key, values_line(&w, g));
     if (request_open(r))
@@ -222,6 +249,7 @@ static void start_key(struct request *r, const struct wire_get *m, uint32_t inde
         (struct cache_get){.key = key,
                            .tiers = m->tiers,
                            .no_stale = m->flags & WIRE_GET_NO_STALE,
+                           .tag_names = m->flags & WIRE_GET_TAGS,
                            .if_version = index == 0 && m->flags & WIRE_GET_IF_VERSION,
                            .version = {m->if_epoch, m->if_v, m->if_id},
                            .schema = m->schema,

@@ -1,4 +1,5 @@
-/* Layout: struct head, tag hashes, key, value; no padding, byte order of the machine (the file never leaves it).
+/* Layout: struct head, tag hashes, their names (format 2: what is left of the size), key, value; no padding, byte order of
+ * the machine (the file never leaves it).
  * The checksum is XXH3 over everything behind it. */
 #include "warm/record.h"
 
@@ -39,7 +40,8 @@ uint32_t record_boot(const char *boot_id)
 
 size_t record_bytes(const struct entry *e)
 {
-    return sizeof(struct head) + e->tags_count * sizeof(e->tags[0]) + e->key.size + e->value.size;
+    return sizeof(struct head) + e->tags_count * sizeof(e->tags[0]) + e->tag_names.size + e->key.size +
+           e->value.size;
 }
 
 static uint64_t checksum(const void *bytes, size_t size)
@@ -51,7 +53,7 @@ static struct head head_of(const struct entry *e, const struct record_clock *now
 {
     return (struct head){
         .magic = RECORD_MAGIC,
-        .format = RECORD_FORMAT,
+        .format = e->tag_names.size ? RECORD_FORMAT_NAMES : RECORD_FORMAT,
         .bits = (uint16_t)((e->absent ? BIT_ABSENT : 0) | (e->stale ? BIT_STALE : 0) |
                            (e->local ? BIT_LOCAL : 0)),
         .key_hash = e->key_hash,
@@ -86,6 +88,7 @@ void record_encode(void *ret, const struct entry *e, const struct record_clock *
     struct head h = head_of(e, now);
     char *at = append(ret, &h, sizeof(h));
     at = append(at, e->tags, e->tags_count * sizeof(e->tags[0]));
+    at = append(at, e->tag_names.data, e->tag_names.size);
     at = append(at, e->key.data, e->key.size);
     at = append(at, e->value.data, e->value.size);
     h.checksum = checksum(ret, (size_t)(at - (char *)ret));
@@ -94,14 +97,24 @@ void record_encode(void *ret, const struct entry *e, const struct record_clock *
 
 /* ======= reading ======= */
 
-static bool head_is_possible(const struct head *h, size_t size)
+static size_t bytes_without_names(const struct head *h)
 {
-    return h->magic == RECORD_MAGIC && h->format == RECORD_FORMAT && h->tags_count <= SHM_TAGS_MAX &&
-           h->key_bytes >= 1 && h->key_bytes <= RECORD_KEY_MAX && h->value_bytes <= RECORD_VALUE_MAX &&
-           sizeof(*h) + h->tags_count * sizeof(uint64_t) + h->key_bytes + h->value_bytes == size;
+    return sizeof(*h) + h->tags_count * sizeof(uint64_t) + h->key_bytes + h->value_bytes;
 }
 
-static void entry_of(const struct head *h, const char *bytes, struct entry *ret)
+static bool size_is_possible(const struct head *h, size_t size)
+{
+    size_t least = bytes_without_names(h);
+    return h->format == RECORD_FORMAT ? size == least : h->format == RECORD_FORMAT_NAMES && size > least;
+}
+
+static bool head_is_possible(const struct head *h, size_t size)
+{
+    return h->magic == RECORD_MAGIC && h->tags_count <= SHM_TAGS_MAX && h->key_bytes >= 1 &&
+           h->key_bytes <= RECORD_KEY_MAX && h->value_bytes <= RECORD_VALUE_MAX && size_is_possible(h, size);
+}
+
+static void entry_of(const struct head *h, const char *bytes, size_t size, struct entry *ret)
 {
     *ret = (struct entry){
         .key_hash = h->key_hash,
@@ -121,6 +134,8 @@ static void entry_of(const struct head *h, const char *bytes, struct entry *ret)
     const char *at = bytes + sizeof(*h);
     memcpy(ret->tags, at, h->tags_count * sizeof(ret->tags[0]));
     at += h->tags_count * sizeof(ret->tags[0]);
+    ret->tag_names = slice_of(at, size - bytes_without_names(h));
+    at += ret->tag_names.size;
     ret->key = slice_of(at, h->key_bytes);
     ret->value = slice_of(at + h->key_bytes, h->value_bytes);
 }
@@ -133,7 +148,7 @@ bool record_decode_unchecked(struct slice bytes, struct record *ret)
     memcpy(&h, bytes.data, sizeof(h));
     if (!head_is_possible(&h, bytes.size))
         return false;
-    entry_of(&h, bytes.data, &ret->entry);
+    entry_of(&h, bytes.data, bytes.size, &ret->entry);
     ret->boot = h.boot;
     ret->written_boot_ns = h.written_boot_ns;
     ret->written_wall_ns = h.written_wall_ns;

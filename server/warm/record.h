@@ -15,7 +15,8 @@
 #include "proto/slice.h"
 
 enum {
-    RECORD_FORMAT = 1,
+    RECORD_FORMAT = 1, /* what has no names of tags is written so, for older daemons too */
+    RECORD_FORMAT_NAMES = 2,
     RECORD_HEAD_BYTES = 96,
     RECORD_KEY_MAX = 1024,               /* = WIRE_KEY_MAX */
     RECORD_VALUE_MAX = 16 * 1024 * 1024, /* = the largest max_value */

@@ -15,6 +15,8 @@ static void decode(struct slice bytes)
         return;
     const char *end = (const char *)bytes.data + bytes.size;
     CHECK((const char *)r.entry.value.data + r.entry.value.size == end);
+    CHECK(!r.entry.tag_names.size ||
+          (const char *)r.entry.tag_names.data + r.entry.tag_names.size == r.entry.key.data);
     CHECK((const char *)r.entry.key.data > (const char *)bytes.data && r.entry.tags_count <= SHM_TAGS_MAX);
     if (record_reckon(&r, &now))
         CHECK(r.entry.hard_ns > now.boot_ns);

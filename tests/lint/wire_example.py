@@ -30,7 +30,7 @@ def main():
         assert request == wire.pack([wire.GET, 7, 0, 0, 50, 0, 0, 0, [b"user:42"]]), request.hex(" ")
         (code, id, entries), end = wire.unpack(reply)
         assert (code, id, end) == (wire.VALUES, 7, len(reply))
-        assert wire.Entry(*entries[0]) == (wire.HIT, 0, wire.L1, 0, 0, 0, 60000, 60000, 5, 256, 9, b"", b"Ada")
+        assert wire.Entry(*entries[0]) == (wire.HIT, 0, wire.L1, 0, 0, 0, 60000, 60000, 5, 256, 9, b"", b"Ada", [])
     report.end()
 
 

@@ -1,5 +1,6 @@
 """A dump can be loaded again, never over anything newer; a broken one loads nothing wrong."""
 
+import json
 import os
 
 import wire_client as wire
@@ -76,6 +77,77 @@ def a_truncated_or_corrupt_dump_is_refused_and_brings_nothing_wrong(larder):
             assert now.status == wire.MISS or now.value == entry.value, f"{name}: {key} is wrong"
 
 
+def tags_come_with_a_dump_and_kill_what_was_loaded(larder):
+    larder.start()
+    client = larder.client()
+    for n in range(40):
+        client.set(b"t:%d" % n, b"v", tags=[b"red", b"blue"] if n % 2 else [b"blue"])
+    client.set(b"none", b"v")
+    path = dump(larder)
+    client.invalidate(all=True)
+    larder.says("warm", "--file", path)
+    expect(client.get(b"t:3", flags=wire.WITH_TAGS).tags, [b"red", b"blue"])
+    expect(client.get(b"none", flags=wire.WITH_TAGS).tags, [])
+    expect(client.get(b"t:3").tags, [], "a get that did not ask for them")
+    client.invalidate(tags=[b"red"])
+    expect([client.get(b"t:%d" % n).status for n in range(4)], [wire.HIT, wire.MISS, wire.HIT, wire.MISS])
+    expect(client.get(b"none").status, wire.HIT)
+
+
+def what_is_nowhere_with_its_tags_is_left_out_and_counted(larder):
+    larder.configure("[namespace default]\nwarm = off\n")
+    larder.start()
+    client = larder.client()
+    client.set(b"tagged", b"v", tags=[b"red"])
+    client.set(b"plain", b"v")
+    done = larder.cli("dump", "--json", os.path.join(larder.home, "entries.dump"))
+    told = json.loads(done.stdout)
+    expect((told["entries"], told["left_out"]), (1, 1))
+    assert "left out" in done.stderr, done.stderr
+
+
+def tags_of_a_tenant_are_told_as_it_names_them(larder):
+    larder.start()
+    bound = larder.client("default", "acme")
+    bound.set(b"acme:k", b"v", tags=[b"red"])
+    expect(bound.get(b"acme:k", flags=wire.WITH_TAGS).tags, [b"red"])
+    expect(larder.client().get(b"acme:k", flags=wire.WITH_TAGS).tags, [b"acme:red"])
+
+
+def a_load_that_was_interrupted_goes_on_where_it_was(larder):
+    larder.start()
+    before = fill(larder)
+    path = dump(larder)
+    larder.stop()
+    stopped = larder.cli("warm", "--file", path, "--resume")
+    expect(stopped.returncode, 3)
+    assert f"stopped after 0 of {len(before)}" in stopped.stderr, stopped.stderr
+    larder.start()
+    client = larder.client()
+    client.invalidate(all=True)
+    told = json.loads(larder.says("warm", "--file", path, "--resume", "--json"))
+    expect((told["loaded"], told["before"]), (len(before), 0))
+    assert not os.path.exists(path + ".pos")
+
+
+def what_was_gone_through_before_an_interruption_is_not_brought_back_after_it(larder):
+    larder.start()
+    before = fill(larder)
+    path = dump(larder)
+    larder.stop()
+    larder.cli("warm", "--file", path, "--resume")
+    with open(path + ".pos", encoding="utf-8") as file:
+        line = file.read()
+    with open(path + ".pos", "w", encoding="utf-8") as file:
+        file.write(line.replace(" 0 .", " 150 .").ljust(128)[:128])
+    larder.start()
+    larder.client().invalidate(all=True)
+    told = json.loads(larder.says("warm", "--file", path, "--resume", "--json"))
+    expect((told["loaded"], told["before"]), (len(before) - 150, 150))
+    client = larder.client()
+    expect(sum(client.get(key).status == wire.HIT for key in before), len(before) - 150)
+
+
 def a_missing_file_is_a_clear_error(larder):
     larder.start()
     done = larder.cli("warm", "--file", os.path.join(larder.home, "nowhere"))
@@ -84,4 +156,7 @@ def a_missing_file_is_a_clear_error(larder):
 
 play(a_dump_loaded_into_an_empty_cache_brings_everything_back, a_dump_of_a_prefix_has_only_that_prefix,
      loading_never_overwrites_what_is_there, a_truncated_or_corrupt_dump_is_refused_and_brings_nothing_wrong,
-     a_missing_file_is_a_clear_error)
+     a_missing_file_is_a_clear_error, tags_come_with_a_dump_and_kill_what_was_loaded,
+     what_is_nowhere_with_its_tags_is_left_out_and_counted, tags_of_a_tenant_are_told_as_it_names_them,
+     a_load_that_was_interrupted_goes_on_where_it_was,
+     what_was_gone_through_before_an_interruption_is_not_brought_back_after_it)

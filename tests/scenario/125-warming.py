@@ -1,6 +1,7 @@
 """Warming: what is in Redis or on the disk is pulled up before anybody asks, and nothing comes back that was invalidated."""
 
 import json
+import os
 
 import wire_client as wire
 from fleet import play
@@ -151,6 +152,22 @@ def connections_that_are_kept_after_their_warming_leave_room_for_the_next(fleet)
         until(lambda: client.warm().state == wire.DONE, "it is done")
 
 
+def a_dump_has_the_tags_that_redis_knows(fleet):
+    a, = start(fleet)
+    fill(a, 40, b"red:", tags=[b"red"])
+    fill(a, 40, b"blue:")
+    b, = start(fleet, warm="off")
+    b.says("warm", "--all")
+    path = os.path.join(b.home, "entries.dump")
+    expect(row(b.says("dump", "--json", path))["entries"], 80)
+    expect(b.ask().invalidate(all=True).status, wire.OK)
+    fleet.told(b, a)
+    expect(row(b.says("warm", "--file", path, "--json"))["loaded"], 80)
+    expect(a.ask().invalidate(tags=[b"red"]).status, wire.OK)
+    fleet.told(a, b)
+    expect((b.ask().get(b"red:1").status, b.ask().get(b"blue:1").status), (wire.MISS, wire.HIT))
+
+
 def a_bound_connection_pulls_what_is_its_own(fleet):
     a, = start(fleet)
     fill(a, 10, b"acme:")
@@ -175,4 +192,5 @@ play(a_host_that_joins_pulls_a_prefix_and_hits_in_shared_memory,
      one_that_is_cancelled_stops_and_the_next_may_begin,
      five_at_a_time_are_one_too_many_and_one_ends_with_its_connection,
      connections_that_are_kept_after_their_warming_leave_room_for_the_next,
+     a_dump_has_the_tags_that_redis_knows,
      a_bound_connection_pulls_what_is_its_own)

@@ -100,6 +100,10 @@ static int table_put(struct tier *tier, const struct entry *e)
     memcpy(row->key, e->key.data, e->key.size);
     row->entry.key.data = row->key;
     row->entry.value.data = row->value;
+    CHECK(e->tag_names.size <= TABLE_BYTES);
+    if (e->tag_names.size)
+        memcpy(row->names, e->tag_names.data, e->tag_names.size);
+    row->entry.tag_names.data = row->names;
     return changed(t);
 }
 

@@ -10,7 +10,7 @@ enum { TABLE_ROWS = 64, TABLE_BYTES = 256, TABLE_WAITING = 64 };
 
 struct table_row {
     bool used;
-    char key[TABLE_BYTES], value[TABLE_BYTES];
+    char key[TABLE_BYTES], value[TABLE_BYTES], names[TABLE_BYTES];
     struct entry entry;
     bool confirmed; /* since the newest floor */
 };

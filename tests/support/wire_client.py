@@ -24,13 +24,15 @@ REASON_EXPIRED, REASON_INVALIDATED, REASON_SUSPECT, REASON_DETACHED, REASON_STAL
 REASON_COLD, REASON_DISABLED, REASON_EVICTED, REASON_TOO_BIG, REASON_SCHEMA = 1, 7, 10, 11, 12
 L1, WARM, L2 = 1, 2, 3
 STALE, IS_LOCAL, IS_DETACHED, TOO_BIG_FOR_L1, LOADED = 1, 2, 4, 8, 16
+WITH_TAGS = 8
 HOST, FLEET = 1, 2
 NO_BACKOFF = 2**32 - 1
 MORE, EVERYTHING, CANCEL, ASK_LOADERS = 1, 2, 4, 8
 NOTHING, KEY, TAG, PREFIX, GLOB, ALL = range(6)  # what an operation named
 UNDER_WAY, DONE, CANCELLED, FAILED = 1, 2, 3, 4
 
-Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value")
+Entry = namedtuple("Entry", "status reason tier flags user_flags schema ttl_ms fresh_ms epoch v id token value tags",
+                   defaults=[[]])
 Outcome = namedtuple("Outcome", "status ttl_ms partition epoch v id")
 Result = namedtuple("Result", "status message count partition epoch v")
 Allowance = namedtuple("Allowance", "status flags remaining reset_ms retry_ms max")

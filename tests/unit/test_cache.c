@@ -1,4 +1,5 @@
 /* What a get finds, and what it may carry upwards or join; invalidation, listing. */
+#include "base/tag_names.h"
 #include "support/cache_rig.h"
 
 /* ======= get ======= */
@@ -228,6 +229,50 @@ static void a_killed_tag_hides_what_carried_it_and_not_what_is_set_later(void **
     assert_int_equal(get(f, "k"), STATUS_HIT);
 }
 
+static enum status get_named(struct fixture *f, const char *key, struct cache_get *g)
+{
+    *g = (struct cache_get){.key = slice_text(key), .tag_names = true, .done = get_done};
+    assert_int_equal(cache_get(f->cache, g), CACHE_DONE);
+    return g->status;
+}
+
+/* L1 has prints of them only. */
+static void tags_are_told_by_who_knows_their_names(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tags[] = {slice_text("red"), slice_text("blue")}, rest, name;
+    struct cache_set s = a_set("k", "v");
+    struct cache_get g;
+    s.tags = tags;
+    s.tags_count = 2;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    table_tier_find(&f->l1, slice_text("k"))->entry.tag_names.size = 0;
+    assert_int_equal(get(f, "k"), STATUS_HIT);
+    assert_int_equal(get_named(f, "k", &g), STATUS_HIT);
+    assert_int_equal(g.tier, TIER_WARM);
+    rest = g.entry.tag_names;
+    assert_true(tag_names_next(&rest, &name) && slice_equal(name, tags[0]));
+    assert_true(tag_names_next(&rest, &name) && slice_equal(name, tags[1]));
+}
+
+static void what_nobody_knows_the_tags_of_is_not_given_without_them(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tag = slice_text("red");
+    struct cache_set s = a_set("k", "v");
+    struct cache_get g;
+    s.tags = &tag;
+    s.tags_count = 1;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(set(f, "untagged", "v"), STATUS_OK);
+    table_tier_find(&f->l1, slice_text("k"))->entry.tag_names.size = 0;
+    table_tier_find(&f->warm, slice_text("k"))->entry.tag_names.size = 0;
+    assert_int_equal(get_named(f, "k", &g), STATUS_MISS);
+    assert_int_equal(g.reason, MISS_UNNAMED);
+    assert_int_equal(get_named(f, "untagged", &g), STATUS_HIT);
+    assert_int_equal(g.tier, TIER_L1);
+}
+
 static void a_soft_invalidation_leaves_it_stale(void **state)
 {
     struct fixture *f = *state;
@@ -327,6 +372,8 @@ int main(void)
         TEST(touch_lengthens_and_never_shortens),
         TEST(everything_named_in_one_call_is_one_position),
         TEST(a_killed_tag_hides_what_carried_it_and_not_what_is_set_later),
+        TEST(tags_are_told_by_who_knows_their_names),
+        TEST(what_nobody_knows_the_tags_of_is_not_given_without_them),
         TEST(a_soft_invalidation_leaves_it_stale),
         TEST(a_dry_run_counts_and_changes_nothing),
         TEST(what_is_no_prefix_is_refused_with_a_sentence),

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zstd.h>
 #include "client/cli/dumpfile.h"
+#include "client/cli/place.h"
 
 struct file {
     char *bytes;
@@ -25,6 +28,8 @@ static void numbered(int i, char key[32], struct dump_entry *ret)
         .user_flags = (uint32_t)i * 3,
         .schema = (uint32_t)i % 4,
         .absent = i % 20 == 0,
+        .tags_count = (uint32_t)i % 3,
+        .tags = {slice_text("red"), slice_of("b\0lue", 5)},
     };
 }
 
@@ -57,6 +62,9 @@ static void expect_entry(const struct dump_entry *e, int i)
     assert_int_equal(e->user_flags, wanted.user_flags);
     assert_int_equal(e->schema, wanted.schema);
     assert_int_equal(e->absent, wanted.absent);
+    assert_int_equal(e->tags_count, wanted.tags_count);
+    for (uint32_t t = 0; t < e->tags_count; t++)
+        assert_true(slice_equal(e->tags[t], wanted.tags[t]));
 }
 
 /* 0: to the end; every entry handed out is what was written, whatever came after it. */
@@ -141,6 +149,100 @@ static void a_newer_format_is_named_so(void **state)
     free(f.bytes);
 }
 
+/* ======= the first format ======= */
+
+static void pack_old(struct buffer *b)
+{
+    assert_int_equal(pack_array(b, 4) | pack_uint(b, DUMP_HEAD) | pack_uint(b, 123) |
+                         pack_text(b, slice_text("default")) | pack_text(b, slice_text("0.0.9")),
+                     0);
+    assert_int_equal(pack_array(b, 8) | pack_uint(b, DUMP_ENTRY) | pack_bytes(b, slice_text("key")) |
+                         pack_bytes(b, slice_text("value")) | pack_uint(b, 1000) | pack_uint(b, 10) |
+                         pack_uint(b, 7) | pack_uint(b, 8) | pack_bool(b, false),
+                     0);
+    assert_int_equal(pack_array(b, 2) | pack_uint(b, DUMP_END) | pack_uint(b, 1), 0);
+}
+
+static FILE *old_file(char *room, size_t room_bytes)
+{
+    struct buffer b;
+    buffer_init(&b, 1000);
+    pack_old(&b);
+    memcpy(room, DUMP_MAGIC "\1\0\0\0", 12);
+    size_t size = ZSTD_compress(room + 16, room_bytes - 16, b.data, b.size, 3);
+    assert_false(ZSTD_isError(size));
+    memcpy(room + 12, (unsigned char[]){(unsigned char)size, (unsigned char)(size >> 8), 0, 0}, 4);
+    buffer_finish(&b);
+    return fmemopen(room, 16 + size, "r");
+}
+
+static void a_dump_from_before_there_were_tags_is_read(void **state)
+{
+    char room[500];
+    struct dump_reader r;
+    struct dump_entry e = {.tags_count = 9};
+    FILE *in = old_file(room, sizeof(room));
+    assert_int_equal(dump_open(&r, in), 0);
+    assert_int_equal(dump_next(&r, &e), 1);
+    assert_true(slice_equal(e.key, slice_text("key")) && slice_equal(e.value, slice_text("value")));
+    assert_true(e.ttl_ms == 1000 && e.user_flags == 7 && e.schema == 8 && e.tags_count == 0);
+    assert_int_equal(dump_next(&r, &e), 0);
+    dump_reader_finish(&r);
+    fclose(in);
+}
+
+/* ======= places ======= */
+
+static void begin_place(char *path, size_t size)
+{
+    snprintf(path, size, "/tmp/larder-test.dump.XXXXXX");
+    close(mkstemp(path));
+}
+
+static void end_place(const char *path)
+{
+    char place[80];
+    snprintf(place, sizeof(place), "%s.pos", path);
+    unlink(place);
+    unlink(path);
+}
+
+static void a_place_is_found_again_until_the_load_is_over(void **state)
+{
+    char path[64];
+    struct place p;
+    begin_place(path, sizeof(path));
+    assert_int_equal(place_open(&p, path, 5, 1000), 0);
+    assert_int_equal(p.done, 0);
+    assert_int_equal(place_keep(&p, 999), 0);
+    assert_int_equal(place_keep(&p, 12), 0); /* shorter than what was there */
+    place_close(&p, false);
+    assert_int_equal(place_open(&p, path, 5, 1000), 0);
+    assert_int_equal(p.done, 12);
+    place_close(&p, true);
+    assert_int_equal(place_open(&p, path, 5, 1000), 0);
+    assert_int_equal(p.done, 0);
+    place_close(&p, true);
+    end_place(path);
+}
+
+static void a_place_in_another_dump_is_none(void **state)
+{
+    char path[64];
+    struct place p;
+    begin_place(path, sizeof(path));
+    place_open(&p, path, 5, 1000);
+    place_keep(&p, 12);
+    place_close(&p, false);
+    assert_int_equal(place_open(&p, path, 6, 1000), 0);
+    assert_int_equal(p.done, 0);
+    place_close(&p, false);
+    assert_int_equal(place_open(&p, path, 5, 11), 0);
+    assert_int_equal(p.done, 0);
+    place_close(&p, true);
+    end_place(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +252,9 @@ int main(void)
         cmocka_unit_test(a_changed_bit_is_noticed_or_means_nothing),
         cmocka_unit_test(a_file_with_something_behind_its_end_is_refused),
         cmocka_unit_test(a_newer_format_is_named_so),
+        cmocka_unit_test(a_dump_from_before_there_were_tags_is_read),
+        cmocka_unit_test(a_place_is_found_again_until_the_load_is_over),
+        cmocka_unit_test(a_place_in_another_dump_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "base/tag_names.h"
 #include "warm/record.h"
 
 #define MINUTE (60 * 1000000000ull)
@@ -46,6 +47,56 @@ static void a_record_comes_back_as_it_was_written(void **state)
     assert_true(r.entry.key_hash == 99 && r.entry.epoch == 5 && r.entry.v == 6);
     assert_true(r.entry.tags_count == 2 && r.entry.tags[0] == 7 && r.entry.tags[1] == 8);
     assert_true(r.boot == 1 && r.written_boot_ns == written.boot_ns && r.written_wall_ns == written.wall_ns);
+}
+
+static struct slice encode_named(char *room)
+{
+    struct slice names[] = {slice_text("red"), slice_text("a longer one")};
+    struct entry e = {.key = slice_text("key"),
+                      .value = slice_text("value"),
+                      .hard_ns = 20 * MINUTE,
+                      .tags_count = 2,
+                      .tags = {7, 8},
+                      .tag_names = tag_names_pack(room, names, 2)};
+    record_encode(bytes, &e, &written);
+    return slice_of(bytes, record_bytes(&e));
+}
+
+static void names_of_tags_come_back_with_it(void **state)
+{
+    struct record r;
+    char room[TAG_NAMES_MAX];
+    struct slice rest, name;
+    assert_true(record_decode(encode_named(room), &r));
+    assert_true(slice_equal(r.entry.key, slice_text("key")) &&
+                slice_equal(r.entry.value, slice_text("value")));
+    rest = r.entry.tag_names;
+    assert_true(tag_names_next(&rest, &name) && slice_equal(name, slice_text("red")));
+    assert_true(tag_names_next(&rest, &name) && slice_equal(name, slice_text("a longer one")));
+    assert_false(tag_names_next(&rest, &name));
+}
+
+/* A record without them is what daemons from before there were names wrote, and read. */
+static void without_names_it_is_of_the_first_format(void **state)
+{
+    enum { FORMAT_AT = 12 };
+    char room[TAG_NAMES_MAX];
+    struct slice whole = encode();
+    assert_int_equal(bytes[FORMAT_AT], RECORD_FORMAT);
+    assert_int_equal(decoded().entry.tag_names.size, 0);
+    whole = encode_named(room);
+    assert_int_equal(bytes[FORMAT_AT], RECORD_FORMAT_NAMES);
+    bytes[FORMAT_AT] = RECORD_FORMAT;
+    assert_false(record_decode_unchecked(whole, &(struct record){0}));
+}
+
+static void names_that_make_no_sense_end_the_walk(void **state)
+{
+    struct slice name, rest = slice_of("\3\0red\xff\xff", 7);
+    assert_true(tag_names_next(&rest, &name) && slice_equal(name, slice_text("red")));
+    assert_false(tag_names_next(&rest, &name));
+    rest = slice_of("\3", 1);
+    assert_false(tag_names_next(&rest, &name));
 }
 
 static void every_single_flipped_bit_is_noticed(void **state)
@@ -127,6 +178,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_comes_back_as_it_was_written),
+        cmocka_unit_test(names_of_tags_come_back_with_it),
+        cmocka_unit_test(without_names_it_is_of_the_first_format),
+        cmocka_unit_test(names_that_make_no_sense_end_the_walk),
         cmocka_unit_test(every_single_flipped_bit_is_noticed),
         cmocka_unit_test(a_record_of_any_other_length_is_bad),
         cmocka_unit_test(in_the_same_boot_the_wall_clock_does_not_matter),
