@@ -197,6 +197,14 @@ static json_t *policies(const struct documents *d)
     return array;
 }
 
+static json_t *tenants(const struct documents *d)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < d->spaces_count; i++)
+        list_tenants(array, &d->spaces[i]);
+    return array;
+}
+
 static json_t *limits(const struct documents *d)
 {
     json_t *array = json_array();
@@ -341,7 +349,7 @@ static json_t *stats(const struct documents *d)
     json_object_set_new(o, "policies", policies(d));
     json_object_set_new(o, "advice", advice_document(d->spaces, d->spaces_count));
     json_object_set_new(o, "limits", limits(d));
-    json_object_set_new(o, "tenants", json_array());
+    json_object_set_new(o, "tenants", tenants(d));
     json_object_set_new(o, "redis", redis(d));
     json_object_set_new(o, "namespaces", namespaces(d));
     json_object_set_new(o, "sessions", figures(session_rows, COUNT_OF(session_rows), &sessions));

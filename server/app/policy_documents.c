@@ -188,6 +188,35 @@ void list_limits(json_t *array, const struct space *s)
     }
 }
 
+#define FIGURE_STRUCT struct tenant
+static const struct figure tenant_rows[] = {TENANT_FIGURES(FIGURE_ROW)};
+#undef FIGURE_STRUCT
+
+struct tenant_list {
+    json_t *array;
+    const struct space *space;
+};
+
+static void list_tenant(void *user, struct slice name, const struct tenant *t)
+{
+    const struct tenant_list *l = user;
+    uint64_t hits = t->hits_l1 + t->hits_warm + t->hits_l2;
+    json_t *o = head(l->space, NULL);
+    json_object_set_new(o, "name", name.size ? readable(name) : json_string("(others)"));
+    put_number(o, "hits", hits);
+    for (size_t f = 0; f < sizeof(tenant_rows) / sizeof(*tenant_rows); f++)
+        put_number(o, tenant_rows[f].name,
+                   *(const uint64_t *)(const void *)((const char *)t + tenant_rows[f].offset));
+    put_ratio(o, "hit_ratio", hits, hits + t->misses);
+    json_array_append_new(l->array, o);
+}
+
+void list_tenants(json_t *array, const struct space *s)
+{
+    struct tenant_list l = {array, s};
+    tenants_each(cache_tenants(s->cache), list_tenant, &l);
+}
+
 /* ---- explain ------------------------------------------------------------------------------------------- */
 
 static void put_ms(json_t *o, const char *name, uint64_t ns)

@@ -11,6 +11,8 @@ void list_policies(json_t *array, const struct space *s);
 
 /* Appends one object a named limit, in their order: what it allows, how often it was asked. */
 void list_limits(json_t *array, const struct space *s);
+/* Those of connections that are bound to one, since the start. */
+void list_tenants(json_t *array, const struct space *s);
 
 /* What holds for the key: every option that decides something. */
 json_t *explain_policy(const struct space *s, struct slice key);

@@ -293,6 +293,7 @@ static void open_cache(struct space *s)
                                 .read_keys = read_keys,
                                 .user = s,
                                 .notes = s->warm ? warm_notes(s->warm) : NULL,
+                                .runs = s->warm ? warm_runs(s->warm) : NULL,
                                 .gate_until_ns = s->gate_until_ns};
     s->cache = cache_create(&setup);
 }

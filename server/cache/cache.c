@@ -84,7 +84,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->flights = flights_create();
     c->leases = leases_create(cache_now(c));
     c->loaders = loaders_create();
-    c->runs = runs_create();
+    c->runs = runs_create(setup->runs);
     c->failures = failures_create();
     c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;

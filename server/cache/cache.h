@@ -152,6 +152,7 @@ struct cache_setup {
     struct warming_feed *(*read_keys)(void *user, struct slice path); /* a file of keys, one a line */
     void *user;
     struct outbox *notes;   /* where the chronicle is kept; NULL: in memory only */
+    struct outbox *runs;    /* where statistics of warmings are kept; the same */
     uint64_t gate_until_ns; /* no change is acknowledged before: a killed predecessor's promises to readers */
 };
 

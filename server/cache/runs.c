@@ -6,32 +6,24 @@
 #include "base/log.h"
 #include "cache/cache_private.h"
 #include "cache/loaders.h"
+#include "cache/runs_private.h"
 
 #define TRY_AGAIN_NS NS_PER_S
-#define DAY_NS       (86400 * NS_PER_S)
-
-struct asked {
-    uint64_t hits, all;
-};
-
-/* Of a policy; made with its first run. */
-struct run {
-    struct run_look look; /* what is kept for it; the rest is filled in when it is looked at */
-    struct asked since;   /* counts at the end of the last run */
-    uint64_t day, skipped_seen;
-};
 
 struct runs {
     struct schedules plan;
     struct warming *warming; /* of plan.running */
     bool by_hand;
-    uint64_t checked; /* keys done when its health was looked at */
-    struct run *of[POLICY_NUMBERS];
+    uint64_t checked;               /* keys done when its health was looked at */
+    struct run *of[POLICY_NUMBERS]; /* of policies that are there; see run_of */
+    struct runs_kept kept;
 };
 
-struct runs *runs_create(void)
+struct runs *runs_create(struct outbox *store)
 {
-    return must_alloc(sizeof(struct runs));
+    struct runs *r = must_alloc(sizeof(*r));
+    runs_kept_load(&r->kept, store);
+    return r;
 }
 
 struct runs *runs_destroy(struct runs *r)
@@ -39,8 +31,7 @@ struct runs *runs_destroy(struct runs *r)
     if (!r)
         return NULL;
     CHECK(!r->warming);
-    for (unsigned n = 0; n < POLICY_NUMBERS; n++)
-        free(r->of[n]);
+    runs_kept_free(&r->kept);
     free(r);
     return NULL;
 }
@@ -66,24 +57,22 @@ static int ratio(struct asked from, struct asked to)
 
 static struct run_sums *today(struct run *r)
 {
-    uint64_t day = clock_wall_ns() / DAY_NS, passed = day > r->day ? day - r->day : 0;
-    for (; passed && r->day; passed = passed > RUN_DAYS ? RUN_DAYS : passed - 1) {
-        memmove(r->look.days + 1, r->look.days, (RUN_DAYS - 1) * sizeof(*r->look.days));
-        r->look.days[0] = (struct run_sums){0};
-    }
-    r->day = day;
-    return &r->look.days[0];
+    return run_today(r, clock_wall_ns());
 }
 
+/* A number that went to another name since has what is kept of that name. */
 static struct run *run_of(struct cache *c, unsigned n)
 {
     struct run **at = &c->runs->of[n];
-    if (!*at) {
-        *at = must_alloc(sizeof(**at));
-        (*at)->look.ratio_before = (*at)->look.ratio_after = -1;
-        today(*at);
-    }
+    const char *name = policies_number_name(c->policies, n);
+    if (name && (!*at || strcmp((*at)->name, name) != 0))
+        *at = runs_kept_of(&c->runs->kept, name);
     return *at;
+}
+
+static void keep(const struct cache *c, const struct run *run)
+{
+    runs_kept_save(&c->runs->kept, run);
 }
 
 static void add_to(struct run_sums *s, const struct warming_figures *f)
@@ -183,6 +172,7 @@ static void put_off(struct cache *c, unsigned n, const char *why)
     if (!run->look.waits_for) {
         today(run)->put_off++;
         run->look.total.put_off++;
+        keep(c, run);
     }
     run->look.waits_for = why;
     schedule_postpone(&c->runs->plan, clock_after(cache_now(c), TRY_AGAIN_NS));
@@ -206,6 +196,7 @@ static void end(struct cache *c)
     warming_measure(r->warming, &run->look.last);
     add_up(run);
     run->since = asked_for(c, n);
+    keep(c, run);
     const struct warming_figures *f = &run->look.last;
     const char *name = policies_number_name(c->policies, n);
     log_info("warmed", L_TEXT("policy", name ? name : ""), L_TEXT("namespace", cache_namespace(c)),
@@ -250,6 +241,7 @@ static void note_skipped(struct cache *c)
     today(run)->skipped += skipped - run->skipped_seen;
     run->look.total.skipped += skipped - run->skipped_seen;
     run->skipped_seen = skipped;
+    keep(c, run);
 }
 
 void runs_tick(struct cache *c)
@@ -272,6 +264,8 @@ void runs_plan(struct cache *c)
     for (unsigned n = 1; n < POLICY_NUMBERS; n++) {
         const struct policy *p = policy_numbered(c, n);
         bool planned = p && p->warms && (p->schedule.every_ns || p->schedule.on_start);
+        if (p && p->warms)
+            run_of(c, n);
         schedule_plan(&c->runs->plan, n, planned ? &p->schedule : NULL, cache_now(c),
                       (uint32_t)cache_random(c));
     }
@@ -333,8 +327,8 @@ bool run_look(const struct cache *c, unsigned n, struct run_look *ret)
         return false;
     *ret = (struct run_look){.ratio_before = -1, .ratio_after = -1};
     if (r->of[n]) {
-        today(r->of[n]);
         *ret = r->of[n]->look;
+        run_tell_days(r->of[n], clock_wall_ns(), ret->days);
         ret->ratio_after = ret->has_last ? ratio(r->of[n]->since, asked_for(c, n)) : -1;
     }
     ret->is_running = r->warming && r->plan.running == n;

@@ -47,8 +47,8 @@ bool run_look(const struct cache *c, unsigned number, struct run_look *ret);
 /* ---- cache/'s own ------------------------------------------------------------------------------------------- */
 
 struct runs;
-struct runs *runs_create(void);
-struct runs *runs_destroy(struct runs *r); /* NULL ok, returns NULL */
+struct runs *runs_create(struct outbox *store); /* NULL: what became of them ends with the process */
+struct runs *runs_destroy(struct runs *r);      /* NULL ok, returns NULL */
 void runs_tick(struct cache *c);
 /* The policies are others. */
 void runs_plan(struct cache *c);

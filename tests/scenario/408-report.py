@@ -138,6 +138,8 @@ def tenants_that_connections_are_bound_to_have_rows_and_the_rest_one(larder):
     for tenant in ("acme", "globex"):
         expect([rows[tenant][name] for name in ("hits", "misses", "sets", "saved_ms")], [2, 1, 1, 200])
     expect(rows["(not bound)"]["hits_shared"], told.wanted["hits_shared"])
+    rows = {row["name"]: (row["hits"], row["misses"], row["sets"]) for row in larder.client().stats()["tenants"]}
+    expect(rows, {"acme": (2, 1, 1), "globex": (2, 1, 1)})
     rows = {row["resource"]: row["sets"] for row in told.report(by="resource")["rows"]}
     expect(rows, {"page": 5, "user": 3, "(of any kind)": 3})
 
@@ -196,6 +198,26 @@ def what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold(
         expect(b"passing:secret" in file.read(), False)
 
 
+def what_became_of_warmings_is_told_after_a_kill(larder):
+    told = Told(larder, CONFIG + "[policy warmed]\npattern = warmed:{id}\nwarming = key warmed:{1-3}\n")
+
+    def warming():
+        row = next(row for row in larder.client().stats()["policies"] if row["name"] == "warmed")
+        return row["warming"]["last"], row["warming"]["days"]
+
+    larder.client().set(b"warmed:1", b"v")
+    for _ in range(2):
+        larder.says("warm", "--policy", "warmed")
+    last, days = warming()
+    expect((last["result"], last["keys"], days[0]["runs"], days[0]["missing"]), ("warmed", 3, 2, 4))
+    told.on_disk()
+    larder.kill9()
+    told.start()
+    kept_last, kept_days = warming()
+    expect(kept_days, days)
+    expect({**kept_last, "hit_ratio_after": None}, {**last, "hit_ratio_after": None})
+
+
 def without_a_warm_tier_it_says_so(larder):
     told = Told(larder, CONFIG.replace("[policy page]", "warm = off\n[policy page]", 1))
     told.work()
@@ -217,5 +239,5 @@ def a_tenant_does_not_see_it(larder):
 play(what_several_processes_did_is_told_exactly_over_a_kill_and_restarts, a_kill_loses_the_minute_under_way_and_no_more,
      tenants_that_connections_are_bound_to_have_rows_and_the_rest_one, days_are_told_apart_and_a_clock_that_jumps_loses_nothing,
      the_command_prints_a_table_csv_and_json,
-     what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold, without_a_warm_tier_it_says_so,
+     what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold, what_became_of_warmings_is_told_after_a_kill, without_a_warm_tier_it_says_so,
      a_tenant_does_not_see_it)
