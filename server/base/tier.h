@@ -65,13 +65,13 @@ struct tier_read {
 enum {
     TIER_DONE = 0,      /* done, and done for good as far as this tier ever is */
     TIER_UNSTORED = 1,  /* put: not kept (switched off, no room); what was there before is gone */
-    TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it: reply only after a barrier */
+    TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it, or too much waits: reply only after a barrier */
     TIER_NOT_THERE = 3, /* touch: no such entry */
     TIER_TOO_BIG = 4,   /* put: as UNSTORED, and it never will be: larger than this tier takes */
 };
 
 /* A promise that everything handed to the tier before the barrier survives kill -9 when done is called (at
- * once, from inside barrier, when it does already). */
+ * once, from inside barrier, when it does already), and that the tier may be handed more. */
 struct tier_barrier {
     void (*done)(struct tier_barrier *barrier);
     void *tier_private[3];

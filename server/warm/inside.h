@@ -61,6 +61,7 @@ struct warm {
     bool failing;
     struct list barriers; /* by what they wait for */
     struct list settlers;
+    struct list ahead; /* of the disk: their changes are safe, and too many */
 
     /* reads */
     struct env_reader *reader;

@@ -496,6 +496,7 @@ static struct warm *make(const struct warm_setup *setup)
     list_init(&w->carried);
     list_init(&w->barriers);
     list_init(&w->settlers);
+    list_init(&w->ahead);
     list_init(&w->reads);
     list_init(&w->lingering);
     if (setup->boot_id)

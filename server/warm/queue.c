@@ -3,12 +3,17 @@
  *
  * What must stay true: a change is in the overlay before its call returns; it is in the page, or the call said
  * TIER_UNSAFE and a barrier waits for its commit; when neither page nor disk takes any more, everything below a floor
- * is given up, so that nobody waits for ever. */
+ * is given up, so that nobody waits for ever.
+ *
+ * The disk decides how fast changes can come for long.  Whoever is AHEAD_MAX changes ahead of it waits until it is not:
+ * for the next commit, each time.  With the page full he would wait for the commit of all there is in it. */
 #include "warm/inside.h"
 
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/log.h"
+
+enum { AHEAD_MAX = 1 << 18 }; /* three quarters of what the page has room for */
 
 static uint64_t higher(uint64_t a, uint64_t b)
 {
@@ -67,15 +72,29 @@ static void release(struct list *waiting, uint64_t reached)
     }
 }
 
+/* The change that must be in a commit before the newest is answered.  A disk that fails holds nobody up: there is the
+ * page, and then the floor. */
+static uint64_t keeps_up_from(const struct warm *w)
+{
+    return w->page && !w->failing && w->sequence > AHEAD_MAX ? w->sequence - AHEAD_MAX : 0;
+}
+
+static bool runs_ahead(const struct warm *w)
+{
+    return keeps_up_from(w) > w->last_news.committed;
+}
+
 void warm_barrier(struct tier *t, struct tier_barrier *b)
 {
     struct warm *w = warm_of(t);
     if (w->kept > w->last_news.committed && !w->failing)
         wait_for(w, &w->settlers, b, w->sequence);
-    else if (w->unsafe <= w->safe)
-        b->done(b);
-    else
+    else if (w->unsafe > w->safe)
         wait_for(w, &w->barriers, b, w->unsafe);
+    else if (runs_ahead(w))
+        wait_for(w, &w->ahead, b, keeps_up_from(w));
+    else
+        b->done(b);
 }
 
 void warm_settle(struct warm *w, struct tier_barrier *b)
@@ -126,6 +145,7 @@ static void collapse(struct warm *w)
     warm_free_changes(w, &waiting);
     warm_free_changes(w, &w->lingering);
     log_warn("warm tier: too many changes without a commit, all entries are given up");
+    release(&w->ahead, UINT64_MAX);
     if (!w->page)
         return; /* the writer puts the floor into its file, and says so */
     page_set_floor(w->page, w->dead_below);
@@ -192,7 +212,7 @@ int warm_submit(struct warm *w, struct op *op)
     if (old)
         forget_replaced(w, old, mine);
     if (!op_unsafe(op))
-        return TIER_DONE;
+        return runs_ahead(w) ? TIER_UNSAFE : TIER_DONE;
     if (op->sequence > w->unsafe)
         w->unsafe = op->sequence;
     return TIER_UNSAFE;
@@ -298,6 +318,7 @@ void warm_news(struct wakeup *news)
     w->failing = w->last_news.failing;
     became_safe(w, higher(w->last_news.committed, w->page ? 0 : w->last_news.floor_written));
     release(&w->settlers, w->last_news.committed);
+    release(&w->ahead, w->failing ? UINT64_MAX : w->last_news.committed);
     if (w->failing && !list_empty(&w->barriers) && !collapse_is_under_way(w))
         collapse(w);
     w->exited = w->last_news.exited;

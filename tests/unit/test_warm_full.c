@@ -135,14 +135,58 @@ static void a_stop_on_a_broken_disk_is_unclean_and_ends_at_its_deadline(void **s
     rig_close(&rig);
 }
 
-/* ======= the journal is full ======= */
+/* ======= ahead of the disk ======= */
 
-enum { JOURNAL_RECORDS = (8 << 20) / 24 };
+enum { AHEAD_MAX = 1 << 18 };
 
 static int drop_numbered(unsigned n)
 {
     return rig.tier->ops->drop(rig.tier, slice_text("x"), (uint64_t)(n + 1) * 0x9e3779b97f4a7c15ull, ++rig.v);
 }
+
+static void run_ahead(void)
+{
+    for (unsigned n = 0; rig.warm->sequence < rig.warm->last_news.committed + AHEAD_MAX; n++)
+        assert_int_equal(drop_numbered(n), TIER_DONE);
+}
+
+static void who_is_far_ahead_of_the_disk_waits_until_he_is_not(void **state)
+{
+    struct rig_barrier b = {.barrier.done = rig_reached};
+    hour_long_commits();
+    rig_open(&rig);
+    run_ahead();
+    assert_int_equal(rig_drop(&rig, "a"), TIER_UNSAFE);
+    assert_true(rig.warm->safe >= rig.warm->unsafe);
+    rig.tier->ops->barrier(rig.tier, &b.barrier);
+    assert_false(b.reached);
+    assert_int_equal(b.barrier.tier_private[2], rig.warm->sequence - AHEAD_MAX); /* and for no more */
+    while (!b.reached)
+        loop_run_once(rig.loop);
+    rig_settle(&rig);
+    assert_int_equal(rig_drop(&rig, "a"), TIER_DONE);
+    rig_close(&rig);
+}
+
+static void a_disk_that_begins_to_fail_holds_up_nobody_and_gives_up_nothing(void **state)
+{
+    hour_long_commits();
+    rig_open(&rig);
+    store_a();
+    break_disk();
+    run_ahead();
+    assert_int_equal(rig_drop(&rig, "b"), TIER_UNSAFE);
+    rig_barrier(&rig);
+    assert_true(rig.warm->failing);
+    assert_int_equal(rig_figures(&rig).warm_collapses, 0);
+    rig_expect(&rig, "a", "1");
+    mend_disk();
+    rig_close(&rig);
+}
+
+/* ======= the journal is full ======= */
+
+enum { JOURNAL_RECORDS = (8 << 20) / 24 };
 
 static void a_change_is_unsafe_when_the_journal_is_full(void **state)
 {
@@ -381,6 +425,8 @@ int main(void)
         TEST(an_entry_whose_commit_fails_is_served_and_kept_when_the_disk_is_mended),
         TEST(a_removal_whose_commit_fails_survives_kill_9),
         TEST(a_stop_on_a_broken_disk_is_unclean_and_ends_at_its_deadline),
+        TEST(who_is_far_ahead_of_the_disk_waits_until_he_is_not),
+        TEST(a_disk_that_begins_to_fail_holds_up_nobody_and_gives_up_nothing),
         TEST(a_change_is_unsafe_when_the_journal_is_full),
         TEST(with_a_full_journal_and_failing_commits_everything_is_given_up_and_nobody_waits),
         TEST(what_is_stored_after_a_collapse_is_kept),
