@@ -65,7 +65,7 @@ struct tier_read {
 enum {
     TIER_DONE = 0,      /* done, and done for good as far as this tier ever is */
     TIER_UNSTORED = 1,  /* put: not kept (switched off, no room); what was there before is gone */
-    TIER_UNSAFE = 2,    /* done, but a kill -9 now could undo it, or too much waits: reply only after a barrier */
+    TIER_UNSAFE = 2,    /* done, but kill -9 could undo it, or too much waits: reply only after a barrier */
     TIER_NOT_THERE = 3, /* touch: no such entry */
     TIER_TOO_BIG = 4,   /* put: as UNSTORED, and it never will be: larger than this tier takes */
 };
