@@ -70,7 +70,7 @@ typedef struct larder_operation {
     uint64_t bytes;      /* of the value found or stored */
     uint64_t ttl_ms;     /* life it has */
     uint64_t dropped;    /* of an invalidation: entries */
-    uint64_t took_ns;    /* in the daemon */
+    uint64_t took_ns;    /* in the daemon, from the request to the answer; of a few from a little before it */
     larder_slice client; /* options.name of who asked */
     uint32_t pid;        /* and its process */
     larder_slice event;  /* the event or the limit of the configuration that named it */

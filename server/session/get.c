@@ -210,11 +210,12 @@ static void key_known(struct op *op)
     struct request *r = op->request;
     const struct cache_get *g = &op->get;
     struct slice tags[SHM_TAGS_MAX];
+    struct told to;
     struct wire_entry w = values_entry(g, r->no_value);
     if (g->tag_names && (w.status == STATUS_HIT || w.status == STATUS_ABSENT))
         add_tags(r->session, g, tags, &w);
-    if (r->looked_on)
-        tell_key(r, g->key, values_line(&w, g));
+    if (told_of(r, g->key, &to))
+        tell_key(r, g->key, to, values_line(&w, g));
     if (request_open(r))
         values_tell(r, op->index, &w);
     if (g->due)
@@ -232,8 +233,9 @@ static void got(struct cache_get *get)
 
 void values_denied(struct request *r, uint32_t index, struct slice key)
 {
-    if (r->looked_on)
-        tell_key(r, key, (struct wire_operation){.status = STATUS_DENIED});
+    struct told to;
+    if (told_of(r, key, &to))
+        tell_key(r, key, to, (struct wire_operation){.status = STATUS_DENIED});
     values_tell(r, index, &(struct wire_entry){.status = STATUS_DENIED});
 }
 

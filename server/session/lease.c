@@ -37,8 +37,9 @@ static void key_known(struct op *op)
     struct request *r = op->request;
     const struct cache_load *l = &op->load;
     struct wire_entry w = entry_of(l, r->no_value);
-    if (r->looked_on)
-        tell_key(r, l->get.key, values_line(&w, &l->get));
+    struct told to;
+    if (told_of(r, l->get.key, &to))
+        tell_key(r, l->get.key, to, values_line(&w, &l->get));
     bool told = request_open(r) && values_tell(r, op->index, &w);
     if (!told && holds_lease(l))
         cache_load_return(r->session->space->cache, l->get.key, token_of(l));
@@ -130,8 +131,9 @@ static void answer_fail(struct request *r, const struct wire_fail *m)
     enum status status = m->backoff_ms == WIRE_NO_BACKOFF
                              ? cache_load_return(c, m->key, m->token)
                              : cache_load_failed(c, m->key, m->token, m->backoff_ms * NS_PER_MS);
-    if (r->looked_on)
-        tell_key(r, m->key, (struct wire_operation){.status = (uint8_t)status});
+    struct told to;
+    if (told_of(r, m->key, &to))
+        tell_key(r, m->key, to, (struct wire_operation){.status = (uint8_t)status});
     request_answer(r, status, "%s",
                    status == STATUS_OK ? "" : "that is no lease of this key, or not any more");
 }

@@ -19,8 +19,9 @@ static void is_known(struct request *r)
 {
     const struct cache_limit *l = &r->limit;
     r->known = 1;
-    if (r->looked_on)
-        tell_key(r, l->key, (struct wire_operation){.status = (uint8_t)l->status, .event = l->name});
+    struct told to;
+    if (told_of(r, l->key, &to))
+        tell_key(r, l->key, to, (struct wire_operation){.status = (uint8_t)l->status, .event = l->name});
 }
 
 static void limited(struct cache_limit *limit)

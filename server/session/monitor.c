@@ -1,5 +1,6 @@
 #include "session/monitor.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
@@ -101,42 +102,49 @@ static bool is_gone(const struct watch *w, uint64_t now_ns)
     return !w->waits && now_ns > w->asked_ns + WATCH_FORGET_NS;
 }
 
-static struct watch **place_for(struct monitor *m, const struct watch *w)
+/* From behind: one that is ended gives its place to the last. */
+static void forget_gone(struct monitor *m, uint64_t now_ns)
 {
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
-        if (m->of[i] == w)
-            return &m->of[i];
-    return NULL;
+    for (unsigned i = m->count; i-- > 0;)
+        if (is_gone(m->of[i], now_ns))
+            m->forget(m->of[i]);
+}
+
+static void begin_anew(struct monitor *m, struct watch *w)
+{
+    w->seen = w->count = 0;
+    w->next = 1;
+    w->left = 1;
+    m->near = true;
 }
 
 struct watch *watch_begin(struct monitor *m, const void *space, struct slice tenant,
                           const struct watch_filter *filter, uint64_t now_ns)
 {
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
-        if (m->of[i] && is_gone(m->of[i], now_ns))
-            m->forget(m->of[i]);
-    struct watch **place = place_for(m, NULL);
-    if (!place)
+    forget_gone(m, now_ns);
+    if (m->count == WATCHERS_MAX)
         return NULL;
     struct watch *w = must_alloc(sizeof(*w));
     w->space = space;
     w->tenant = tenant;
     w->filter = *filter;
     w->asked_ns = w->answered_ns = now_ns;
+    begin_anew(m, w);
     for (unsigned i = 0; i < WATCH_LINES_MAX; i++)
         w->lines[i].bytes.limit = WATCH_LINE_BYTES;
-    m->count++;
-    return *place = w;
+    return m->of[m->count++] = w;
 }
 
 struct watch *watch_end(struct monitor *m, struct watch *w)
 {
     if (!w)
         return NULL;
-    struct watch **place = place_for(m, w);
-    CHECK(place);
-    *place = NULL;
-    m->count--;
+    unsigned place = 0;
+    while (place < m->count && m->of[place] != w)
+        place++;
+    CHECK(place < m->count);
+    m->of[place] = m->of[--m->count];
+    m->of[m->count] = NULL;
     for (unsigned i = 0; i < WATCH_LINES_MAX; i++)
         buffer_finish(&w->lines[i].bytes);
     watch_filter_finish(&w->filter);
@@ -146,32 +154,37 @@ struct watch *watch_end(struct monitor *m, struct watch *w)
 
 /* ======= what one may see of an operation ======= */
 
-static bool owns(struct slice tenant, struct slice name)
+static bool begins(struct slice name, struct slice with)
 {
-    return name.size >= tenant.size && (!tenant.size || memcmp(name.data, tenant.data, tenant.size) == 0);
+    return name.size >= with.size && (!with.size || memcmp(name.data, with.data, with.size) == 0);
 }
 
+/* Most names differ in what a glob begins with: those are not taken apart. */
 static bool matches(const struct watch_filter *f, struct slice name)
 {
     struct key_levels key;
-    if (!f->globs_count)
-        return true;
-    key_split(name, &key);
-    for (unsigned i = 0; i < f->globs_count; i++)
+    bool split = false;
+    for (unsigned i = 0; i < f->globs_count; i++) {
+        if (!begins(name, f->globs[i].levels[0].head))
+            continue;
+        if (!split)
+            key_split(name, &key);
+        split = true;
         if (pattern_match(&f->globs[i], &key))
             return true;
+    }
     return false;
 }
 
 /* The first name it may see and asked for. */
 static bool find_name(const struct watch *w, const struct watched *op, struct wire_operation *ret)
 {
-    for (uint8_t named = WIRE_NAMED_KEY; named < WIRE_NAMED_EVERYTHING; named++)
-        for (unsigned i = 0; i < op->names[named].count; i++) {
-            struct slice name = op->names[named].of[i];
-            if (!owns(w->tenant, name) || !matches(&w->filter, name))
+    for (const struct watched_names *list = op->lists; list < op->lists + op->lists_count; list++)
+        for (unsigned i = 0; i < list->count; i++) {
+            struct slice name = list->of[i];
+            if (!begins(name, w->tenant) || (w->filter.globs_count && !matches(&w->filter, name)))
                 continue;
-            ret->named = named;
+            ret->named = list->named;
             ret->name = slice_of(name.data, name.size < WIRE_KEY_MAX ? name.size : WIRE_KEY_MAX);
             return true;
         }
@@ -195,45 +208,58 @@ static bool is_for(const struct watch *w, const struct watched *op)
 static uint32_t names_count(const struct watched *op)
 {
     uint32_t count = op->everything;
-    for (unsigned named = WIRE_NAMED_KEY; named < WIRE_NAMED_EVERYTHING; named++)
-        count += op->names[named].count;
+    for (unsigned i = 0; i < op->lists_count; i++)
+        count += op->lists[i].count;
     return count;
 }
 
 /* ======= telling ======= */
 
-/* xorshift64 (Marsaglia 2003), scaled: below `below`. */
-static uint64_t draw(struct monitor *m, uint64_t below)
+/* xorshift64 (Marsaglia 2003), as a number between 0 and 1, neither of them. */
+static double draw(struct monitor *m)
 {
     m->random ^= m->random << 13;
     m->random ^= m->random >> 7;
     m->random ^= m->random << 17;
-    return (uint64_t)((unsigned __int128)m->random * below >> 64);
+    return ((double)(m->random >> 12) + 0.5) / (double)(1ull << 52);
 }
 
-/* Has the next one a place, and which? */
-static bool choose_line(struct monitor *m, struct watch *w)
+/* While there are places the next one has one; from then on algorithm L says how many have none. */
+static void choose_next(struct monitor *m, struct watch *w)
 {
-    w->seen++;
-    uint64_t place = w->count < WATCH_LINES_MAX ? w->count++ : draw(m, w->seen);
-    if (place >= WATCH_LINES_MAX)
-        return false;
-    w->chosen = (unsigned)place;
-    w->lines[place].number = w->seen;
-    w->lines[place].bytes.size = 0;
-    return true;
+    w->next++;
+    if (w->count < WATCH_LINES_MAX)
+        return;
+    w->left *= exp(log(draw(m)) / WATCH_LINES_MAX);
+    double passed_over = floor(log(draw(m)) / log1p(-w->left));
+    w->next += passed_over < 1e18 ? (uint64_t)passed_over : (uint64_t)1e18;
+}
+
+static void take_line(struct monitor *m, struct watch *w)
+{
+    bool full = w->count == WATCH_LINES_MAX;
+    w->chosen = full ? (unsigned)(draw(m) * WATCH_LINES_MAX) : w->count++;
+    w->lines[w->chosen].number = w->seen;
+    w->lines[w->chosen].bytes.size = 0;
+    choose_next(m, w);
 }
 
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns)
 {
     unsigned wanted = 0;
-    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+    bool near = false, gone = false;
+    for (unsigned i = 0; i < m->count; i++) {
         struct watch *w = m->of[i];
-        if (w && is_gone(w, now_ns))
-            m->forget(w);
-        else if (w && is_for(w, op) && choose_line(m, w))
+        gone |= is_gone(w, now_ns);
+        if (is_for(w, op) && ++w->seen == w->next) {
+            take_line(m, w);
             wanted |= 1u << i;
+        }
+        near |= w->next - w->seen <= WATCH_NEAR;
     }
+    m->near = near;
+    if (__builtin_expect(gone && !wanted, 0))
+        forget_gone(m, now_ns); /* which changes places */
     return wanted;
 }
 
@@ -246,14 +272,14 @@ static void hide_others(struct wire_operation *line)
     line->names = 1;
 }
 
-void monitor_tell(struct monitor *m, unsigned wanted, struct watched *op)
+void monitor_tell(struct monitor *m, unsigned wanted, const struct watched *op, struct wire_operation told)
 {
-    op->line.names = names_count(op);
-    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+    told.names = names_count(op);
+    for (unsigned i = 0; i < m->count; i++) {
         if (!(wanted >> i & 1))
             continue;
         struct watch *w = m->of[i];
-        struct wire_operation line = op->line;
+        struct wire_operation line = told;
         find_name(w, op, &line);
         if (!is_own(w, op))
             hide_others(&line);
@@ -269,7 +295,8 @@ static int by_number(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
-void watch_answer(struct watch *w, uint64_t now_ns, struct buffer *out, struct wire_operations *ret)
+void watch_answer(struct monitor *m, struct watch *w, uint64_t now_ns, struct buffer *out,
+                  struct wire_operations *ret)
 {
     size_t begin = out->size;
     qsort(w->lines, w->count, sizeof(*w->lines), by_number);
@@ -278,6 +305,6 @@ void watch_answer(struct watch *w, uint64_t now_ns, struct buffer *out, struct w
     *ret = (struct wire_operations){
         .left_out = w->seen - w->count,
         .operations = {.count = w->count, .raw = slice_of(out->data + begin, out->size - begin)}};
-    w->seen = w->count = 0;
+    begin_anew(m, w);
     w->answered_ns = w->asked_ns = now_ns;
 }

@@ -2,7 +2,7 @@
  *
  * What must stay true: a watcher costs a bounded amount of memory and time, and nobody waits for it: it has LINES_MAX
  * places, and when more operations end than that before it asks again, each of them has had the same chance of a place
- * (reservoir sampling: Vitter 1985, algorithm R), so that what it sees is a fair picture however slowly it reads; how
+ * (reservoir sampling by how many to pass over: Li 1994, algorithm L), so that what it sees is a fair picture however slowly it reads; how
  * many had no place is told.  With nobody watching, an operation pays one comparison.
  *
  * What it is not told: values; operations of other namespaces; and, when its connection is bound to a tenant, anything
@@ -25,23 +25,26 @@ enum {
     WATCH_LINE_BYTES =
         2048, /* of one: a key, three names and the numbers at their longest, while they are put */
     WATCH_GLOBS_MAX = 8,
-    WATCH_FILTER_BYTES = 4096,                         /* a filter as it came */
+    WATCH_NEAR = 8,            /* the next few: most end as they begin, one after the other */
+    WATCH_FILTER_BYTES = 4096, /* a filter as it came */
     WATCH_CHARGE = WATCH_LINES_MAX * WATCH_LINE_BYTES, /* what the peer is charged for */
 };
 /* One that asked for nothing so long has gone, or might as well: it is ended, and costs nothing any more. */
 #define WATCH_FORGET_NS (15ull * 1000 * 1000 * 1000)
 
-/* An operation that ended. */
+/* An operation that ended: what decides who is told.  The rest is asked for when somebody is. */
+struct watched_names {
+    uint8_t named; /* WIRE_NAMED_KEY … WIRE_NAMED_GLOB */
+    const struct slice *of;
+    unsigned count;
+};
 struct watched {
     const void *space;   /* whose namespace */
     struct slice tenant; /* its connection's, with the ':'; empty: bound to none */
     unsigned code;       /* of its request */
-    struct watched_names {
-        const struct slice *of;
-        unsigned count;
-    } names[WIRE_NAMED_EVERYTHING]; /* by `named`; everything has none */
     bool everything;
-    struct wire_operation line; /* all but name, named and names; at_us and took_ns when it is wanted */
+    const struct watched_names *lists;
+    unsigned lists_count;
 };
 
 /* What a watcher asks for. */
@@ -65,6 +68,8 @@ struct watch {
     bool waits;             /* somebody waits for its answer: the caller says */
     uint64_t near;          /* the caller's */
     uint64_t seen;          /* since the last answer, that it would be told of */
+    uint64_t next;          /* the number of the next one that has a place */
+    double left;            /* of algorithm L: the largest of the random numbers of those that have one */
     unsigned count, chosen; /* lines, and the place of the newest */
     struct watch_line {
         uint64_t number; /* of those seen */
@@ -73,8 +78,9 @@ struct watch {
 };
 
 struct monitor {
-    struct watch *of[WATCHERS_MAX];
+    struct watch *of[WATCHERS_MAX]; /* `count` of them */
     unsigned count;
+    bool near; /* one of the next few has a place: it is worth looking at the clock when they begin */
     uint64_t random;
     void (*forget)(struct watch *w); /* it asked for nothing for long: to be ended */
 };
@@ -90,11 +96,12 @@ struct watch *watch_begin(struct monitor *m, const void *space, struct slice ten
                           const struct watch_filter *filter, uint64_t now_ns);
 struct watch *watch_end(struct monitor *m, struct watch *w); /* NULL ok, returns NULL */
 
-/* Who has a place for it: bits of `of`.  Only those are then told. */
+/* Who has a place for it: bits of `of`.  Those are then told, of `line` all but name, named and names. */
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns);
-void monitor_tell(struct monitor *m, unsigned wanted, struct watched *op);
+void monitor_tell(struct monitor *m, unsigned wanted, const struct watched *op, struct wire_operation line);
 
 /* Appends its lines, oldest first, and begins anew. */
-void watch_answer(struct watch *w, uint64_t now_ns, struct buffer *out, struct wire_operations *ret);
+void watch_answer(struct monitor *m, struct watch *w, uint64_t now_ns, struct buffer *out,
+                  struct wire_operations *ret);
 
 #endif

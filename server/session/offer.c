@@ -22,8 +22,9 @@ static bool tell(struct request *r, const struct cache_offer *offer)
                           .pattern = (uint8_t)offer->pattern};
     int written = wire_write_load(request_out(r), r->id, &m, r->session->frame_max);
     request_wrote(r, written);
-    if (r->looked_on && offer->kind != OFFER_NOTHING)
-        tell_key(r, offer->key,
+    struct told to;
+    if (offer->kind != OFFER_NOTHING && told_of(r, offer->key, &to))
+        tell_key(r, offer->key, to,
                  (struct wire_operation){.status = (uint8_t)(written < 0 ? STATUS_BUSY : STATUS_OK)});
     return written == 0;
 }

@@ -109,7 +109,8 @@ static void measure_from_here(struct request *r, struct sessions *all)
 {
     r->looked_on = monitor_watched(&all->monitor) || log_on(LOG_DEBUG);
     r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0;
-    r->began_ns = r->measured || r->looked_on ? clock_boot_ns() : loop_now_ns(all->host.loop);
+    bool exact = r->measured || (r->looked_on && (all->monitor.near || log_on(LOG_DEBUG)));
+    r->began_ns = exact ? clock_boot_ns() : loop_now_ns(all->host.loop);
 }
 
 struct request *request_take(struct session *s, const struct verb *verb, const struct wire_head *head,

@@ -115,7 +115,7 @@ struct request {
     uint8_t code;
     bool measured, answered, filed;
     uint8_t reach;      /* enum session_reach */
-    bool looked_on;     /* somebody wants to know how it ends: began_ns is exact */
+    bool looked_on;     /* somebody wants to know how it ends */
     struct slice trace; /* as it came, in `frame` */
     unsigned pending;
     size_t charged;
@@ -188,9 +188,20 @@ void spares_free(struct sessions *all);
 
 /* ---- told.c: operations that ended, for the debug log and for those who watch ------------------------------ */
 
-/* Both of requests that are looked_on only.  Once for each key, when it is known what became of it. */
-void tell_key(struct request *r, struct slice key, struct wire_operation line);
-/* Of r->invalidate. */
+/* Who is to be told of one. */
+struct told {
+    bool logged;
+    unsigned watchers;
+};
+/* Once for each key of a request, when it is known what became of it.  False: nobody wants to know, or there is no room. */
+bool told_wants(struct request *r, struct slice key, struct told *ret);
+static inline bool told_of(struct request *r, struct slice key, struct told *ret)
+{
+    return __builtin_expect(r->looked_on, 0) && told_wants(r, key, ret);
+}
+/* Then: what became of it. */
+void tell_key(struct request *r, struct slice key, struct told to, struct wire_operation line);
+/* Of r->invalidate, when it is done; only of a request that is looked_on. */
 void tell_invalidate(struct request *r);
 
 /* ---- watch.c: MONITOR -------------------------------------------------------------------------------------- */

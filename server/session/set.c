@@ -14,8 +14,9 @@ static void note(struct request *r, uint32_t index, struct slice key, size_t byt
 {
     if (request_open(r))
         r->outcomes[index] = outcome;
-    if (r->looked_on)
-        tell_key(r, key,
+    struct told to;
+    if (told_of(r, key, &to))
+        tell_key(r, key, to,
                  (struct wire_operation){.status = outcome.status, .bytes = bytes, .ttl_ms = outcome.ttl_ms});
 }
 

@@ -38,17 +38,18 @@ static const char *const named_words[] = {"", "key", "tag", "prefix", "glob", "a
 /* The first of them, and how many there are. */
 static unsigned name_fields(const struct watched *op, bool secret, struct log_field *at)
 {
-    unsigned count = 0, first = 0;
-    for (unsigned named = WIRE_NAMED_KEY; named < WIRE_NAMED_EVERYTHING; named++) {
-        first = first || !op->names[named].count ? first : named;
-        count += op->names[named].count;
+    const struct watched_names *first = NULL;
+    unsigned count = op->everything;
+    for (unsigned i = 0; i < op->lists_count; i++) {
+        first = first || !op->lists[i].count ? first : &op->lists[i];
+        count += op->lists[i].count;
     }
-    count += op->everything;
-    if (first)
-        at[0] = secret ? (struct log_field)L_TEXT(named_words[first], "(secret)")
-                       : (struct log_field)L_BYTES(named_words[first], op->names[first].of[0]);
-    else
+    if (!first)
         at[0] = (struct log_field)L_TEXT("all", "yes");
+    else if (secret)
+        at[0] = (struct log_field)L_TEXT(named_words[first->named], "(secret)");
+    else
+        at[0] = (struct log_field)L_BYTES(named_words[first->named], first->of[0]);
     if (count > 1)
         at[1] = (struct log_field)L_U64("names", count);
     return count > 1 ? 2 : count;
@@ -65,9 +66,8 @@ static bool changes(const struct watched *op)
     return op->code == WIRE_INVALIDATE || op->code == WIRE_EVENT;
 }
 
-static void log_operation(const struct watched *op, bool secret)
+static void log_operation(const struct watched *op, const struct wire_operation *line, bool secret)
 {
-    const struct wire_operation *line = &op->line;
     struct log_field fields[LINE_FIELDS] = {L_BYTES("op", line->op)};
     unsigned count = 1 + name_fields(op, secret, fields + 1);
     char ttl[32], reason[MISS_REASON_BYTES];
@@ -97,58 +97,73 @@ static struct slice trace_of(const struct request *r)
     return wire_trace_valid(r->trace) ? r->trace : slice_of(NULL, 0);
 }
 
-static void fill(const struct request *r, struct watched *op)
+/* Who, when, and how long; clocks are read for those only that are told. */
+static void complete(const struct request *r, struct wire_operation *line)
 {
     const struct session *s = r->session;
-    op->space = s->space;
-    op->tenant = slice_of(s->tenant, s->tenant_bytes);
-    op->code = r->code;
-    op->line.op = slice_text(r->verb->name);
-    op->line.client = slice_text(s->name);
-    op->line.pid = (uint32_t)s->peer.pid;
-    op->line.trace = trace_of(r);
-}
-
-/* Clocks are read for those only that are told. */
-static void measure(const struct request *r, struct wire_operation *line)
-{
     uint64_t now = clock_boot_ns();
+    line->op = slice_text(r->verb->name);
+    line->client = slice_text(s->name);
+    line->pid = (uint32_t)s->peer.pid;
+    line->trace = trace_of(r);
     line->took_ns = now > r->began_ns ? now - r->began_ns : 0;
     line->at_us = clock_wall_ns() / NS_PER_US;
 }
 
-static void tell(struct request *r, struct watched *op)
+static struct watched watched_of(const struct request *r, const struct watched_names *lists, unsigned count)
+{
+    const struct session *s = r->session;
+    return (struct watched){.space = s->space,
+                            .tenant = slice_of(s->tenant, s->tenant_bytes),
+                            .code = r->code,
+                            .lists = lists,
+                            .lists_count = count};
+}
+
+/* False: nobody is to be told. */
+static bool wanted(struct request *r, const struct watched *op, struct told *ret)
 {
     struct sessions *all = r->session->all;
     uint64_t now = loop_now_ns(all->host.loop);
-    bool logged = log_on(LOG_DEBUG) && may_log(&all->told, now);
-    fill(r, op);
-    unsigned wanted = monitor_watched(&all->monitor) ? monitor_wanted(&all->monitor, op, now) : 0;
-    if (!logged && !wanted)
-        return;
-    measure(r, &op->line);
-    if (logged)
-        log_operation(op, r->session->space->secret);
-    if (wanted)
-        monitor_tell(&all->monitor, wanted, op);
+    ret->logged = log_on(LOG_DEBUG) && may_log(&all->told, now);
+    ret->watchers = monitor_watched(&all->monitor) ? monitor_wanted(&all->monitor, op, now) : 0;
+    return ret->logged || ret->watchers;
 }
 
-void tell_key(struct request *r, struct slice key, struct wire_operation line)
+static void tell(struct request *r, const struct watched *op, struct told to, struct wire_operation line)
 {
-    struct watched op = {.names[WIRE_NAMED_KEY] = {&key, 1}, .line = line};
-    tell(r, &op);
+    complete(r, &line);
+    if (to.logged)
+        log_operation(op, &line, r->session->space->secret);
+    if (to.watchers)
+        monitor_tell(&r->session->all->monitor, to.watchers, op, line);
+}
+
+bool told_wants(struct request *r, struct slice key, struct told *ret)
+{
+    struct watched_names list = {WIRE_NAMED_KEY, &key, 1};
+    struct watched op = watched_of(r, &list, 1);
+    return wanted(r, &op, ret);
+}
+
+void tell_key(struct request *r, struct slice key, struct told to, struct wire_operation line)
+{
+    struct watched_names list = {WIRE_NAMED_KEY, &key, 1};
+    struct watched op = watched_of(r, &list, 1);
+    tell(r, &op, to, line);
 }
 
 void tell_invalidate(struct request *r)
 {
     const struct cache_invalidate *i = &r->invalidate;
-    struct watched op = {
-        .names = {[WIRE_NAMED_KEY] = {i->keys, i->keys_count},
-                  [WIRE_NAMED_TAG] = {i->tags, i->tags_count},
-                  [WIRE_NAMED_PREFIX] = {i->prefixes, i->prefixes_count},
-                  [WIRE_NAMED_GLOB] = {i->globs, i->globs_count}},
-        .everything = i->all,
-        .line = {.status = (uint8_t)i->status, .dropped = i->count, .event = i->cause},
-    };
-    tell(r, &op);
+    const struct watched_names lists[] = {{WIRE_NAMED_KEY, i->keys, i->keys_count},
+                                          {WIRE_NAMED_TAG, i->tags, i->tags_count},
+                                          {WIRE_NAMED_PREFIX, i->prefixes, i->prefixes_count},
+                                          {WIRE_NAMED_GLOB, i->globs, i->globs_count}};
+    struct watched op = watched_of(r, lists, COUNT_OF(lists));
+    struct wire_operation line = {.status = (uint8_t)i->status, .dropped = i->count, .event = i->cause};
+    struct told to;
+    op.everything = i->all;
+    if (wanted(r, &op, &to))
+        tell(r, &op, to, line);
 }

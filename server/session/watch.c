@@ -20,7 +20,7 @@ static void monitor_complete(struct request *r)
     struct wire_operations m = {.left_out = 0};
     if (w) {
         uint64_t near = cache_near_hits(s->space->cache);
-        watch_answer(w, loop_now_ns(s->all->host.loop), &r->reply, &m);
+        watch_answer(&s->all->monitor, w, loop_now_ns(s->all->host.loop), &r->reply, &m);
         m.near_hits = near > w->near ? near - w->near : 0;
         w->near = near;
     }
@@ -123,9 +123,9 @@ void monitor_run(struct request *r, struct reader *fields, const struct wire_hea
 
 void watches_on_tick(struct sessions *all, uint64_t now_ns)
 {
-    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+    for (unsigned i = all->monitor.count; i-- > 0;) { /* one that ends gives its place to the last */
         struct watch *w = all->monitor.of[i];
-        struct session *s = w && w->waits ? w->user : NULL;
+        struct session *s = w->waits ? w->user : NULL;
         if (s && (now_ns >= s->watching_until_ns || has_gathered(w, now_ns)))
             wait_no_more(s);
     }

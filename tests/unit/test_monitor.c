@@ -21,9 +21,12 @@ struct fixture {
     struct buffer out;
 };
 
+static struct monitor *its;
+
 static void forget(struct watch *w)
 {
     forgotten = w;
+    watch_end(its, w);
 }
 
 static int begin(void **state)
@@ -32,6 +35,7 @@ static int begin(void **state)
     f = (struct fixture){.out = {.limit = 1 << 20}};
     monitor_init(&f.monitor, 1, forget);
     forgotten = NULL;
+    its = &f.monitor;
     *state = &f;
     return 0;
 }
@@ -39,8 +43,8 @@ static int begin(void **state)
 static int end(void **state)
 {
     struct fixture *f = *state;
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
-        watch_end(&f->monitor, f->monitor.of[i]);
+    while (f->monitor.count)
+        watch_end(&f->monitor, f->monitor.of[0]);
     assert_int_equal(f->monitor.count, 0);
     buffer_finish(&f->out);
     return 0;
@@ -83,18 +87,22 @@ static struct watch *watch(struct fixture *f)
 
 static void tell(struct fixture *f, struct watched *op)
 {
-    op->line.op = S("op");
+    struct wire_operation line = {.op = S("op"),
+                                  .status = STATUS_HIT,
+                                  .client = S("app"),
+                                  .pid = 7,
+                                  .trace = S("t"),
+                                  .event = S("e"),
+                                  .dropped = 3};
     op->space = op->space ? op->space : space;
-    monitor_tell(&f->monitor, monitor_wanted(&f->monitor, op, 0), op);
+    monitor_tell(&f->monitor, monitor_wanted(&f->monitor, op, 0), op, line);
 }
 
 static void key_by(struct fixture *f, const char *tenant, unsigned code, const char *key)
 {
     struct slice name = S(key);
-    struct watched op = {.tenant = S(tenant),
-                         .code = code,
-                         .names[WIRE_NAMED_KEY] = {&name, 1},
-                         .line = {.status = STATUS_HIT, .client = S("app"), .pid = 7, .trace = S("t")}};
+    struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
+    struct watched op = {.tenant = S(tenant), .code = code, .lists = &list, .lists_count = 1};
     tell(f, &op);
 }
 
@@ -109,7 +117,7 @@ static struct wire_operations answer(struct fixture *f, struct watch *w)
 {
     struct wire_operations m;
     f->out.size = 0;
-    watch_answer(w, 0, &f->out, &m);
+    watch_answer(&f->monitor, w, 0, &f->out, &m);
     return m;
 }
 
@@ -217,7 +225,8 @@ static void another_namespace_is_not_told_of(void **state)
     struct fixture *f = *state;
     struct watch *w = watch(f);
     struct slice name = S("a");
-    struct watched op = {.space = other_space, .code = WIRE_GET, .names[WIRE_NAMED_KEY] = {&name, 1}};
+    struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
+    struct watched op = {.space = other_space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
     tell(f, &op);
     assert_int_equal(answer(f, w).operations.count, 0);
 }
@@ -248,8 +257,8 @@ static void of_many_names_the_one_that_matches_is_shown(void **state)
     struct fixture *f = *state;
     struct watch *w = watch_as(f, "", NULL, "t*");
     struct slice keys[] = {S("a"), S("b")}, tags[] = {S("tag")};
-    struct watched op = {.code = WIRE_INVALIDATE,
-                         .names = {[WIRE_NAMED_KEY] = {keys, 2}, [WIRE_NAMED_TAG] = {tags, 1}}};
+    struct watched_names lists[] = {{WIRE_NAMED_KEY, keys, 2}, {WIRE_NAMED_TAG, tags, 1}};
+    struct watched op = {.code = WIRE_INVALIDATE, .lists = lists, .lists_count = 2};
     tell(f, &op);
     struct wire_operation line = only_line(f, w);
     assert_slice(line.name, "tag");
@@ -288,10 +297,8 @@ static void who_touches_a_tenants_names_from_outside_is_not_told(void **state)
     struct fixture *f = *state;
     struct watch *w = watch_as(f, "acme:", NULL, NULL);
     struct slice keys[] = {S("other:1"), S("acme:1"), S("other:2")};
-    struct watched op = {
-        .code = WIRE_INVALIDATE,
-        .names[WIRE_NAMED_KEY] = {keys, 3},
-        .line = {.client = S("app"), .pid = 7, .trace = S("t"), .event = S("e"), .dropped = 3}};
+    struct watched_names list = {WIRE_NAMED_KEY, keys, 3};
+    struct watched op = {.code = WIRE_INVALIDATE, .lists = &list, .lists_count = 1};
     tell(f, &op);
     struct wire_operation line = only_line(f, w);
     assert_slice(line.name, "acme:1");
@@ -316,11 +323,14 @@ static void one_that_asks_no_more_is_forgotten(void **state)
     struct fixture *f = *state;
     struct watch *w = watch(f);
     struct slice name = S("a");
-    struct watched op = {.space = space, .code = WIRE_GET, .names[WIRE_NAMED_KEY] = {&name, 1}};
+    struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
+    struct watched op = {.space = space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
     assert_int_equal(monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS), 1);
     assert_null(forgotten);
-    assert_int_equal(monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS + 1), 0);
+    for (unsigned i = 0; i < 2 * WATCH_LINES_MAX; i++) /* until there is no place for it */
+        monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS + 1);
     assert_ptr_equal(forgotten, w);
+    assert_false(monitor_watched(&f->monitor));
 }
 
 static void one_that_waits_is_not_forgotten(void **state)
@@ -328,7 +338,8 @@ static void one_that_waits_is_not_forgotten(void **state)
     struct fixture *f = *state;
     struct watch *w = watch(f);
     struct slice name = S("a");
-    struct watched op = {.space = space, .code = WIRE_GET, .names[WIRE_NAMED_KEY] = {&name, 1}};
+    struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
+    struct watched op = {.space = space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
     w->waits = true;
     assert_int_equal(monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS + 1), 1);
 }
