@@ -4,7 +4,8 @@
 
 Rounds of a few seconds, each with keys of its own: clients run, faults come and go, one at a time or two together, then
 all is well again and must be so: every host FRESH, and the clients run on for a moment.  A round is judged at its end, so
-that what went wrong is found while its cause is still in the log.  At the end a table: fault → what clients saw → time
+that what went wrong is found while its cause is still in the log.  Every host is being warmed all the time with everything
+Redis has, so that what was invalidated has somebody to bring it back.  At the end a table: fault → what clients saw → time
 until all hosts were FRESH again."""
 
 import argparse
@@ -16,12 +17,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, defaultdict
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import history
 import tap
+import wire_client as wire
 from fleet import BY_DEFAULT, Fleet
 from redis_client import RedisError
 from scenario import die_with_parent, until
@@ -73,6 +76,37 @@ class Client:
         self.process.stdin.close()
         self.process.wait(timeout=10)
         self.process.stdout.close()
+
+
+class Warmer(threading.Thread):
+    """Warms a host with everything, again and again; what happens to the host happens to it too."""
+
+    PAUSE_S = 0.02
+
+    def __init__(self, host):
+        super().__init__(daemon=True)
+        self.host, self.over, self.runs, self.loaded = host, threading.Event(), 0, 0
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                with wire.Client(self.host.socket, seconds=1) as client:
+                    while not self.over.is_set():
+                        self.warm(client)
+            except (OSError, wire.Closed, wire.Refused):
+                self.over.wait(self.PAUSE_S)
+
+    def warm(self, client):
+        told = client.warm(flags=wire.EVERYTHING)
+        while told.state == wire.UNDER_WAY and not self.over.wait(self.PAUSE_S):
+            told = client.warm()
+        self.runs += told.state == wire.DONE
+        self.loaded += told.loaded
+
+    def end(self):
+        self.over.set()
+        self.join()
 
 
 # ---- faults ----------------------------------------------------------------------------------------------------
@@ -307,6 +341,7 @@ class Nemesis:
                    "namespace": {"detached_max": f"{DETACHED_MAX_S}s", **({"warm": warm} if warm else {})}, "room": ROOM}
         self.hosts = fleet.start(HOSTS, **options)
         self.clients = [Client(self.hosts, i, seed, folder) for i in range(CLIENTS)]
+        self.warmers = [Warmer(host) for host in self.hosts]
         self.story = []  # what was done, round by round
         self.restarts, self.violations, self.ops, self.hits, self.near = [], [], 0, 0, 0
         self.leases, self.loaded = 0, 0
@@ -411,7 +446,7 @@ class Nemesis:
             self.seen[names[0]][history.outcome(op)] += 1
 
     def end(self):
-        for client in self.clients:
+        for client in [*self.clients, *self.warmers]:
             client.end()
 
 
@@ -450,6 +485,7 @@ def run(options, n):
 def tell(report, n, seed):
     print(f"# figure: nemesis: {len(n.story)} rounds, {n.ops} operations, {n.hits} hits, {n.near} of them near, "
           f"{n.leases} leases, {n.loaded} values handed over by who loaded them, "
+          f"{sum(w.runs for w in n.warmers)} warmings that brought {sum(w.loaded for w in n.warmers)} entries, "
           f"slowest get {took(n.slowest['get'])} ms, slowest change {took(n.slowest['change'])} ms, "
           f"{n.late} calls later than their deadline and {LATE_MS} ms")
     for line in table(n):
@@ -457,6 +493,8 @@ def tell(report, n, seed):
     with report.case(f"nobody saw what they must not, seed {seed}"):
         told = "\n".join(f"round {number} ({', '.join(names)}): {v}" for number, names, v in n.violations[:10])
         assert not n.violations, f"{len(n.violations)} violations\n{told}\n{n.fleet.logs()}"
+    with report.case("every host was warmed meanwhile"):
+        assert all(w.runs for w in n.warmers), [(w.runs, w.loaded) for w in n.warmers]
     with report.case("no call took longer than its deadline"):
         slowest = "\n".join(map(history.tell, n.slowest.values()))
         assert n.late <= n.ops / LATE_OF, f"{n.late} of {n.ops} calls were late\n{slowest}"
