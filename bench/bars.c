@@ -186,6 +186,14 @@ static json_t *number_json(double n)
     return isnan(n) ? json_null() : json_real(n);
 }
 
+static json_t *curve_json(const struct bar_row *r)
+{
+    json_t *points = json_array();
+    for (unsigned i = 0; i < r->curve_count; i++)
+        json_array_append_new(points, json_pack("[f, f]", r->curve[i][0], r->curve[i][1]));
+    return points;
+}
+
 static void print_json(const struct bars *b)
 {
     json_t *all = json_array();
@@ -196,6 +204,8 @@ static void print_json(const struct bars *b)
                                         r->what, "sense", r->sense == AT_MOST ? "at_most" : "at_least",
                                         "goal", number_json(r->goal), "figure", number_json(r->figure),
                                         "unit", r->unit, "verdict", verdict_text(r), "why", r->why));
+        if (r->curve)
+            json_object_set_new(json_array_get(all, i), "curve", curve_json(r));
     }
     json_dumpf(all, stdout, JSON_REAL_PRECISION(6) | JSON_COMPACT);
     putchar('\n');
@@ -217,5 +227,7 @@ int verb_bars(struct options *o)
     (o->json ? print_json : print_people)(&b);
     for (unsigned i = 0; i < b.count; i++)
         missed |= b.rows[i].verdict == BAR_FAILED || b.rows[i].verdict == BAR_MISSED;
+    for (unsigned i = 0; i < b.count; i++)
+        free(b.rows[i].curve);
     return missed;
 }

@@ -22,7 +22,9 @@ struct bar_row {
     double goal, figure;
     const char *unit;
     enum bar_verdict verdict;
-    char why[160]; /* of FAILED and UNCLAIMED */
+    char why[160];      /* of FAILED and UNCLAIMED */
+    double (*curve)[2]; /* how it went, for plots: malloc'ed, the row's; NULL: none */
+    unsigned curve_count;
 };
 
 struct bars {

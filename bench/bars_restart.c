@@ -25,6 +25,7 @@ enum {
     AFTER_S = 4,
     SLOTS = 3000, /* of 10 ms each */
     SLOT_MS = 10,
+    CURVE_SLOTS = 5,
     DEADLINE_MS = 50,
 };
 
@@ -127,18 +128,27 @@ static int kill_and_start(struct restart *t, uint64_t *ret_ready_ns)
     return 0;
 }
 
-/* All readers, from the slot of `from_ns` on for a second. */
-static struct slot second_from(const struct watch *w, uint64_t from_ns)
+/* All readers, in `count` slots from that one on. */
+static struct slot slots_from(const struct watch *w, uint64_t first, unsigned count)
 {
     struct slot sum = {0};
-    uint64_t first = (from_ns - w->begin_ns) / (SLOT_MS * NS_PER_MS);
     for (unsigned reader = 0; reader < READERS; reader++)
-        for (uint64_t n = first; n < first + 1000 / SLOT_MS && n < SLOTS; n++) {
+        for (uint64_t n = first; n < first + count && n < SLOTS; n++) {
             sum.asked += w->slots[reader][n].asked;
             sum.hits += w->slots[reader][n].hits;
             sum.unanswered += w->slots[reader][n].unanswered;
         }
     return sum;
+}
+
+static uint64_t slot_of(const struct watch *w, uint64_t ns)
+{
+    return (ns - w->begin_ns) / (SLOT_MS * NS_PER_MS);
+}
+
+static struct slot second_from(const struct watch *w, uint64_t from_ns)
+{
+    return slots_from(w, slot_of(w, from_ns), 1000 / SLOT_MS);
 }
 
 static double hit_share(struct slot s)
@@ -153,6 +163,21 @@ static uint64_t unanswered_in_all(const struct watch *w)
         for (unsigned n = 0; n < SLOTS; n++)
             sum += w->slots[reader][n].unanswered;
     return sum;
+}
+
+/* Seconds since the kill, and the share of what was asked that hit; what was not answered is a hole in it. */
+static void keep_curve(const struct watch *w, struct bar_row *row)
+{
+    uint64_t killed = slot_of(w, atomic_load(&w->killed_ns)), end = slot_of(w, timing_now_ns());
+    row->curve = calloc(SLOTS / CURVE_SLOTS + 1, sizeof(*row->curve));
+    for (uint64_t n = 0; row->curve && n + CURVE_SLOTS <= end && n + CURVE_SLOTS <= SLOTS; n += CURVE_SLOTS) {
+        struct slot s = slots_from(w, n, CURVE_SLOTS);
+        if (!s.asked)
+            continue;
+        double *point = row->curve[row->curve_count++];
+        point[0] = ((double)n + CURVE_SLOTS / 2.0 - (double)killed) * SLOT_MS / 1000;
+        point[1] = (double)s.hits / s.asked;
+    }
 }
 
 static void report(struct restart *t, uint64_t ready_ns)
@@ -170,7 +195,7 @@ static void report(struct restart *t, uint64_t ready_ns)
     bar_figure(t->b, text, AT_MOST, 100, (double)(first - killed) / 1e6, "ms");
     snprintf(text, sizeof(text), "hits, first second after to last before (%.1f %% to %.1f %%)",
              100 * hit_share(after), 100 * hit_share(before));
-    bar_figure(t->b, text, AT_LEAST, 0.95, hit_share(after) / hit_share(before), "x");
+    keep_curve(w, bar_figure(t->b, text, AT_LEAST, 0.95, hit_share(after) / hit_share(before), "x"));
     bar_beside(t->b, "gets without an answer", (double)unanswered_in_all(w), "gets");
 }
 

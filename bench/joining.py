@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A host with an empty disk joins a busy fleet: how soon does it hit in shared memory as the others do?
 
-    bench/joining.py [--build build] [--l1 16MiB] [--keys 200000] [--rate 2000] [--rounds 3] [--json]
+    bench/joining.py [--build build] [--l1 16MiB] [--keys 200000] [--rate 2000] [--rounds 3] [--quick] [--json]
 
 Two daemons on one redis-server, the second without a warm tier and with an L1 as large as the first's.  The load is open loop:
 batches of keys, zipf 0.99, at times set beforehand, whether or not the last one was answered in time; the share found in L1 is
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 import wire_client as wire
 
 BATCH, VALUE = 20, b"x" * 300
-SETTLE_S, BEFORE_S, WINDOWS = 40, 5, [0.5, 1, 2, 4]
+SETTLE_S, BEFORE_S, WINDOWS, CURVE_S = 40, 5, [0.5, 1, 2, 4], 0.1
 
 
 class Host:
@@ -84,6 +84,15 @@ def ratio(told, until=float("inf")):
     return sum(h for h, _ in within) / max(1, sum(a for _, a in within))
 
 
+def curve(told, before):
+    """[seconds, share of the fleet's ratio], in windows of CURVE_S."""
+    bins = {}
+    for at, hits, asked in told:
+        h, a = bins.get(int(at / CURVE_S), (0, 0))
+        bins[int(at / CURVE_S)] = h + hits, a + asked
+    return [[(n + 0.5) * CURVE_S, h / a / before] for n, (h, a) in sorted(bins.items())]
+
+
 def fill(host, names):
     for n in range(0, len(names), 500):
         host.client.mset([host.client.item(name, VALUE, ttl_ms=3600000) for name in names[n:n + 500]])
@@ -94,7 +103,7 @@ def joins(options, folder, name, redis, first, keys, hot_list):
     second = Host(options, folder, name, redis, hot_list)
     try:
         told = load(second, keys, options.rate, WINDOWS[-1])
-        return {"fleet": before, "warmed": second.figure("hot_warmed"), **{f"{w} s": ratio(told, w) / before for w in WINDOWS}}
+        return {"curve": curve(told, before), "fleet": before, "warmed": second.figure("hot_warmed"), **{f"{w} s": ratio(told, w) / before for w in WINDOWS}}
     finally:
         second.end()
 
@@ -106,7 +115,7 @@ def measure(options, folder):
     rows = {"with": [], "without": []}
     try:
         fill(first, keys.names)
-        load(first, keys, options.rate, SETTLE_S)
+        load(first, keys, options.rate, SETTLE_S / 4 if options.quick else SETTLE_S)
         for n in range(options.rounds):
             rows["with"].append(joins(options, folder, f"with{n}", redis, first, keys, 16384))
             rows["without"].append(joins(options, folder, f"without{n}", redis, first, keys, 0))
@@ -124,16 +133,20 @@ def main():
     parser.add_argument("--keys", type=int, default=200000)
     parser.add_argument("--rate", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round, a quarter of everything")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.keys, options.l1 = 1, options.keys // 4, "4MiB"
     folder = Path(tempfile.mkdtemp(prefix="larder-joining-"))
     try:
         rows = measure(options, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    medians = {way: {name: statistics.median(row[name] for row in of) for name in of[0]} for way, of in rows.items()}
+    medians = {way: {name: statistics.median(row[name] for row in of) for name in of[0] if name != "curve"} for way, of in rows.items()}
     if options.json:
-        print(json.dumps(medians))
+        curves = {way: sorted(of, key=lambda row: row["2 s"])[len(of) // 2]["curve"] for way, of in rows.items()}
+        print(json.dumps({way: {**row, "curve": curves[way]} for way, row in medians.items()}))
         return
     print(f"L1 {options.l1}, {options.keys} keys of {len(VALUE)} B, {options.rate} keys/s; medians of {options.rounds}")
     print("hot list   fleet's L1   of that, in the first " + "  ".join(f"{w:>5} s" for w in WINDOWS) + "   pulled up")
@@ -142,4 +155,5 @@ def main():
               + f"   {row['warmed']:>8.0f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

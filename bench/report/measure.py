@@ -22,13 +22,17 @@ def load():
 
 def shown(arguments):
     """As one would type it."""
+    if str(arguments[0]).endswith(".py"):
+        return "bench/" + " ".join(map(str, arguments))
     return "./dev bench " + " ".join(str(a).replace(f"{ROOT}/", "") for a in arguments)
 
 
 def run(bench, arguments):
     """A bar that is missed is an exit code too, so what counts is whether there are lines."""
     before, began = load(), time.time()
-    done = subprocess.run([bench, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT)
+    script = str(arguments[0]).endswith(".py")
+    words = [sys.executable, ROOT / "bench" / arguments[0], "--build", Path(bench).parent] if script else [bench, arguments[0]]
+    done = subprocess.run([*map(str, words), *map(str, arguments[1:])], capture_output=True, text=True, cwd=ROOT)
     lines = []
     for line in done.stdout.splitlines():
         try:

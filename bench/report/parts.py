@@ -337,6 +337,58 @@ def growth_tell(folder, settings):
                          "y": {"label": "ns, p50 of batches", "range": (0, None)}}) + page.details("figures", table) + again(record))
 
 
+# ---- a restart and a join --------------------------------------------------------------------------------------
+
+
+def restart_commands(settings):
+    return [("restart", settings.with_quick("bars", "--only", "restart"))]
+
+
+def share_axis(label):
+    return {"label": label, "range": (0, 1.1), "format": "%.1f"}
+
+
+def restart_tell(folder, settings):
+    record = kept(folder, "restart")
+    rows = record["lines"][0]
+    row = next((r for r in rows if r.get("curve")), None)
+    if not row:
+        return page.paragraph("; ".join(f"{r['what']}: {r['why']}" for r in rows if r["why"]) or "no figures", "warn") + again(record)
+    first = next(r for r in rows if r["what"].startswith("first answer"))
+    points = row["curve"]
+    return (page.said("Share of gets that hit, in windows of 50 ms: two readers at a fixed rate through SIGKILL of the daemon (at 0) and its start. "
+                      "Gets that nobody answered count as no hit.",
+                      "A notch as wide as the start takes, and beside it the line of before: at least 95 % of it in the first second that is answered.",
+                      f"First answer after {first['figure']:.0f} ms; {row['what']}: {row['figure']:.3f}.") +
+            page.figure({"says": "hits around a restart", "series": [{"colour": "larder", "points": points, "width": 3}],
+                         "x": {"label": "seconds since SIGKILL", "range": (points[0][0], points[-1][0])}, "y": share_axis("share of gets that hit")}) +
+            again(record))
+
+
+def joining_commands(settings):
+    return [("joining", ["joining.py", "--json", *(["--quick"] if settings.quick else [])])]
+
+
+JOINING = [("with", ("larder", "begins with the fleet's hot list", "")), ("without", ("floor", "takes no part in the hot list", "dash"))]
+
+
+def joining_tell(folder, settings):
+    record = kept(folder, "joining")
+    row = record["lines"][0]
+    series = [{"colour": colour, "points": row[way]["curve"], "width": 3 if way == "with" else 2, **({"dash": DASH} if dash else {})}
+              for way, (colour, _, dash) in JOINING]
+    size, keys = ("4 MiB", "50,000") if settings.quick else ("16 MiB", "200,000")
+    measured = "; ".join(f"{words}: {100 * row[way]['2 s']:.0f} % within 2 s" for way, (_, words, _) in JOINING)
+    return (page.key([words for _, words in JOINING]) +
+            page.said(f"A host with an empty disk and an empty L1 of {size} joins a fleet under load (2,000 keys a second, open loop, zipf 0.99 of {keys} keys "
+                      "of 300 B). Share of what it is asked that is in its L1, as a share of what the other host has there.",
+                      "At 0.8 and more within 2 s, from a line that begins high; without the hot list every key is asked of Redis once first.",
+                      f"{measured}; {row['with']['warmed']:.0f} entries pulled up.") +
+            page.figure({"says": "hits of a host that joins", "series": series,
+                         "x": {"label": "seconds since it answers", "range": (0, row["with"]["curve"][-1][0])}, "y": share_axis("share of what the others hit")}) +
+            again(record))
+
+
 # ---- bars ------------------------------------------------------------------------------------------------------
 
 
@@ -376,5 +428,7 @@ PARTS = [
     Part("whole", "Hit ratio with the same memory: whole servers", whole_commands, whole_tell),
     Part("memory", "Memory an item costs", memory_commands, memory_tell),
     Part("growth", "A hit among more and more items", growth_commands, growth_tell),
+    Part("restart", "Hits around a restart", restart_commands, restart_tell),
+    Part("joining", "Hits of a host that joins", joining_commands, joining_tell),
     Part("bars", "The bars of the design", bars_commands, bars_tell),
 ]
