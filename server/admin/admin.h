@@ -31,6 +31,8 @@
            "names a request over TCP may be addressed to, besides localhost and the addresses of this host") \
     OPTION(SWITCH, metrics, "on", 0, 1, LIVE, "CACHE_ENABLE_METRICS,CACHE_MONITORING_ENABLED",               \
            "answer GET /metrics")                                                                            \
+    OPTION(SWITCH, http_names, "on", 0, 1, LIVE, "",                                                         \
+           "off: HTTP tells no keys, no tags and not who invalidated them")                                  \
     OPTION(COUNT, http_connections, "64", 4, 1024, START, "", "HTTP clients at a time")                      \
     OPTION(COUNT, http_streams, "8", 0, 256, LIVE, "", "of those, readers of /events")                       \
     OPTION(DURATION, http_timeout, "10s", 100 * 1000000ull, 3600 * 1000000000ull, LIVE, "",                  \
@@ -40,7 +42,14 @@ struct admin_options {
     KNOB_FIELDS(ADMIN_OPTIONS)
 };
 
-enum admin_document { ADMIN_STATS, ADMIN_HEALTH, ADMIN_METRICS, ADMIN_HISTORY, ADMIN_DOCUMENTS };
+enum admin_document {
+    ADMIN_STATS,
+    ADMIN_HEALTH,
+    ADMIN_METRICS,
+    ADMIN_HISTORY,
+    ADMIN_INVALIDATIONS,
+    ADMIN_DOCUMENTS
+};
 enum admin_health { ADMIN_OK, ADMIN_DEGRADED, ADMIN_FAILING };
 
 /* What the daemon tells and lets the admin reach. */

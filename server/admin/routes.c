@@ -73,6 +73,14 @@ static void history(struct admin *a, struct http_exchange *x)
     reply_document(a, x, ADMIN_HISTORY, JSON_TYPE);
 }
 
+static void invalidations(struct admin *a, struct http_exchange *x)
+{
+    if (a->setup.options->http_names)
+        reply_document(a, x, ADMIN_INVALIDATIONS, JSON_TYPE);
+    else
+        admin_refuse(x, 404, "names are switched off: [admin] http_names");
+}
+
 static void metrics(struct admin *a, struct http_exchange *x)
 {
     if (a->setup.options->metrics)
@@ -102,6 +110,7 @@ static const struct route {
     {"/healthz", HTTP_GET, health},
     {"/api/cache/stats", HTTP_GET, stats},
     {"/api/cache/history", HTTP_GET, history},
+    {"/api/cache/invalidations", HTTP_GET, invalidations},
     {"/metrics", HTTP_GET, metrics},
     {"/events", HTTP_GET, events},
     {"/api/cache/clear", HTTP_POST, admin_clear},

@@ -17,6 +17,7 @@
 #include "app/readable.h"
 #include "app/report_document.h"
 #include "app/times.h"
+#include "app/top.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -336,7 +337,16 @@ static json_t *redis(const struct documents *d)
     return o;
 }
 
-static json_t *stats(const struct documents *d)
+static json_t *top(const struct documents *d, bool nothing,
+                   void (*list)(json_t *array, const struct space *s))
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < d->spaces_count && !nothing; i++)
+        list(array, &d->spaces[i]);
+    return array;
+}
+
+static json_t *stats(const struct documents *d, bool nameless)
 {
     struct sums all = sum_up(d);
     struct session_figures sessions = {0};
@@ -350,6 +360,8 @@ static json_t *stats(const struct documents *d)
     json_object_set_new(o, "advice", advice_document(d->spaces, d->spaces_count));
     json_object_set_new(o, "limits", limits(d));
     json_object_set_new(o, "tenants", tenants(d));
+    json_object_set_new(o, "top_keys", top(d, nameless, top_keys_list));
+    json_object_set_new(o, "top_tags", top(d, nameless, top_tags_list));
     json_object_set_new(o, "redis", redis(d));
     json_object_set_new(o, "namespaces", namespaces(d));
     json_object_set_new(o, "sessions", figures(session_rows, COUNT_OF(session_rows), &sessions));
@@ -428,7 +440,7 @@ int documents_answer(const struct documents *d, const struct session_question *q
 {
     json_t *o = NULL;
     switch (question->kind) {
-    case DOCUMENT_STATS: o = stats(d); break;
+    case DOCUMENT_STATS: o = stats(d, question->bound); break;
     case DOCUMENT_HEALTH: o = health(d); break;
     case DOCUMENT_EXPLAIN: o = explain_key(question); break;
     case DOCUMENT_CONFIG: o = config_document(d->config, question->origin); break;

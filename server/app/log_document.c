@@ -1,10 +1,12 @@
 #include "app/log_document.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "app/put.h"
 #include "app/readable.h"
+#include "base/check.h"
 #include "base/clock.h"
 
 enum {
@@ -91,5 +93,57 @@ json_t *log_document(const struct session_question *q)
     put_switch(o, "kept", chronicle_is_kept(c));
     put_number(o, "skipped", chronicle_skipped(c));
     json_object_set_new(o, "invalidations", lines.array);
+    return o;
+}
+
+/* ---- of all namespaces --------------------------------------------------------------------------------------- */
+
+enum { LINES_OF_ALL = 50 };
+
+struct place {
+    json_t *lines;
+    size_t next;
+};
+
+static const char *time_of(const struct place *p)
+{
+    return json_string_value(json_object_get(json_array_get(p->lines, p->next), "time"));
+}
+
+/* Times are texts of one length, in one order with time. */
+static struct place *newest(struct place *places, unsigned count)
+{
+    struct place *best = NULL;
+    for (unsigned i = 0; i < count; i++)
+        if (time_of(&places[i]) && (!best || strcmp(time_of(&places[i]), time_of(best)) > 0))
+            best = &places[i];
+    return best;
+}
+
+static json_t *lines_of(const struct space *s)
+{
+    struct session_question q = {.space = (struct session_space *)(uintptr_t)&s->session,
+                                 .limit = LINES_OF_ALL};
+    json_t *log = log_document(&q), *lines = json_incref(json_object_get(log, "invalidations")), *line;
+    size_t i;
+    json_array_foreach(lines, i, line) put_text(line, "namespace", s->config->name);
+    json_decref(log);
+    return lines;
+}
+
+json_t *log_of_all(const struct space *spaces, unsigned count)
+{
+    struct place *places = must_alloc((count + 1) * sizeof(*places)), *next;
+    json_t *o = json_object(), *all = json_array();
+    unsigned told = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!spaces[i].config->cache.secret)
+            places[told++].lines = lines_of(&spaces[i]);
+    while (json_array_size(all) < LINES_OF_ALL && (next = newest(places, told)))
+        json_array_append(all, json_array_get(next->lines, next->next++));
+    for (unsigned i = 0; i < told; i++)
+        json_decref(places[i].lines);
+    free(places);
+    json_object_set_new(o, "invalidations", all);
     return o;
 }

@@ -6,5 +6,7 @@
 #include "app/space.h"
 
 json_t *log_document(const struct session_question *q);
+/* The newest of all namespaces that are not secret, newest first, each with its `namespace`. */
+json_t *log_of_all(const struct space *spaces, unsigned count);
 
 #endif

@@ -7,6 +7,7 @@
 #include "app/identity.h"
 #include "app/keyfile.h"
 #include "app/places.h"
+#include "app/top.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -308,6 +309,8 @@ int space_open(struct space *s, const struct space_setup *setup)
     }
     s->kills = kills_create(s->memory.hash_secret);
     s->gone = gone_create();
+    if (!s->config->cache.secret)
+        s->top_keys = top_keys_create();
     if (in_fleet(setup))
         kills_split(s->kills, (unsigned)setup->l2->partitions);
     if (s->warm)
@@ -491,6 +494,8 @@ void space_keep(struct space *s)
 {
     if (may_keep_hot(s))
         keep_hot_slice(s);
+    if (s->l1 && s->top_keys && !s->stopped)
+        top_keys_slice(s->top_keys, s->l1);
     space_prune_kills(s, loop_now_ns(s->loop));
     if (s->cache)
         rollups_tick(s->rollups);
@@ -549,6 +554,7 @@ void space_close(struct space *s)
     s->warm = warm_destroy(s->warm);
     s->kills = kills_destroy(s->kills);
     s->gone = gone_destroy(s->gone);
+    s->top_keys = top_keys_destroy(s->top_keys);
     s->page = page_close(s->page, clean);
     free(s->hot.hashes);
 }

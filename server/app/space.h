@@ -35,6 +35,7 @@ struct space {
     struct rollups *rollups;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
     uint32_t told_hot_cursor, told_hot_calls;
+    struct top_keys *top_keys; /* NULL: none are told */
     struct prune_mark {
         uint64_t at_ns, position, sweeps;
     } mark; /* kills up to that position are old enough a while after it */

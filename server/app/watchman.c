@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "app/log_document.h"
 #include "app/metrics.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -38,6 +39,17 @@ static void look_now(struct watchman *w)
     free(h);
 }
 
+static int answer_invalidations(const struct watchman *w, struct buffer *ret_text)
+{
+    json_t *o = log_of_all(w->documents->spaces, w->documents->spaces_count);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    CHECK(text);
+    int r = buffer_append(ret_text, text, strlen(text));
+    free(text);
+    json_decref(o);
+    return r;
+}
+
 static int answer_document(void *user, enum admin_document which, struct buffer *ret_text)
 {
     struct watchman *w = user;
@@ -47,9 +59,11 @@ static int answer_document(void *user, enum admin_document which, struct buffer 
         return answer_metrics(w, ret_text);
     if (which == ADMIN_HISTORY)
         return history_append_json(w->judge.history, ret_text);
+    if (which == ADMIN_INVALIDATIONS)
+        return answer_invalidations(w, ret_text);
     if (which == ADMIN_HEALTH)
         look_now(w);
-    struct session_question question = {.kind = kinds[which]};
+    struct session_question question = {.kind = kinds[which], .bound = !w->config->admin.http_names};
     return documents_answer(w->documents, &question, ret_text);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/tally.h"
 #include "cache/apply.h"
 
 enum {
@@ -38,6 +39,7 @@ struct chronicle {
     uint64_t skipped, skipped_told;
     struct own own[OWN_KEPT];
     unsigned own_next;
+    struct tally *tags;
 };
 
 /* ======= lines ======= */
@@ -93,6 +95,7 @@ struct chronicle *chronicle_create(struct outbox *store)
 {
     struct chronicle *c = must_alloc(sizeof(*c));
     c->store = store;
+    c->tags = tally_create();
     if (store)
         store->ops->each(store, take_over, c);
     return c;
@@ -100,10 +103,24 @@ struct chronicle *chronicle_create(struct outbox *store)
 
 struct chronicle *chronicle_destroy(struct chronicle *c)
 {
-    for (unsigned n = 0; c && n < CHRONICLE_MAX; n++)
+    if (!c)
+        return NULL;
+    for (unsigned n = 0; n < CHRONICLE_MAX; n++)
         free(c->of[n]);
+    tally_destroy(c->tags);
     free(c);
     return NULL;
+}
+
+const struct tally *chronicle_tags(const struct chronicle *c)
+{
+    return c->tags;
+}
+
+static void count_tags(struct chronicle *c, const struct fleet_record *r)
+{
+    for (unsigned n = 0; n < r->tags_count; n++)
+        tally_add(c->tags, r->tags[n]);
 }
 
 bool chronicle_is_kept(const struct chronicle *c)
@@ -207,6 +224,7 @@ void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint3
     told.count = i->count;
     told.pid = i->pid;
     told.cascaded = cascaded;
+    count_tags(c, &r);
     if (may_write(c, &c->named, CHRONICLE_A_SECOND, now_ns))
         write_line(c, &told, &r, i->by, i->cause);
 }
@@ -237,7 +255,11 @@ void chronicle_record(struct chronicle *c, unsigned partition, const struct flee
     struct chronicled told;
     if (r->again)
         chronicle_own(c, partition, r->v);
-    if (r->stored || r->again || is_own(c, partition, r->v) || !may_write_record(c, r, now_ns))
+    if (r->stored || r->again || is_own(c, partition, r->v))
+        return;
+    if (partition == 0) /* a tag is named in all of them */
+        count_tags(c, r);
+    if (!may_write_record(c, r, now_ns))
         return;
     memset(&told, 0, sizeof(told));
     told.v = r->v;

@@ -56,6 +56,10 @@ void chronicle_own(struct chronicle *c, unsigned partition, uint64_t v);
 /* A record of the journal that is no set. */
 void chronicle_record(struct chronicle *c, unsigned partition, const struct fleet_record *r, uint64_t now_ns);
 
+/* How often each tag was named since the start, here, or elsewhere as the journal tells it. */
+struct tally;
+const struct tally *chronicle_tags(const struct chronicle *c);
+
 bool chronicle_is_kept(const struct chronicle *c);     /* it survives a restart */
 uint64_t chronicle_skipped(const struct chronicle *c); /* since the start */
 /* Newest first, not older than since_ms, until `each` returns false. */

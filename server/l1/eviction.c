@@ -146,6 +146,11 @@ unsigned eviction_frequency(uint32_t heat)
     return past_of(heat).frequency;
 }
 
+uint8_t eviction_distance(uint32_t heat)
+{
+    return past_of(heat).distance;
+}
+
 /* ---- items -------------------------------------------------------------------------------------------------------------- */
 
 uint8_t eviction_size(uint32_t bytes)

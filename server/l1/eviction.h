@@ -59,6 +59,7 @@ bool eviction_watches(const struct eviction *e, uint16_t tag);
 void eviction_used_key(struct eviction *e, uint64_t key_hash);
 
 unsigned eviction_frequency(uint32_t heat); /* uses, 1 to 15, fading */
+uint8_t eviction_distance(uint32_t heat);   /* 8 log2 of requests between uses, smoothed */
 float eviction_worth(const struct eviction *e, struct eviction_item item);
 
 /* ---- segments -------------------------------------------------------------------------------------------------- */

@@ -18,6 +18,11 @@ unsigned l1_slot_frequency(const struct l1 *l1, uint32_t slot)
     return eviction_frequency(l1->heat[slot]);
 }
 
+unsigned l1_slot_rank(const struct l1 *l1, uint32_t slot)
+{
+    return l1_slot_frequency(l1, slot) << 8 | (UINT8_MAX - eviction_distance(l1->heat[slot]));
+}
+
 static bool is_live(const struct l1 *l1, uint32_t slot)
 {
     return slots_live(l1, slots_word(l1, slot));

@@ -120,6 +120,8 @@ uint32_t l1_slots(const struct l1 *l1);
 /* Of a slot told by l1_hottest, until anything else is called here; how often it was used lately, 1 to 15. */
 struct slice l1_slot_key(const struct l1 *l1, uint32_t slot);
 unsigned l1_slot_frequency(const struct l1 *l1, uint32_t slot);
+/* Higher: used more often, or as often and not as far apart. */
+unsigned l1_slot_rank(const struct l1 *l1, uint32_t slot);
 
 /* What other sizes would do, as of now; NULL: switched off.  Until the next call of anything here. */
 const struct curve *l1_curve(struct l1 *l1);

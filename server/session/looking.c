@@ -118,8 +118,10 @@ static void document_run(struct request *r, enum session_document kind, int erro
     if (error < 0)
         request_malformed(r, error);
     else
-        answer_document(
-            r, &(struct session_question){.kind = kind, .space = r->session->space, .origin = origin});
+        answer_document(r, &(struct session_question){.kind = kind,
+                                                      .space = r->session->space,
+                                                      .bound = r->session->tenant_bytes || r->session->only,
+                                                      .origin = origin});
     request_started(r, 0);
 }
 

@@ -48,6 +48,7 @@ enum session_document {
 struct session_question {
     enum session_document kind;
     struct session_space *space;
+    bool bound;       /* the asker may not be told names of others */
     bool origin;      /* CONFIG */
     struct slice key; /* EXPLAIN */
     const struct cache_get

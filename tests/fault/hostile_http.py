@@ -21,7 +21,8 @@ SETTINGS = "token = sesame-open-now\nhttp_connections = 16\nhttp_timeout = 100ms
 
 METHODS = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "POST", "", "G" * 5000, "GET GET", "\0", "PRI"]
 PATHS = ["/", "/livez", "/readyz", "/healthz", "/metrics", "/api/cache/clear", "/api/cache/warm", "/api/cache/stats", "/chart.js",
-         "/api/cache/clear/", "//api/cache/clear", "/api/cache/clear?all=true", "/api/cache/%63lear", "/..%2f..%2fetc/passwd", "/%00",
+         "/api/cache/invalidations", "/api/cache/clear/", "//api/cache/clear", "/api/cache/clear?all=true", "/api/cache/%63lear",
+         "/..%2f..%2fetc/passwd", "/%00",
          "/%", "/%zz", "*", "http://evil.example/api/cache/clear", "/" + "a" * 9000, "/\xff\xfe", "/a b", ""]
 HEADERS = ["Host: localhost", "Host: localhost\r\nHost: evil", "Host:", "Content-Length: 13", "Content-Length: -1", "Content-Length: 1e9",
            "Content-Length: 99999999999999999999", "Content-Length: 13\r\nContent-Length: 0", "Transfer-Encoding: chunked",

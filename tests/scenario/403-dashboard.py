@@ -68,14 +68,59 @@ def it_shows_what_is_and_asks_nobody_else(larder, browser):
     until(lambda: browser.run("return CHARTS.every((c) => c.drawn.data.datasets[0].data.length > 0)"), "six curves have points")
     expect(browser.run("return performance.getEntriesByType('resource').filter((r) => !r.name.startsWith(location.origin)).length"), 0)
     expect(browser.complaints(), [])
-    browser.resize(1280, 1700)
+    browser.resize(1280, 2000)
     keep_picture(browser, "desktop.png")
+
+
+def leave_names(larder):
+    """In the namespace that may be told of, and in the one that may not."""
+    client, secret = larder.client(), larder.client(namespace="vault")
+    for c, word in [(client, b"open"), (secret, b"sealed")]:
+        c.set(word + b":<img src=x>\x1b\xff", b"v", tags=[word + b"-tag"])
+        for _ in range(5):
+            c.get(word + b":<img src=x>\x1b\xff")
+        c.invalidate(tags=[word + b"-tag-<b>2</b>"])
+        c.invalidate(tags=[word + b"-tag-<b>2</b>"], keys=[b"k" * 300])
+
+
+@browsing
+def it_shows_what_is_used_and_invalidated_most_but_nothing_secret(larder, browser):
+    admin = Admin(larder, more="[namespace default]\nl1_bytes = 8MiB\n[namespace vault]\nsecret = on\n")
+    larder.start()
+    leave_names(larder)
+    browser.open(f"http://127.0.0.1:{admin.port()}/")
+    browser.until_text("#top-keys", lambda t: "open:<img src=x>\\x1b\\xff" in t, "the key, as text")
+    browser.until_text("#top-tags", lambda t: "open-tag-<b>2</b>2default" in t, "the tag and how often")
+    browser.until_text("#invalidations", lambda t: "tag open-tag-<b>2</b>" in t and "wire_client.py" in t, "what, and who")
+    assert "sealed" not in browser.text("body"), "nothing of the namespace that is secret"
+    stats = admin.stats()
+    expect({row["namespace"] for row in stats["top_keys"] + stats["top_tags"]}, {"default"})
+    expect([larder.client(tenant="open").stats()[part] for part in ["top_keys", "top_tags"]], [[], []], "a bound connection")
+    expect(browser.run("return document.querySelectorAll('table img, table b').length"), 0)
+    expect(browser.complaints(), [])
+    keep_picture(browser, "names.png")
+
+
+def names_can_be_switched_off(larder):
+    admin = Admin(larder, "http_names = off")
+    larder.start()
+    leave_names_of_one(larder.client())
+    expect(admin.get("/api/cache/invalidations").status, 404)
+    stats = admin.stats()
+    expect((stats["top_keys"], stats["top_tags"]), ([], []))
+    assert larder.client().stats()["top_tags"], "the command is told"
+
+
+def leave_names_of_one(client):
+    client.set(b"k", b"v")
+    client.invalidate(tags=[b"t"])
 
 
 @browsing
 def it_fits_a_phone_and_the_dark(larder, browser):
-    admin = Admin(larder, more=SETTINGS)
+    admin = Admin(larder, more=SETTINGS + "[namespace vault]\n")
     larder.start()
+    leave_names(larder)
     browser.resize(390, 844)
     browser.prefer("dark")
     browser.open(f"http://127.0.0.1:{admin.port()}/")
@@ -85,8 +130,10 @@ def it_fits_a_phone_and_the_dark(larder, browser):
     expect(browser.run(wide), 0, "nothing is wider than the screen")
     background = browser.run("return getComputedStyle(document.body).backgroundColor")
     assert all(int(part) < 64 for part in background[4:-1].split(",")), background
+    browser.until_text("#invalidations", lambda t: "open-tag" in t, "the log")
+    expect(browser.run(wide), 0, "with names in it, neither")
     expect(browser.complaints(), [])
-    browser.resize(390, 2400)
+    browser.resize(390, 3400)
     keep_picture(browser, "phone.png")
 
 
@@ -160,6 +207,7 @@ def a_daemon_that_stops_and_comes_back_is_noticed(larder, browser):
     browser.until_text("#status", lambda t: t == "ok", "that it is back")
 
 
-play(it_shows_what_is_and_asks_nobody_else, it_fits_a_phone_and_the_dark, it_clears_after_a_question_and_with_the_token,
+play(it_shows_what_is_and_asks_nobody_else, it_shows_what_is_used_and_invalidated_most_but_nothing_secret,
+     names_can_be_switched_off, it_fits_a_phone_and_the_dark, it_clears_after_a_question_and_with_the_token,
      it_begins_a_warming_after_a_question_and_shows_what_became_of_it,
      a_daemon_that_stops_and_comes_back_is_noticed)

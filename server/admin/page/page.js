@@ -5,6 +5,8 @@
 const POINTS = 720;           // of a curve; older ones fall off
 const POINT_EVERY_MS = 2000;
 const POLL_MS = 2000;         // when there is no place among the readers of /events
+const INVALIDATIONS_MS = 5000;
+const TOP_ROWS = 20;         // of all namespaces
 const $ = (id) => document.getElementById(id);
 
 /* ---- numbers for people ---- */
@@ -167,6 +169,42 @@ function showTables(stats) {
         Object.entries(stats.namespaces).map(([name, space]) => ({ name, ...space })));
 }
 
+/* ---- names ---- */
+
+const most = (rows, name) => [...rows].sort((a, b) => b[name] - a[name]).slice(0, TOP_ROWS);
+
+function names(id, columns, rows) {
+  $(id + "-section").hidden = rows.length === 0;
+  table(id, columns, rows);
+}
+
+function showTop(stats) {
+  const namespace = ["namespace", (r) => r.namespace, true];
+  names("top-keys", [["key", (r) => r.key], ["uses", (r) => count(r.uses)], namespace], most(stats.top_keys, "uses"));
+  names("top-tags", [["tag", (r) => r.tag], ["invalidated", (r) => (r.error ? "at most " : "") + count(r.invalidated)], namespace],
+        most(stats.top_tags, "invalidated"));
+}
+
+const whoText = (r) => (r.where === "here" ? r.by || "–" : "another host");
+const timeText = (text) => new Date(text).toLocaleTimeString("en-GB");
+
+function showInvalidations(log) {
+  names("invalidations", [["time", (r) => timeText(r.time)], ["what", (r) => r.names, true], ["who", whoText, true],
+                          ["event", (r) => r.event || "", true], ["dropped", (r) => count(r.dropped)],
+                          ["", (r) => (r.soft ? "soft" : ""), true], ["namespace", (r) => r.namespace, true]], log.invalidations);
+}
+
+async function pollInvalidations() {
+  try {
+    const reply = await fetch("api/cache/invalidations");
+    if (reply.status === 404) return; // names are switched off
+    showInvalidations(await reply.json());
+  } catch {
+    // the events say that the daemon is away
+  }
+  setTimeout(pollInvalidations, INVALIDATIONS_MS);
+}
+
 /* ---- warming ---- */
 
 const ratioText = (ratio) => (ratio === null ? "–" : percent(ratio, 1));
@@ -230,6 +268,7 @@ function showStats(stats) {
   say("entries", compact.format(stats.tiers.l1.entries));
   say("entries-note", `${bytesText(stats.tiers.l1.bytes)}; warm tier ${compact.format(stats.tiers.warm.entries)}`);
   showTables(stats);
+  showTop(stats);
   showNamespaces(Object.keys(stats.namespaces));
   showWarming(stats.policies);
   showRedis(stats.redis);
@@ -388,6 +427,7 @@ async function begin() {
   }
   drawCharts();
   listen();
+  pollInvalidations();
 }
 
 begin();
