@@ -331,15 +331,25 @@ static void a_refused_put_queues_nothing_where_nothing_lives(void **state)
     rig_expect_none(&rig, "dead");
 }
 
+/* The first pass comes when the writer's thread first runs, or right behind its first commit; the next seconds later. */
+static void let_the_first_sweep_pass(void)
+{
+    for (unsigned commits = 0; commits < 2; commits++) {
+        rig_put(&rig, "a", "1");
+        rig_settle(&rig);
+    }
+}
+
 /* Its own bytes are all that says it is over; a wall clock may say otherwise in the next boot. */
 static void a_refused_put_removes_what_is_over_but_not_killed(void **state)
 {
+    let_the_first_sweep_pass();
     struct entry e = rig_entry(&rig, "over", slice_text("1"));
     e.hard_ns = e.soft_ns = 1;
     rig.tier->ops->put(rig.tier, &e);
     rig_settle(&rig);
+    assert_int_equal(rig_figures(&rig).warm_entries, 2);
     fill_queue(&rig);
-    assert_int_equal(rig_figures(&rig).warm_entries, 1);
     assert_int_equal(put_large(&rig, "over"), TIER_UNSTORED);
     assert_int_equal(waiting(&rig), 2);
 }
