@@ -258,18 +258,20 @@ static enum verdict judge_names(const struct cache *c, const struct entry *e)
     return c->fleet ? kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v) : ALIVE;
 }
 
-/* Has something newer than the entry come to this host while its position was on its way? */
-static bool overtaken(struct cache *c, const struct cache_set *set, const struct entry *e)
-{
-    return c->fleet &&
-           (ahead_position(c->ahead, e->key_hash) > e->v ||
-            guard_changed_since(c->guards[set->partition], e->key_hash, e->v) || judge_names(c, e) == DEAD);
-}
-
 /* A value that leaves the fleet out takes no position of its own: tokens given at the present one are older all the same. */
 static uint64_t newer_than_tokens(const struct cache *c, const struct cache_set *set, const struct entry *e)
 {
     return c->fleet && !set->in_fleet ? e->v + 1 : e->v;
+}
+
+/* Has something newer than the entry come to this host while its position was on its way?  Not the value for this host alone
+ * that had the same position before. */
+static bool overtaken(struct cache *c, const struct cache_set *set, const struct entry *e)
+{
+    return c->fleet &&
+           (ahead_position(c->ahead, e->key_hash) > e->v ||
+            guard_changed_since(c->guards[set->partition], e->key_hash, newer_than_tokens(c, set, e)) ||
+            judge_names(c, e) == DEAD);
 }
 
 static void note_change(struct cache *c, const struct cache_set *set, const struct entry *e)
@@ -303,6 +305,18 @@ static int land(struct cache *c, struct cache_set *set, struct entry *e)
     return finish(c, set, s.somewhere || set->in_fleet ? STATUS_OK : otherwise, s.unsafe);
 }
 
+/* Of a value for this host alone.  What is asserted is newer than all that ever was; what was loaded, only than what is known
+ * here; what replaces an entry, than that one too. */
+static uint64_t position_here(const struct cache *c, const struct cache_set *set)
+{
+    const struct fleet_partition *p = &c->fleet->view->of[set->partition];
+    const struct cache_get *look = &set->look;
+    if (set->condition == CACHE_ALWAYS)
+        return set->token.size ? p->applied : p->seen;
+    bool there = look->status == STATUS_HIT || look->status == STATUS_ABSENT;
+    return there && look->entry.epoch == p->epoch && look->entry.v > p->applied ? look->entry.v : p->applied;
+}
+
 /* On this host alone: the position is ours to give; beside a fleet, none is taken (F15). */
 static int apply(struct cache *c, struct cache_set *set)
 {
@@ -313,7 +327,7 @@ static int apply(struct cache *c, struct cache_set *set)
         if (!token.valid || !token_admits(c, &token.token, &e, set->partition))
             return refused(c, set);
     }
-    e.v = c->fleet ? c->fleet->view->of[set->partition].applied : cache_next_position(c);
+    e.v = c->fleet ? position_here(c, set) : cache_next_position(c);
     return land(c, set, &e);
 }
 

@@ -111,6 +111,59 @@ static void its_conditions_are_judged_by_what_this_host_has(void **state)
     assert_null(in_fleet(f, "t:a"));
 }
 
+static enum status set_here(struct fixture *f, const char *value)
+{
+    struct cache_set s = a_set("k", value);
+    s.tiers = 1u << TIER_L1 | 1u << TIER_WARM;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    return s.status;
+}
+
+static void a_value_for_this_host_alone_replaces_what_it_had(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    assert_int_equal(set_here(f, "first"), STATUS_OK);
+    assert_int_equal(set_here(f, "second"), STATUS_OK); /* nothing happened in the fleet in between */
+    get(f, &g, "k");
+    assert_value(&g, "second");
+}
+
+static void it_replaces_what_this_host_told_the_fleet_a_moment_ago(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    remove_key(f, "k");
+    assert_int_equal(set(f, "k", "shared"), STATUS_OK);
+    assert_int_equal(set_here(f, "mine"), STATUS_OK);
+    get(f, &g, "k");
+    assert_value(&g, "mine");
+    table_fleet_hear(&f->fleet); /* of what came before it */
+    get(f, &g, "k");
+    assert_value(&g, "mine");
+    table_fleet_remove(&f->fleet, "k");
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "k");
+    assert_miss(&g, MISS_COLD);
+}
+
+static void a_condition_that_holds_here_is_obeyed_here_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    keep_here(f);
+    assert_int_equal(set(f, "t:a", "first"), STATUS_OK); /* told to all, and not heard back yet */
+    struct cache_set s = a_set("t:a", "second");
+    s.condition = CACHE_IF_PRESENT;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    assert_int_equal(s.status, STATUS_OK);
+    get(f, &g, "t:a");
+    assert_value(&g, "second");
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "t:a");
+    assert_value(&g, "second");
+}
+
 static void a_touch_of_it_is_done_here(void **state)
 {
     struct fixture *f = *state;
@@ -203,6 +256,9 @@ int main(void)
         TEST(a_fill_of_it_stays_here_and_bothers_nobody),
         TEST(a_fill_of_it_after_an_invalidation_is_refused),
         TEST(its_conditions_are_judged_by_what_this_host_has),
+        TEST(a_value_for_this_host_alone_replaces_what_it_had),
+        TEST(it_replaces_what_this_host_told_the_fleet_a_moment_ago),
+        TEST(a_condition_that_holds_here_is_obeyed_here_at_once),
         TEST(a_touch_of_it_is_done_here),
         TEST(a_value_lives_as_long_in_redis_as_its_policy_says),
         TEST(what_redis_has_is_promoted_where_the_policy_allows),
