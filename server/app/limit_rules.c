@@ -3,6 +3,7 @@
 #include <string.h>
 #include "app/config.h"
 #include "base/check.h"
+#include "base/clock.h"
 
 static struct config_limit *find(struct config *c, const char *name)
 {
@@ -12,17 +13,20 @@ static struct config_limit *find(struct config *c, const char *name)
     return NULL;
 }
 
+/* What the environment says of a limit that no file names: only how many. */
+#define WINDOW_OF_ENVIRONMENT (60 * NS_PER_S)
+
 /* Values point into their limit, so those stay where they are: room for all there can be. */
 static struct config_limit *add(struct config *c, const struct setting *s)
 {
     if (!c->limits)
         c->limits = must_alloc(QUOTAS_MAX * sizeof(*c->limits));
     struct config_limit *l = &c->limits[c->limits_count++];
-    *l = (struct config_limit){.name = must_strdup(s->name),
-                               .origin = must_strdup(s->origin),
-                               .said = {.scope = "", .alone = "count"},
-                               .values =
-                                   must_alloc((limit_table.count + QUOTA_PLANS_MAX) * sizeof(*l->values))};
+    *l = (struct config_limit){
+        .name = must_strdup(s->name),
+        .origin = must_strdup(s->origin),
+        .said = {.scope = "", .alone = "count", .window = s->from_file ? 0 : WINDOW_OF_ENVIRONMENT},
+        .values = must_alloc((limit_table.count + QUOTA_PLANS_MAX) * sizeof(*l->values))};
     return l;
 }
 

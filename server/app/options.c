@@ -92,10 +92,8 @@ const struct option_table limit_table = {SECTION_LIMIT, "how often, and who is c
 const struct option_table tenant_table = {SECTION_TENANT, "who is bound to it", tenant_knobs,
                                           COUNT_OF(tenant_knobs), 0};
 
-#define SECTION_namespace                SECTION_NAMESPACE
-#define SECTION_policy                   SECTION_POLICY
-#define SECTION_event                    SECTION_EVENT
-#define LATER_ROW(section, key, aliases) {SECTION_##section, #key, aliases},
+#define SECTION_policy          SECTION_POLICY
+#define LATER_ROW(section, key) {SECTION_##section, #key},
 const struct later_option later_options[] = {LATER_OPTIONS(LATER_ROW)};
 const unsigned later_options_count = COUNT_OF(later_options);
 

@@ -36,11 +36,9 @@ struct server_options {
 #define LOG_LEVEL_WORDS  "debug info warn error"
 #define LOG_FORMAT_WORDS "auto logfmt json"
 
-/* Options that are understood and have no effect yet.  LATER(section, key, aliases): accepted from every source so that
- * today's files and environments work, checked when their feature comes. */
-#define LATER_OPTIONS(LATER)                                    \
-    LATER(namespace, rate_limit_max, "RATE_LIMIT_MAX_REQUESTS") \
-    LATER(policy, encrypt, "")
+/* Options that are understood and have no effect yet.  LATER(section, key): accepted so that today's files work, checked when
+ * their feature comes. */
+#define LATER_OPTIONS(LATER) LATER(policy, encrypt)
 
 /* ---- the tables, joined -------------------------------------------------------------------------------- */
 
@@ -98,7 +96,6 @@ enum { TENANTS_MAX = 64, TENANT_UIDS_MAX = 64 };
 struct later_option {
     enum section section;
     const char *name;
-    const char *aliases;
 };
 extern const struct later_option later_options[];
 extern const unsigned later_options_count;

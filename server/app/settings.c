@@ -278,26 +278,30 @@ const char *environment_get(char *const *environment, const char *name)
     return NULL;
 }
 
-static void add_from_environment(struct settings *s, enum section section, const char *key,
-                                 const char *variable, const char *value, uint64_t unit,
-                                 struct complaints *wrong)
+/* `in`: section, its name, and key. */
+static void add_from_environment(struct settings *s, struct setting in, const char *variable,
+                                 const char *value, uint64_t unit, struct complaints *wrong)
 {
     char origin[160];
     snprintf(origin, sizeof(origin), "environment %.128s", variable);
-    struct setting found = {
-        .section = section, .key = (char *)key, .value = (char *)value, .origin = origin, .plain_unit = unit};
-    settings_add(s, &found, wrong);
+    in.value = (char *)value;
+    in.origin = origin;
+    in.plain_unit = unit;
+    settings_add(s, &in, wrong);
 }
 
-static void read_aliases(struct settings *s, char *const *environment, enum section section, const char *key,
-                         const char *aliases, struct complaints *wrong)
+static void read_aliases(struct settings *s, char *const *environment, const struct option_table *table,
+                         const char *section_name, struct complaints *wrong)
 {
     char name[64];
     uint64_t unit;
-    while (option_next_alias(&aliases, name, &unit)) {
-        const char *value = environment_get(environment, name);
-        if (value)
-            add_from_environment(s, section, key, name, value, unit, wrong);
+    for (unsigned i = 0; i < table->count; i++) {
+        const char *aliases = table->knobs[i].aliases, *value;
+        struct setting in = {
+            .section = table->section, .name = (char *)section_name, .key = (char *)table->knobs[i].name};
+        while (option_next_alias(&aliases, name, &unit))
+            if ((value = environment_get(environment, name)))
+                add_from_environment(s, in, name, value, unit, wrong);
     }
 }
 
@@ -327,12 +331,8 @@ static bool canonical(const char *entry, enum section *ret_section, char ret_key
 void settings_read_environment(struct settings *s, char *const *environment, struct complaints *wrong)
 {
     for (unsigned t = 0; t < option_tables_count; t++)
-        for (unsigned i = 0; i < option_tables[t].count; i++)
-            read_aliases(s, environment, option_tables[t].section, option_tables[t].knobs[i].name,
-                         option_tables[t].knobs[i].aliases, wrong);
-    for (unsigned i = 0; i < later_options_count; i++)
-        read_aliases(s, environment, later_options[i].section, later_options[i].name,
-                     later_options[i].aliases, wrong);
+        read_aliases(s, environment, &option_tables[t], NULL, wrong);
+    read_aliases(s, environment, &limit_table, LIMIT_OF_ENVIRONMENT, wrong);
     for (; environment && *environment; environment++) {
         enum section section;
         char key[64], variable[128];
@@ -340,6 +340,6 @@ void settings_read_environment(struct settings *s, char *const *environment, str
         if (!canonical(*environment, &section, key, &value) || !*value)
             continue;
         snprintf(variable, sizeof(variable), "%.*s", (int)(value - 1 - *environment), *environment);
-        add_from_environment(s, section, key, variable, value, 0, wrong);
+        add_from_environment(s, (struct setting){.section = section, .key = key}, variable, value, 0, wrong);
     }
 }

@@ -38,7 +38,8 @@ void settings_finish(struct settings *s);
 void settings_read_file(struct settings *s, const char *path, bool required, struct complaints *wrong);
 /* directory/conf.d/ *.conf beside the file, in the order of their names. */
 void settings_read_directory(struct settings *s, const char *file, struct complaints *wrong);
-/* LARDER_<SECTION>_<KEY> and the aliases; a canonical name beats an alias. */
+/* LARDER_<SECTION>_<KEY> and the aliases; a canonical name beats an alias.  Those of a limit speak of this one: */
+#define LIMIT_OF_ENVIRONMENT "default"
 void settings_read_environment(struct settings *s, char *const *environment, struct complaints *wrong);
 
 /* The value of a variable, NULL when it is not set or empty. */

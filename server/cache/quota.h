@@ -26,7 +26,8 @@
 
 /* Of [limit NAME]; beside these plan.PLAN, a max of its own for callers who say plan=PLAN. */
 #define QUOTA_OPTIONS(OPTION)                                                                               \
-    OPTION(COUNT, max, "", 1, QUOTA_MAX, LIVE, "", "so many a window, in one burst or spread over it")      \
+    OPTION(COUNT, max, "", 1, QUOTA_MAX, LIVE, "RATE_LIMIT_MAX_REQUESTS",                                   \
+           "so many a window, in one burst or spread over it; the environment speaks of [limit default]")   \
     OPTION(DURATION, window, "", 1000000ull, QUOTA_WINDOW_NS, LIVE, "", "how long that window is")          \
     OPTION(                                                                                                 \
         TEXT, scope, "", 0, 0, LIVE, "",                                                                    \

@@ -114,15 +114,30 @@ static void count_unused(void *user, const struct setting *s)
 
 static void names_of_features_to_come_are_taken_and_change_nothing(void **state)
 {
-    static const char *const variables[] = {"RATE_LIMIT_MAX_REQUESTS=100"};
-    for (unsigned i = 0; i < COUNT_OF(variables); i++) {
-        unsigned unused = 0;
-        struct config *c = from_variable(variables[i]);
-        config_each_unused(c, count_unused, &unused);
-        if (unused != 1)
-            fail_msg("%s counts as %u options", variables[i], unused);
-        config_destroy(c);
-    }
+    unsigned unused = 0;
+    struct config *c = load_good(&(struct given){.file = "[policy p]\npattern = a:*\nencrypt = on\n"});
+    config_each_unused(c, count_unused, &unused);
+    assert_int_equal(unused, 1);
+    config_destroy(c);
+}
+
+static void the_environments_rate_limit_is_the_default_one_and_a_minutes(void **state)
+{
+    struct given g = {.environment = {(char *)"RATE_LIMIT_MAX_REQUESTS=100"}};
+    struct config *c = load_good(&g);
+    assert_int_equal(c->limits_count, 1);
+    assert_string_equal(c->limits[0].name, "default");
+    assert_int_equal(c->limits[0].said.max, 100);
+    assert_int_equal(c->limits[0].said.window, 60ull * SECOND);
+    assert_string_equal(c->limits[0].values[0].origin, "environment RATE_LIMIT_MAX_REQUESTS");
+    config_destroy(c);
+    g.file = "[limit default]\nmax = 5\nwindow = 1h\nscope = {ip}\n[limit api]\nmax = 5\nwindow = 1h\n";
+    c = load_good(&g);
+    assert_int_equal(c->limits_count, 2);
+    assert_int_equal(c->limits[0].said.max, 100);
+    assert_int_equal(c->limits[0].said.window, 3600ull * SECOND);
+    assert_int_equal(c->limits[1].said.max, 5);
+    config_destroy(c);
 }
 
 static void names_apps_have_for_redis_are_taken(void **state)
@@ -348,6 +363,7 @@ int main(void)
         WITH_FILES(an_empty_variable_is_none),
         WITH_FILES(every_alias_has_the_unit_people_give_it),
         WITH_FILES(names_of_features_to_come_are_taken_and_change_nothing),
+        WITH_FILES(the_environments_rate_limit_is_the_default_one_and_a_minutes),
         WITH_FILES(names_apps_have_for_redis_are_taken),
         WITH_FILES(names_of_the_client_are_none_of_our_business),
         WITH_FILES(an_alias_with_a_wrong_value_is_named),
