@@ -89,7 +89,7 @@ enum {
     LARDER_NOT_MODIFIED = 3, /* the version the caller named is current; no value was sent */
     LARDER_SKIPPED = 4,      /* not stored by wish: ttl 0, or the cache is switched off */
     LARDER_EXISTS = 5,       /* if_absent: not stored */
-    LARDER_NOT_FOUND = 6,    /* if_present, touch: no such entry */
+    LARDER_NOT_FOUND = 6,    /* if_present, touch, tag: no such entry */
     LARDER_CONFLICT = 7,     /* if_version: not stored, the version is another one */
     LARDER_REFUSED = 8,      /* since: not stored, something newer happened */
     LARDER_QUEUED = 9,       /* done here, on its way to the fleet */
@@ -347,6 +347,11 @@ LARDER_API int larder_mset(larder_client *client, larder_item *items, size_t cou
 
 /* Life from now; never makes it shorter.  OK, NOT_FOUND or an error. */
 LARDER_API int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms);
+
+/* Tags beside those the entry has, 16 in all: it is stored anew with the same value and the life it has left, so its version
+ * is another one.  After OK an invalidation of one of them takes the entry along on every host.  OK, NOT_FOUND, CONFLICT: it was
+ * changed again and again meanwhile; or an error, after which it may be gone.  Since 0.2. */
+LARDER_API int larder_tag(larder_client *client, larder_slice key, const larder_slice *tags, size_t tags_count);
 
 /* ---- get_or_load (since 0.2) ---------------------------------------------------------------------------- */
 

@@ -26,7 +26,7 @@ struct slice trace_mine(struct larder_client *c)
 
 #define TRACED_MESSAGES(TRACED)                                                                                \
     TRACED(GET, get) TRACED(LEASE, lease) TRACED(FAIL, fail) TRACED(SET, set) TRACED(TOUCH, touch)             \
-    TRACED(INVALIDATE, invalidate) TRACED(EVENT, event) TRACED(LIMIT, limit)
+    TRACED(TAG, tag) TRACED(INVALIDATE, invalidate) TRACED(EVENT, event) TRACED(LIMIT, limit)
 
 int message_write_traced(struct buffer *out, uint64_t id, enum wire_code code, const void *message,
                          size_t frame_max, struct slice trace)

@@ -1,4 +1,4 @@
-/* set, mset, touch, invalidate: always by the socket, never repeated once sent. */
+/* set, mset, touch, tag, invalidate: always by the socket, never repeated once sent. */
 #include "client/ask.h"
 
 #include <stdlib.h>
@@ -229,12 +229,22 @@ int larder_mset(larder_client *client, larder_item *items, size_t count, const l
 
 /* ======= touch ======= */
 
+/* The one outcome of a touch or tag. */
+static int ask_outcome(struct call *call, unsigned code, const void *message)
+{
+    struct wire_outcomes outcomes;
+    struct wire_outcome outcome;
+    int r = ask(call, code, message, WIRE_OUTCOMES, &outcomes);
+    if (r < 0)
+        return r;
+    struct reader list = reader_of(outcomes.outcomes.raw);
+    return wire_next_outcome(&list, &outcome) ? result_of_status(outcome.status) : LARDER_E_PROTOCOL;
+}
+
 int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms)
 {
     struct slice name = slice_in(key);
     struct wire_touch touch = {.ttl_ms = ttl_ms, .keys = {.count = 1, .items = &name}};
-    struct wire_outcomes outcomes;
-    struct wire_outcome outcome;
     struct call call;
     client_enter(client);
     int r = item_check(key, larder_bytes(NULL, 0), &set_defaults);
@@ -243,13 +253,42 @@ int larder_touch(larder_client *client, larder_slice key, uint64_t ttl_ms)
     uint64_t begin = log_begin(client);
     call_begin(&call, client, client->change_ns, 0, false);
     touch.timeout_ms = call_left_ms(&call);
-    r = ask(&call, WIRE_TOUCH, &touch, WIRE_OUTCOMES, &outcomes);
-    if (r == 0) {
-        struct reader list = reader_of(outcomes.outcomes.raw);
-        r = wire_next_outcome(&list, &outcome) ? result_of_status(outcome.status) : LARDER_E_PROTOCOL;
-    }
+    r = ask_outcome(&call, WIRE_TOUCH, &touch);
     call_end(&call);
     log_end(client, begin, "touch", name, r, NULL);
+    return r;
+}
+
+/* ======= tag ======= */
+
+static int ask_tag(struct call *call, struct slice name, const struct slice *tags, size_t count)
+{
+    struct wire_tag tag = {.timeout_ms = call_left_ms(call),
+                           .keys = {.count = 1, .items = &name},
+                           .tags = {.count = (uint32_t)count, .items = tags}};
+    int r = call_needs_version(call, 3);
+    return r == 0 ? ask_outcome(call, WIRE_TAG, &tag) : r;
+}
+
+int larder_tag(larder_client *client, larder_slice key, const larder_slice *tags, size_t tags_count)
+{
+    struct slice names[WIRE_TAGS_MAX];
+    struct call call;
+    client_enter(client);
+    if (tags_count == 0 || !tags)
+        return LARDER_E_INVALID;
+    if (tags_count > WIRE_TAGS_MAX)
+        return LARDER_E_LIMIT;
+    int r = item_check(key, larder_bytes(NULL, 0), &set_defaults);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < tags_count; i++)
+        names[i] = slice_in(tags[i]);
+    uint64_t begin = log_begin(client);
+    call_begin(&call, client, client->change_ns, 0, false);
+    r = ask_tag(&call, slice_in(key), names, tags_count);
+    call_end(&call);
+    log_end(client, begin, "tag", slice_in(key), r, NULL);
     return r;
 }
 

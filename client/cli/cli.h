@@ -79,6 +79,7 @@ int verb_get(struct cli *cli);
 int verb_ttl(struct cli *cli);
 int verb_set(struct cli *cli);
 int verb_touch(struct cli *cli);
+int verb_tag(struct cli *cli);
 int verb_invalidate(struct cli *cli);
 int verb_clear(struct cli *cli);
 int verb_keys(struct cli *cli);

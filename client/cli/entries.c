@@ -1,10 +1,11 @@
-/* get, ttl, set, touch: verbs about single entries. */
+/* get, ttl, set, touch, tag: verbs about single entries. */
 #include "client/cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include "client/cli/text.h"
 #include "proto/status.h"
+#include "proto/wire.h"
 
 /* ======= get ======= */
 
@@ -253,4 +254,15 @@ int verb_touch(struct cli *cli)
         return cli_fail(cli, EXIT_USAGE, "%s: not a duration; write 30s, 5m, 1h, 2d or 250ms", cli->args[1]);
     int r = larder_touch(cli->client, larder_text(cli->args[0]), ttl_ms);
     return tell_change(cli, r, NULL);
+}
+
+int verb_tag(struct cli *cli)
+{
+    larder_slice tags[WIRE_TAGS_MAX];
+    size_t count = (size_t)cli->args_count - 1;
+    if (count > WIRE_TAGS_MAX)
+        return cli_fail(cli, EXIT_USAGE, "more than %d tags", WIRE_TAGS_MAX);
+    for (size_t i = 0; i < count; i++)
+        tags[i] = larder_text(cli->args[i + 1]);
+    return tell_change(cli, larder_tag(cli->client, larder_text(cli->args[0]), tags, count), NULL);
 }

@@ -37,6 +37,11 @@ static const struct verb verbs[] = {
      "  larder set user:42 NEW --if-version $(larder get --json user:42 | jq -r .version)"},
     {"touch", "KEY TTL", "give an entry a longer life", 2, 2, 0, verb_touch,
      "Life from now, as in 30s, 5m, 1h.  Never makes it shorter."},
+    {"tag", "KEY TAG...", "give an entry tags beside those it has", 2, MANY, 0, verb_tag,
+     "At most 16 in all, the policy's among them.  Value and life stay, the version is another one:\n"
+     "an invalidation of one of the tags takes the entry along on every host.\n"
+     "\n"
+     "  larder tag page:7 user:42 && larder invalidate --tag user:42"},
     {"invalidate", "[KEY...]", "what must not be served any more", 0, MANY,
      BIT(TAG) | BIT(PREFIX) | BIT(GLOB) | BIT(ALL) | BIT(EVENT) | BIT(SOFT) | BIT(DRY_RUN) | BIT(WAIT),
      verb_invalidate,

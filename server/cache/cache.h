@@ -335,6 +335,7 @@ struct cache_set {
     unsigned partition;
     uint64_t ttl_left_ms;
     struct cache *cache;
+    const struct entry *like; /* stored anew (tag.c): with its life, and its tags beside the caller's; NULL */
     struct list waiting;
     struct cache_get look;
     struct lease *lease; /* that the token is of, until those who wait for it were answered */
@@ -362,6 +363,32 @@ struct cache_touch {
     struct fleet_change change;
 };
 int cache_touch(struct cache *c, struct cache_touch *touch);
+
+/* Tags beside those an entry has: it is stored anew, at a position of its own, with its value and what is left of its life.
+ * The version is another one then, and a lease of the key is over.  Nothing is done where it has them all. */
+struct cache_tag {
+    struct slice key;
+    const struct slice *tags;
+    unsigned tags_count;
+    bool wait_all; /* as of a set */
+    void (*done)(struct cache_tag *tag);
+    enum status
+        status; /* OK NOT_FOUND CONFLICT LIMIT BAD_KEY BAD_SHAPE TOO_BIG BUSY UNKNOWN DETACHED SKIPPED */
+    struct version result;
+    unsigned partition;
+    uint64_t ttl_left_ms;
+    /* cache/'s own */
+    struct cache *cache;
+    unsigned attempts;
+    bool by_hash; /* no tier of this host knows its tags by name */
+    struct tag_copy *copy;
+    union {
+        struct cache_get look;
+        struct tier_read read;
+        struct cache_set set;
+    };
+};
+int cache_tag(struct cache *c, struct cache_tag *tag);
 
 /* ---- invalidate ---------------------------------------------------------------------------------------- */
 

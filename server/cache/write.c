@@ -56,7 +56,10 @@ static enum status name_tags(struct cache *c, struct cache_set *set, struct poli
                              struct slice *strings)
 {
     const struct policy *policy = policies_at(c->policies, set->policy);
-    set->names_count = 0;
+    set->names_count = set->like ? set->like->tags_count : 0;
+    if (set->names_count)
+        memcpy(set->names, set->like->tags, set->names_count * sizeof(*set->names));
+    CHECK(!strings || !set->names_count); /* what goes to the fleet is told as bytes */
     if (!take_tags(c, set, set->tags, set->tags_count, strings))
         return STATUS_LIMIT;
     if (!policy->has_tags)
@@ -85,7 +88,7 @@ static enum status judge_request(struct cache *c, struct cache_set *set)
 static void obey_policy(const struct cache *c, struct cache_set *set)
 {
     const struct policy *policy = policies_at(c->policies, set->policy);
-    if (!set->token.size && (!policy->store || !policy->write_through))
+    if (!set->token.size && !set->like && (!policy->store || !policy->write_through))
         set->ttl_ms = 0;
 }
 
@@ -98,9 +101,15 @@ struct life cache_set_life(const struct cache *c, const struct cache_set *set, u
     return policy_life(policies_at(c->policies, set->policy), &wish, from_ns);
 }
 
+static struct life life_of(const struct cache *c, const struct cache_set *set)
+{
+    return set->like ? (struct life){.soft_ns = set->like->soft_ns, .hard_ns = set->like->hard_ns}
+                     : cache_set_life(c, set, set->began_ns);
+}
+
 static void entry_of(struct cache *c, const struct cache_set *set, struct entry *ret)
 {
-    struct life life = cache_set_life(c, set, set->began_ns);
+    struct life life = life_of(c, set);
     *ret = (struct entry){.key = set->key,
                           .key_hash = set->look.key_hash,
                           .value = set->value,
@@ -112,6 +121,7 @@ static void entry_of(struct cache *c, const struct cache_set *set, struct entry 
                           .schema = set->schema,
                           .policy = set->policy,
                           .absent = set->absent,
+                          .stale = set->like && set->like->stale,
                           .tags_count = set->names_count};
     memcpy(ret->tags, set->names, set->names_count * sizeof(*set->names));
 }
@@ -172,7 +182,7 @@ static struct slice names_of(struct cache *c, struct cache_set *set, const struc
 {
     struct slice strings[SHM_TAGS_MAX];
     struct policy_tags own;
-    if (e->tags_count == 0)
+    if (e->tags_count == 0 || (set->like && set->like->tags_count))
         return slice_of(NULL, 0);
     bool same = name_tags(c, set, &own, strings) == STATUS_OK && set->names_count == e->tags_count &&
                 memcmp(set->names, e->tags, e->tags_count * sizeof(*e->tags)) == 0;
@@ -288,7 +298,7 @@ static void note_change(struct cache *c, const struct cache_set *set, const stru
 static int land(struct cache *c, struct cache_set *set, struct entry *e)
 {
     bool late = overtaken(c, set, e);
-    e->stale = judge_names(c, e) == SOFTENED; /* the tiers take it for younger than that kill */
+    e->stale |= judge_names(c, e) == SOFTENED; /* the tiers take it for younger than that kill */
     note_change(c, set, e);
     set->result = (struct version){e->epoch, e->v, e->id};
     if (set->ttl_ms == 0) { /* "do not store" is an invalidation (F15) */

@@ -248,7 +248,7 @@ static void add_life(struct l2 *l2, const struct entry *e)
     uint64_t soft_ms = e->soft_ns > now_ns ? (e->soft_ns - now_ns) / NS_PER_MS : 0;
     hard_ms = hard_ms ? hard_ms : 1;
     hard_ms = hard_ms < UINT32_MAX ? hard_ms : UINT32_MAX;
-    soft_ms = soft_ms ? soft_ms : 1; /* 0 means: stale by invalidation */
+    soft_ms = e->stale ? 0 : soft_ms ? soft_ms : 1; /* 0 means: stale by invalidation */
     args_number(&l2->args, soft_ms < hard_ms ? soft_ms : hard_ms);
     args_number(&l2->args, hard_ms);
 }

@@ -43,6 +43,7 @@ static const struct verb verbs[] = {
     [WIRE_GET] = {get_run, "get", IN(READY), CLASS_GET, FIGURE_OF(requests_get)},
     [WIRE_SET] = {set_run, "set", IN(READY), CLASS_SET, FIGURE_OF(requests_set)},
     [WIRE_TOUCH] = {touch_run, "touch", IN(READY), CLASS_SET, FIGURE_OF(requests_touch)},
+    [WIRE_TAG] = {tag_run, "tag", IN(READY), CLASS_SET, FIGURE_OF(requests_tag)},
     [WIRE_INVALIDATE] = {invalidate_run, "invalidate", IN(READY), CLASS_INVALIDATE,
                          FIGURE_OF(requests_invalidate)},
     [WIRE_EVENT] = {event_run, "event", IN(READY), CLASS_INVALIDATE, FIGURE_OF(requests_invalidate)},

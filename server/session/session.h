@@ -85,6 +85,7 @@ struct session_host {
     FIGURE(COUNTER, requests_get, "GET requests")                                                   \
     FIGURE(COUNTER, requests_set, "SET requests")                                                   \
     FIGURE(COUNTER, requests_touch, "TOUCH requests")                                               \
+    FIGURE(COUNTER, requests_tag, "TAG requests")                                                   \
     FIGURE(COUNTER, requests_invalidate, "INVALIDATE and EVENT requests")                           \
     FIGURE(COUNTER, requests_lease, "LEASE, FAIL, OFFER and LISTED requests")                       \
     FIGURE(COUNTER, requests_look,                                                                  \

@@ -128,7 +128,7 @@ struct request {
     uint32_t count, known;
     bool no_value;
     struct chunk *chunks;          /* GET, LEASE */
-    struct wire_outcome *outcomes; /* SET, TOUCH; status UNKNOWN until known */
+    struct wire_outcome *outcomes; /* SET, TOUCH, TAG; status UNKNOWN until known */
     struct cache_invalidate invalidate;
     struct cache_limit limit;
 };
@@ -143,6 +143,7 @@ struct op {
         struct cache_offer offer;
         struct cache_set set;
         struct cache_touch touch;
+        struct cache_tag tag;
         struct cache_probe probe;
     };
     struct slice tags[WIRE_TAGS_MAX];
@@ -261,6 +262,7 @@ void lease_run(struct request *r, struct reader *fields, const struct wire_head 
 void fail_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void set_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void touch_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void tag_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void invalidate_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void event_run(struct request *r, struct reader *fields, const struct wire_head *head);
 /* A list of a message, one slice each; returns the end. */

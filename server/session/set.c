@@ -1,4 +1,4 @@
-/* SET and TOUCH: one item or many, each by itself, each with its outcome.
+/* SET, TOUCH and TAG: one item or many, each by itself, each with its outcome.
  *
  * An item whose outcome is not known at the deadline is answered UNKNOWN: the cache carries it through. */
 #include "session/session_private.h"
@@ -68,31 +68,42 @@ static enum cache_condition condition_of(uint32_t flags)
     return flags & WIRE_SET_IF_ABSENT ? CACHE_IF_ABSENT : CACHE_ALWAYS;
 }
 
-static bool known_tag(const struct op *op, unsigned count, struct slice tag)
+static bool known_tag(const struct slice *known, unsigned count, struct slice tag)
 {
     for (unsigned i = 0; i < count; i++)
-        if (slice_equal(op->tags[i], tag))
+        if (slice_equal(known[i], tag))
             return true;
     return false;
 }
 
-/* The item's tags without repeats, in the tenant's scope.  False: more than the limit, or one too long. */
-static bool take_tags(struct op *op, const struct wire_item *item, char **names, unsigned *ret_count)
+/* WIRE_TAGS_MAX at most, without repeats, in the tenant's scope.  False: more than the limit, or one too long. */
+static bool take_tags(const struct session *s, const struct wire_strings *list, char **names,
+                      struct slice *ret, unsigned *ret_count)
 {
-    struct reader tags = reader_of(item->tags.raw);
+    struct reader tags = reader_of(list->raw);
     struct slice tag;
     *ret_count = 0;
     while (wire_next_string(&tags, &tag)) {
-        struct slice scoped = tenant_tag(op->request->session, tag, names);
+        struct slice scoped = tenant_tag(s, tag, names);
         if (scoped.size == 0 || scoped.size > WIRE_TAG_BYTES_MAX)
             return false;
-        if (known_tag(op, *ret_count, scoped))
+        if (known_tag(ret, *ret_count, scoped))
             continue;
         if (*ret_count == WIRE_TAGS_MAX)
             return false;
-        op->tags[(*ret_count)++] = scoped;
+        ret[(*ret_count)++] = scoped;
     }
     return true;
+}
+
+static size_t scoped_bytes(const struct session *s, const struct wire_strings *list)
+{
+    struct reader tags = reader_of(list->raw);
+    struct slice tag;
+    size_t bytes = 0;
+    while (wire_next_string(&tags, &tag))
+        bytes += tenant_tag_bytes(s, tag);
+    return bytes;
 }
 
 static void start_item(struct request *r, const struct wire_set *m, uint32_t index,
@@ -101,7 +112,7 @@ static void start_item(struct request *r, const struct wire_set *m, uint32_t ind
     struct session *s = r->session;
     struct op *op = op_take(r, index);
     unsigned tags_count;
-    bool tags_fit = take_tags(op, item, names, &tags_count);
+    bool tags_fit = take_tags(s, &item->tags, names, op->tags, &tags_count);
     if (!tags_fit || !tenant_owns(s, item->key)) {
         note(r, index, item->key, 0,
              (struct wire_outcome){.status = tags_fit ? STATUS_DENIED : STATUS_LIMIT});
@@ -135,12 +146,8 @@ static size_t names_bytes(const struct session *s, const struct wire_set *m)
     struct reader items = reader_of(m->items.raw);
     struct wire_item item;
     size_t bytes = 0;
-    while (wire_next_item(&items, &item)) {
-        struct reader tags = reader_of(item.tags.raw);
-        struct slice tag;
-        while (wire_next_string(&tags, &tag))
-            bytes += tenant_tag_bytes(s, tag);
-    }
+    while (wire_next_item(&items, &item))
+        bytes += scoped_bytes(s, &item.tags);
     return bytes;
 }
 
@@ -218,5 +225,72 @@ void touch_run(struct request *r, struct reader *fields, const struct wire_head 
         for (uint32_t i = 0; wire_next_string(&keys, &key); i++)
             start_touch(r, &m, i, key);
     }
+    request_started(r, e < 0 ? 0 : m.timeout_ms);
+}
+
+/* ======= tag ======= */
+
+static void tag_known(struct op *op)
+{
+    const struct cache_tag *tag = &op->tag;
+    note(op->request, op->index, tag->key, 0,
+         outcome_of(tag->status, tag->partition, &tag->result, tag->ttl_left_ms));
+    op_return(op);
+}
+
+static void was_tagged(struct cache_tag *tag)
+{
+    struct op *op = CONTAINER_OF(tag, struct op, tag);
+    struct request *r = op->request;
+    tag_known(op);
+    request_released(r);
+}
+
+static void start_tag(struct request *r, uint32_t index, struct slice key, const struct cache_tag *all)
+{
+    struct session *s = r->session;
+    if (!tenant_owns(s, key)) {
+        note(r, index, key, 0, (struct wire_outcome){.status = STATUS_DENIED});
+        return;
+    }
+    struct op *op = op_take(r, index);
+    op->tag = *all;
+    op->tag.key = key;
+    if (op_done_now(op, cache_tag(s->space->cache, &op->tag)))
+        tag_known(op);
+}
+
+/* The tags are the request's: the same for all its keys. */
+static void start_tags(struct request *r, const struct wire_tag *m)
+{
+    size_t room = WIRE_TAGS_MAX * sizeof(struct slice);
+    struct slice *tags = (void *)outcomes_room(r, m->keys.count, room + scoped_bytes(r->session, &m->tags));
+    struct cache_tag all = {.tags = tags, .wait_all = m->flags & WIRE_SET_WAIT_ALL, .done = was_tagged};
+    char *names = (char *)tags + room;
+    r->trace = m->trace;
+    struct reader keys = reader_of(m->keys.raw);
+    struct slice key;
+    if (!m->tags.count) {
+        request_answer(r, STATUS_BAD_REQUEST, "tag: no tag is named");
+        return;
+    }
+    if (!take_tags(r->session, &m->tags, &names, tags, &all.tags_count)) {
+        request_answer(r, STATUS_LIMIT, "at most %d tags of 1 to %d bytes", WIRE_TAGS_MAX,
+                       WIRE_TAG_BYTES_MAX);
+        return;
+    }
+    for (uint32_t i = 0; wire_next_string(&keys, &key); i++)
+        start_tag(r, i, key, &all);
+}
+
+void tag_run(struct request *r, struct reader *fields, const struct wire_head *head)
+{
+    struct wire_tag m;
+    int e = wire_read_tag(fields, head, &m);
+    r->complete = outcomes_complete;
+    if (e < 0)
+        request_malformed(r, e);
+    else if (!request_too_many(r, m.keys.count, "keys"))
+        start_tags(r, &m);
     request_started(r, e < 0 ? 0 : m.timeout_ms);
 }

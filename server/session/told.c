@@ -78,7 +78,7 @@ static void log_operation(const struct watched *op, const struct wire_operation 
         fields[count++] = L_TEXT("tier", tier_name_text(line->tier));
     if (line->reason)
         fields[count++] = L_TEXT("reason", miss_reason_word(line->reason, reason));
-    if (op->code == WIRE_SET || op->code == WIRE_TOUCH) {
+    if (op->code == WIRE_SET || op->code == WIRE_TOUCH || op->code == WIRE_TAG) {
         format_ttl(line->ttl_ms, ttl, sizeof(ttl));
         fields[count++] = L_TEXT("ttl", ttl);
     }

@@ -41,6 +41,7 @@ static void point(struct fleet_row *row)
 {
     row->entry.key = slice_text(row->key);
     row->entry.value = slice_text(row->value);
+    row->entry.tag_names = slice_of(row->tag_names, row->tag_names_bytes);
 }
 
 static void row_store(struct table_fleet *f, const struct entry *e, unsigned partition, uint64_t v)
@@ -52,7 +53,13 @@ static void row_store(struct table_fleet *f, const struct entry *e, unsigned par
     row->entry.v = v;
     copy_name(row->key, e->key);
     copy_name(row->value, e->value);
+    row->tag_names_bytes = 0;
     point(row);
+}
+
+static void row_tag(struct fleet_row *row, const struct slice *tags, unsigned count)
+{
+    row->tag_names_bytes = tag_names_pack(row->tag_names, tags, count).size;
 }
 
 static void row_remove(struct table_fleet *f, struct slice key)
@@ -275,6 +282,8 @@ static void commit_store(struct table_fleet *f, struct fleet_change *c)
         row_remove(f, c->entry->key);
     else
         row_store(f, c->entry, c->partition, c->v);
+    if (!c->remove)
+        row_tag(row_find(f, c->entry->key), c->tags, c->tags_count);
 }
 
 static void commit_touch(struct table_fleet *f, struct fleet_change *c)

@@ -6,6 +6,7 @@
 #define LARDER_TESTS_TABLE_FLEET_H
 
 #include "base/fleet.h"
+#include "base/tag_names.h"
 
 enum { FLEET_ROWS = 64, FLEET_JOURNAL = 64, FLEET_WAITING = 16, FLEET_NAME = 32 };
 
@@ -13,6 +14,8 @@ struct fleet_row {
     bool used;
     char key[FLEET_NAME], value[FLEET_NAME];
     struct entry entry;
+    uint8_t tag_names[TAG_NAMES_MAX]; /* base/tag_names.h */
+    size_t tag_names_bytes;
 };
 
 struct journal_row {

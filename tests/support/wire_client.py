@@ -14,7 +14,7 @@ HELLO, WELCOME, RESULT, PING, PONG, GET, VALUES, SET, OUTCOMES, TOUCH, INVALIDAT
 KEYS, PAGE, STATS, HEALTH, EXPLAIN, CONFIG, DOCUMENT, DOCTOR = range(12, 20)
 MONITOR, LOG, REPORT, OPERATIONS = 48, 50, 51, 52
 OK, HIT, ABSENT, NOT_MODIFIED, QUEUED, LOCAL, SKIPPED = range(7)
-LEASE, FAIL, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 36, 37, 38, 40, 41, 43, 44, 45
+LEASE, FAIL, GIVE_TAGS, THROTTLE, EVENT, ALLOWANCE, PULL, PROGRESS, OFFER, LOAD, LISTED = 32, 34, 35, 36, 37, 38, 40, 41, 43, 44, 45
 MISS, EXISTS, NOT_FOUND, CONFLICT, REFUSED, ALONE, LEASED, WAIT, LIMITED, LOAD_FAILED = range(32, 42)
 BAD_FRAME, BAD_REQUEST, UNSUPPORTED, BAD_VERSION, NO_NAMESPACE, BAD_KEY, TOO_BIG, LIMIT = range(65, 73)
 UNKNOWN, BUSY, TIMEOUT, DRAINING, DETACHED, DENIED, BAD_SHAPE = 64, 73, 74, 75, 76, 77, 80
@@ -249,6 +249,9 @@ class Client:
     def offer(self, *patterns, **options):
         self.send_offer(*patterns, **options)
         return self.load()
+
+    def tag(self, key, *tags, wait_all=False, timeout_ms=0):
+        return _take(Outcome, self.call(OUTCOMES, GIVE_TAGS, wait_all * WAIT_ALL, timeout_ms, [key], list(tags))[0][0])
 
     def touch(self, key, ttl_ms, stale_ms=0):
         return _take(Outcome, self.call(OUTCOMES, TOUCH, 0, ttl_ms, stale_ms, [key])[0][0])

@@ -62,6 +62,40 @@ static void set_tagged(larder_client *c, const char *key, const char *tag)
     assert_int_equal(larder_set(c, T(key), T("v"), &how), LARDER_OK);
 }
 
+static void a_tag_given_later_takes_the_entry_along(void **state)
+{
+    larder_client *c = open_default();
+    larder_slice tags[] = {T("late"), T("late-too")};
+    larder_invalidate_options how = LARDER_INVALIDATE_OPTIONS_INIT;
+    set_tagged(c, "tagged", "old");
+    expect_text(c, "tagged", "v");
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 2), LARDER_OK);
+    expect_text(c, "tagged", "v");
+    how.tags = &tags[1];
+    how.tags_count = 1;
+    assert_int_equal(larder_invalidate_all_of(c, &how), LARDER_OK);
+    assert_int_equal(get_result(c, "tagged"), LARDER_MISS);
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 2), LARDER_NOT_FOUND);
+    larder_close(c);
+}
+
+static void tags_that_cannot_be_are_refused(void **state)
+{
+    larder_client *c = open_default();
+    larder_slice tags[17];
+    set_text(c, "tagged", "v");
+    for (int i = 0; i < 17; i++)
+        tags[i] = T("same");
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 0), LARDER_E_INVALID);
+    assert_int_equal(larder_tag(c, T("tagged"), NULL, 1), LARDER_E_INVALID);
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 17), LARDER_E_LIMIT);
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 16), LARDER_OK);
+    tags[0] = T("");
+    assert_int_equal(larder_tag(c, T("tagged"), tags, 1), LARDER_E_LIMIT);
+    assert_int_equal(larder_tag(c, T(""), tags, 1), LARDER_E_KEY);
+    larder_close(c);
+}
+
 static void an_invalidated_key_is_not_found_near_or_far(void **state)
 {
     larder_client *c = open_default();
@@ -399,6 +433,8 @@ int main(void)
         cmocka_unit_test(touch_prolongs_and_never_shortens),
         cmocka_unit_test(an_explicit_ttl_does_not_make_an_entry_stale_for_ever),
         cmocka_unit_test(a_ttl_of_0_stores_nothing_and_drops_what_is_there),
+        cmocka_unit_test(a_tag_given_later_takes_the_entry_along),
+        cmocka_unit_test(tags_that_cannot_be_are_refused),
         cmocka_unit_test(an_invalidated_key_is_not_found_near_or_far),
         cmocka_unit_test(keys_tags_and_prefixes_die_in_one_change),
         cmocka_unit_test(naming_nothing_is_refused),

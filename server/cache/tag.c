@@ -1,0 +1,237 @@
+/* tag: an entry is read, and set again if it is still that version, with the same value, what is left of its life, and the tags
+ * beside its own.
+ *
+ * What must stay true: a tag is part of what is stored, in every tier and on every host.  So an entry gets one as it gets a
+ * value: by a change with a position, which takes the copies without it out of all hosts, and orders it against the
+ * invalidations of that tag.  Whoever changes the key in between wins, and the entry is read again.
+ *
+ * It is read where its set will be judged: in the fleet, or on this host.  Tags go along by name (base/tag_names.h) where they
+ * are known so, which in the fleet they are. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/tag_names.h"
+#include "cache/cache_private.h"
+
+enum {
+    ATTEMPTS_MAX = 8
+}; /* how often it may be changed under our hands: then somebody writes it all the time */
+
+/* What is stored again, until it is: what was read is gone when the loop has control. */
+struct tag_copy {
+    struct entry entry;
+    unsigned tags_count;
+    struct slice *tags; /* behind it, as is what they and the value point to */
+};
+
+static int answer(struct cache_tag *t, enum status status)
+{
+    free(t->copy);
+    t->copy = NULL;
+    t->status = status;
+    return CACHE_DONE;
+}
+
+/* ======= what it will be ======= */
+
+static bool carries(const struct cache *c, const struct entry *e, struct slice tag)
+{
+    uint64_t name = shm_hash_name(c->setup.hash_secret, SHM_NAME_TAG, tag);
+    for (unsigned i = 0; i < e->tags_count; i++)
+        if (e->tags[i] == name)
+            return true;
+    return false;
+}
+
+static bool carries_all(const struct cache *c, const struct entry *e, const struct cache_tag *t)
+{
+    for (unsigned i = 0; i < t->tags_count; i++)
+        if (!carries(c, e, t->tags[i]))
+            return false;
+    return true;
+}
+
+static struct slice keep(char **room, struct slice bytes)
+{
+    char *at = *room;
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    *room += bytes.size;
+    return slice_of(at, bytes.size);
+}
+
+static bool is_named(const struct entry *e)
+{
+    return e->tags_count == 0 || e->tag_names.size;
+}
+
+/* With its names, its tags are those of the set; without, the set has them from the entry, as hashes. */
+static struct tag_copy *copy_of(const struct cache_tag *t, const struct entry *e)
+{
+    size_t most = SHM_TAGS_MAX + t->tags_count;
+    struct tag_copy *copy =
+        must_alloc(sizeof(*copy) + most * sizeof(*copy->tags) + e->value.size + e->tag_names.size);
+    char *room = (char *)(copy + 1) + most * sizeof(*copy->tags);
+    struct slice rest;
+    copy->entry = *e;
+    copy->entry.value = keep(&room, e->value);
+    copy->entry.tag_names = rest = keep(&room, e->tag_names);
+    copy->entry.tags_count = is_named(e) ? 0 : e->tags_count;
+    copy->tags = (struct slice *)(void *)(copy + 1);
+    while (copy->tags_count < SHM_TAGS_MAX && tag_names_next(&rest, &copy->tags[copy->tags_count]))
+        copy->tags_count++;
+    for (unsigned i = 0; i < t->tags_count; i++)
+        copy->tags[copy->tags_count++] = t->tags[i];
+    return copy;
+}
+
+/* ======= storing it again ======= */
+
+static int look(struct cache *c, struct cache_tag *t);
+
+static int again(struct cache *c, struct cache_tag *t)
+{
+    answer(t, STATUS_CONFLICT);
+    return t->attempts < ATTEMPTS_MAX ? look(c, t) : CACHE_DONE;
+}
+
+static int stored(struct cache *c, struct cache_tag *t)
+{
+    const struct cache_set *set = &t->set;
+    if (set->status == STATUS_CONFLICT)
+        return again(c, t);
+    t->result = set->result;
+    t->partition = set->partition;
+    t->ttl_left_ms = set->ttl_left_ms;
+    return answer(t, set->status);
+}
+
+static void set_done(struct cache_set *set)
+{
+    struct cache_tag *t = CONTAINER_OF(set, struct cache_tag, set);
+    if (stored(t->cache, t) == CACHE_DONE)
+        t->done(t);
+}
+
+/* `shared`: with the fleet; else no tier but this host's is told. */
+static int store(struct cache *c, struct cache_tag *t, const struct entry *found, bool shared)
+{
+    if (carries_all(c, found, t)) {
+        t->result = (struct version){found->epoch, found->v, found->id};
+        t->ttl_left_ms = policy_left_ms(found->hard_ns, cache_now(c));
+        return answer(t, STATUS_OK);
+    }
+    struct tag_copy *copy = t->copy = copy_of(t, found);
+    const struct entry *e = &copy->entry;
+    t->set = (struct cache_set){.key = t->key,
+                                .value = e->value,
+                                .ttl_ms = CACHE_TTL_DEFAULT,
+                                .stale_ms = CACHE_TTL_DEFAULT,
+                                .user_flags = e->user_flags,
+                                .schema = e->schema,
+                                .absent = e->absent,
+                                .tags = copy->tags,
+                                .tags_count = copy->tags_count,
+                                .condition = CACHE_IF_VERSION,
+                                .version = {e->epoch, e->v, e->id},
+                                .tiers = shared ? 0 : 1u << TIER_L1 | 1u << TIER_WARM,
+                                .wait_all = t->wait_all,
+                                .like = e,
+                                .done = set_done};
+    return cache_set(c, &t->set) == CACHE_PENDING ? CACHE_PENDING : stored(c, t);
+}
+
+/* ======= on this host alone ======= */
+
+static int look_here(struct cache *c, struct cache_tag *t);
+
+static int found_here(struct cache *c, struct cache_tag *t)
+{
+    struct entry found = t->look.entry;
+    if (t->look.overtaken)
+        return again(c, t);
+    if (t->look.status == STATUS_MISS && !t->by_hash) {
+        t->by_hash = true; /* L1 may have it, which knows no names */
+        return look_here(c, t);
+    }
+    if (t->look.status != STATUS_HIT && t->look.status != STATUS_ABSENT)
+        return answer(t, STATUS_NOT_FOUND);
+    return store(c, t, &found, false);
+}
+
+static void looked(struct cache_get *get)
+{
+    struct cache_tag *t = CONTAINER_OF(get, struct cache_tag, look);
+    if (found_here(t->cache, t) == CACHE_DONE)
+        t->done(t);
+}
+
+static int look_here(struct cache *c, struct cache_tag *t)
+{
+    t->look = (struct cache_get){.key = t->key,
+                                 .tiers = 1u << TIER_L1 | 1u << TIER_WARM,
+                                 .tag_names = !t->by_hash,
+                                 .no_promote = true,
+                                 .done = looked};
+    return cache_get(c, &t->look) == CACHE_PENDING ? CACHE_PENDING : found_here(c, t);
+}
+
+/* ======= the fleet ======= */
+
+static int found_there(struct cache *c, struct cache_tag *t, int outcome)
+{
+    struct entry found = t->read.entry;
+    bool away = t->read.reason == MISS_DETACHED || t->read.reason == MISS_SUSPECT;
+    if (outcome == TIER_FOUND)
+        return store(c, t, &found, true);
+    return answer(t, away ? STATUS_DETACHED : STATUS_NOT_FOUND);
+}
+
+static void read_done(struct tier_read *read, int outcome)
+{
+    struct cache_tag *t = CONTAINER_OF(read, struct cache_tag, read);
+    t->cache->committing--;
+    if (found_there(t->cache, t, outcome) == CACHE_DONE)
+        t->done(t);
+}
+
+static int look_there(struct cache *c, struct cache_tag *t)
+{
+    t->read = (struct tier_read){.key = t->key,
+                                 .key_hash = cache_key_hash(c, t->key),
+                                 .now_ns = cache_now(c),
+                                 .looks = true,
+                                 .done = read_done};
+    c->committing++; /* nobody else knows of it */
+    int outcome = c->fleet->tier->ops->get(c->fleet->tier, &t->read);
+    if (outcome == TIER_PENDING)
+        return CACHE_PENDING;
+    c->committing--;
+    return found_there(c, t, outcome);
+}
+
+/* ======= the verb ======= */
+
+static int look(struct cache *c, struct cache_tag *t)
+{
+    bool shared = c->fleet && policy_allows(cache_policy(c, t->key), TIER_L2);
+    t->attempts++;
+    return shared ? look_there(c, t) : look_here(c, t);
+}
+
+int cache_tag(struct cache *c, struct cache_tag *t)
+{
+    t->cache = c;
+    t->attempts = 0;
+    t->by_hash = false;
+    t->copy = NULL;
+    t->ttl_left_ms = 0;
+    t->result = (struct version){0};
+    t->partition = 0;
+    enum status key = cache_judge_key(c, t->key);
+    if (key != STATUS_OK)
+        return answer(t, key);
+    t->partition = cache_partition(c, t->key);
+    if (!c->setup.options->cache)
+        return answer(t, STATUS_NOT_FOUND);
+    return look(c, t);
+}

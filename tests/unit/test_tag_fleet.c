@@ -1,0 +1,164 @@
+/* tag in a fleet: a change like any, judged against those of the other hosts. */
+#include "support/fleet_cache_rig.h"
+
+static void tag_done(struct cache_tag *tag)
+{
+    done++;
+}
+
+static const struct slice late[] = {{"late", 4}};
+
+static struct cache_tag a_tag(void)
+{
+    return (struct cache_tag){.key = slice_text("k"), .tags = late, .tags_count = 1, .done = tag_done};
+}
+
+static struct cache_tag tag(struct fixture *f)
+{
+    struct cache_tag t = a_tag();
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_DONE);
+    return t;
+}
+
+static void another_hosts_invalidation_of_it_takes_the_entry_along(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    set(f, "k", "v");
+    struct cache_tag t = tag(f);
+    assert_int_equal(t.status, STATUS_OK);
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+    assert_int_equal(g.entry.v, t.result.v);
+    table_fleet_kill(&f->fleet, 0, "late");
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "k"), STATUS_MISS);
+}
+
+static void the_tags_it_had_are_told_again(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tags[] = {slice_text("old")};
+    struct cache_set s = a_set("k", "v");
+    struct cache_get g;
+    s.tags = tags;
+    s.tags_count = 1;
+    cache_set(f->cache, &s);
+    assert_int_equal(tag(f).status, STATUS_OK);
+    assert_memory_equal(f->fleet.rows[0].tag_names, "\3\0old\4\0late", 11);
+    table_fleet_kill(&f->fleet, 0, "old");
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "k"), STATUS_MISS);
+}
+
+static void what_another_host_stored_is_read_there_and_tagged(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    table_fleet_set(&f->fleet, "k", "theirs", f->now_ns + LIFE);
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(tag(f).status, STATUS_OK);
+    get(f, &g, "k");
+    assert_value(&g, "theirs");
+    assert_int_equal(g.entry.tags_count, 1);
+}
+
+static void a_set_in_between_wins_and_is_what_is_tagged(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    struct cache_tag t = a_tag();
+    set(f, "k", "old");
+    f->fleet.slow_reads = true;
+    done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_fleet_set(&f->fleet, "k", "new", f->now_ns + LIFE);
+    table_fleet_answer_reads(&f->fleet); /* the old one: its set is a conflict, and it is read again */
+    assert_int_equal(done, 0);
+    f->fleet.slow_reads = false;
+    table_fleet_answer_reads(&f->fleet);
+    assert_int_equal(done, 1);
+    assert_int_equal(t.status, STATUS_OK);
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "k");
+    assert_value(&g, "new");
+    assert_int_equal(g.entry.tags_count, 1);
+}
+
+static void somebody_who_sets_it_all_the_time_is_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    unsigned rounds = 0;
+    set(f, "k", "old");
+    f->fleet.slow_reads = true;
+    done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    for (; !done; rounds++) {
+        assert_true(rounds < 20);
+        table_fleet_set(&f->fleet, "k", "newer", f->now_ns + LIFE);
+        table_fleet_answer_reads(&f->fleet);
+    }
+    assert_int_equal(t.status, STATUS_CONFLICT);
+    assert_int_equal(rounds, 8);
+}
+
+static void what_goes_in_between_is_not_found(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    set(f, "k", "old");
+    f->fleet.slow_reads = true;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_fleet_remove(&f->fleet, "k");
+    table_fleet_answer_reads(&f->fleet);
+    assert_int_equal(t.status, STATUS_NOT_FOUND);
+}
+
+static void while_the_fleet_is_away_it_cannot_be_decided(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    set(f, "k", "v");
+    lose(f);
+    assert_int_equal(tag(f).status, STATUS_DETACHED);
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+}
+
+static void what_no_host_has_is_not_found(void **state)
+{
+    assert_int_equal(tag(*state).status, STATUS_NOT_FOUND);
+}
+
+static void what_stays_on_its_host_is_tagged_there(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    struct policy_fault fault;
+    struct policy_rule own = cache_default_rule(&f->options);
+    own.l2 = false;
+    cache_take_policies(f->cache, policies_create(&own, NULL, 0, NULL, &fault));
+    struct cache_set s = a_set("k", "v");
+    s.tiers = 1u << TIER_L1 | 1u << TIER_WARM;
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    uint64_t commits = f->fleet.commits;
+    assert_int_equal(tag(f).status, STATUS_OK);
+    assert_int_equal(f->fleet.commits, commits);
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+    assert_int_equal(g.entry.tags_count, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(another_hosts_invalidation_of_it_takes_the_entry_along),
+        TEST(the_tags_it_had_are_told_again),
+        TEST(what_another_host_stored_is_read_there_and_tagged),
+        TEST(a_set_in_between_wins_and_is_what_is_tagged),
+        TEST(somebody_who_sets_it_all_the_time_is_a_conflict),
+        TEST(what_goes_in_between_is_not_found),
+        TEST(while_the_fleet_is_away_it_cannot_be_decided),
+        TEST(what_no_host_has_is_not_found),
+        TEST(what_stays_on_its_host_is_tagged_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
