@@ -86,10 +86,10 @@ static void a_head_that_cannot_be_read_ends_the_connection_with_a_word(void **st
 static void an_unknown_verb_is_named_and_survived(void **state)
 {
     struct fixture *f = *state;
-    say_bytes(f, "\0\0\0\3\x92\x33\1", 7); /* REPORT */
+    say_bytes(f, "\0\0\0\3\x92\x31\1", 7); /* AUDIT */
     struct wire_result m = expect_result(f);
     assert_int_equal(m.status, STATUS_UNSUPPORTED);
-    assert_non_null(memmem(m.message.data, m.message.size, "REPORT", 6));
+    assert_non_null(memmem(m.message.data, m.message.size, "AUDIT", 5));
     say_bytes(f, "\0\0\0\3\x92\x7f\1", 7);
     expect_status(f, STATUS_UNSUPPORTED);
     SAY(f, pong, .payload = S("")); /* a reply is no request */
