@@ -141,6 +141,7 @@ struct admin *admin_close(struct admin *a)
     a->http = http_destroy(a->http);
     a->events = events_destroy(a->events);
     texts_finish(&a->texts);
+    admin_reports_finish(a);
     explicit_bzero(a->token, strlen(a->token));
     free(a->token);
     free(a);

@@ -4,6 +4,7 @@
  *   door.c     Unix sockets and loopback addresses           trust.c   who may change something
  *   clear.c    POST /api/cache/clear                         events.c  GET /events
  *   texts.c    documents, rendered as often as the loop can spare
+ *   report.c   GET /api/cache/report; of rollups (rollup.h), which the admin is told and keeps none of
  *   page/      the dashboard, embedded
  *
  * What must stay true: nothing changes but by POST, by someone whom trust.c lets in; HTTP takes a bounded share of the
@@ -13,6 +14,7 @@
 #ifndef LARDER_ADMIN_ADMIN_H
 #define LARDER_ADMIN_ADMIN_H
 
+#include "admin/rollup_report.h"
 #include "base/knob.h"
 #include "cache/cache.h"
 #include "net/loop.h"
@@ -52,11 +54,19 @@ enum admin_document {
 };
 enum admin_health { ADMIN_OK, ADMIN_DEGRADED, ADMIN_FAILING };
 
+/* Of which report a page is wanted, from that row on. */
+struct admin_report {
+    const struct cache *cache;
+    unsigned days, from;
+    enum rollup_by by;
+};
+
 /* What the daemon tells and lets the admin reach. */
 struct admin_host {
     void *user;
     /* Appends a text.  <0 (PACK_E_*): could not. */
     int (*document)(void *user, enum admin_document which, struct buffer *ret_text);
+    int (*report)(void *user, const struct admin_report *which, struct buffer *ret_text); /* the same */
     enum admin_health (*health)(void *user); /* as of the last document of health */
     bool (*ready)(void *user);               /* started, and not stopping */
     /* The namespace of that name, NULL: there is none.  An empty name is the default one. */

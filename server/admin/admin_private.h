@@ -8,6 +8,12 @@
 #include "admin/http.h"
 #include "admin/texts.h"
 
+struct report_text {
+    struct admin_report question;
+    struct buffer bytes;
+    uint64_t until_ns; /* no other is made before */
+};
+
 struct admin {
     struct admin_setup setup;
     char *token;
@@ -15,6 +21,7 @@ struct admin {
     struct listener *doors[DOORS_MAX];
     unsigned doors_count;
     struct texts texts;
+    struct report_text reports[ROLLUP_BY_COUNT];
     struct events *events;
     uint64_t changes, changes_denied;
     bool draining;
@@ -30,6 +37,11 @@ void admin_refuse(struct http_exchange *x, unsigned status, const char *sentence
 void admin_reply_json(struct http_exchange *x, unsigned status, const char *text);
 /* A change that was under way is answered: a drain may be waiting for it. */
 void admin_settled(struct admin *a);
+
+/* ---- report.c ------------------------------------------------------------------------------------------- */
+
+void admin_report(struct admin *a, struct http_exchange *x);
+void admin_reports_finish(struct admin *a);
 
 /* ---- clear.c -------------------------------------------------------------------------------------------- */
 

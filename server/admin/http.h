@@ -54,6 +54,8 @@ unsigned http_waiting(const struct http *h);
 enum http_method http_method(const struct http_exchange *x);
 const char *http_path(const struct http_exchange *x);                     /* decoded, without the query */
 const char *http_header(const struct http_exchange *x, const char *name); /* NULL: not there */
+const char *http_argument(const struct http_exchange *x,
+                          const char *name); /* of the query; NULL: not there */
 struct slice http_body(const struct http_exchange *x);
 bool http_trusted_path(const struct http_exchange *x);
 

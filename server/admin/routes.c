@@ -111,6 +111,7 @@ static const struct route {
     {"/api/cache/stats", HTTP_GET, stats},
     {"/api/cache/history", HTTP_GET, history},
     {"/api/cache/invalidations", HTTP_GET, invalidations},
+    {"/api/cache/report", HTTP_GET, admin_report},
     {"/metrics", HTTP_GET, metrics},
     {"/events", HTTP_GET, events},
     {"/api/cache/clear", HTTP_POST, admin_clear},

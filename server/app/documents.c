@@ -435,6 +435,17 @@ static json_t *report(const struct session_question *q)
 
 /* ---- out ----------------------------------------------------------------------------------------------- */
 
+static int hand_out(json_t *o, struct buffer *ret_json)
+{
+    CHECK(o);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
+    CHECK(text);
+    int result = buffer_append(ret_json, text, strlen(text));
+    free(text);
+    json_decref(o);
+    return result;
+}
+
 int documents_answer(const struct documents *d, const struct session_question *question,
                      struct buffer *ret_json)
 {
@@ -450,13 +461,17 @@ int documents_answer(const struct documents *d, const struct session_question *q
         o = doctor_document(CONTAINER_OF(question->space, struct space, session), question->probe);
         break;
     }
-    CHECK(o);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
-    CHECK(text);
-    int result = buffer_append(ret_json, text, strlen(text));
-    free(text);
-    json_decref(o);
-    return result;
+    return hand_out(o, ret_json);
+}
+
+int documents_report(const struct documents *d, const struct admin_report *which, struct buffer *ret_json)
+{
+    struct report_question q = {which->days, which->by, which->from, 0};
+    unsigned n = 0;
+    while (n < d->spaces_count && d->spaces[n].cache != which->cache)
+        n++;
+    CHECK(n < d->spaces_count);
+    return hand_out(report_document(&d->spaces[n], &q), ret_json);
 }
 
 void documents_log(const struct documents *d)

@@ -6,6 +6,7 @@
 #ifndef LARDER_APP_DOCUMENTS_H
 #define LARDER_APP_DOCUMENTS_H
 
+#include "admin/admin.h"
 #include "app/config.h"
 #include "app/space.h"
 #include "session/session.h"
@@ -25,6 +26,9 @@ struct documents {
 /* Appends the text. <0 (PACK_E_*): it does not fit. */
 int documents_answer(const struct documents *d, const struct session_question *question,
                      struct buffer *ret_json);
+
+/* The same of a report (app/report_document.h): of the namespace of that cache. */
+int documents_report(const struct documents *d, const struct admin_report *which, struct buffer *ret_json);
 
 /* SIGUSR1: one line a namespace, one for the whole. */
 void documents_log(const struct documents *d);

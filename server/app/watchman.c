@@ -67,6 +67,11 @@ static int answer_document(void *user, enum admin_document which, struct buffer 
     return documents_answer(w->documents, &question, ret_text);
 }
 
+static int answer_report(void *user, const struct admin_report *which, struct buffer *ret_text)
+{
+    return documents_report(((const struct watchman *)user)->documents, which, ret_text);
+}
+
 static enum admin_health health(void *user)
 {
     return ((const struct watchman *)user)->health;
@@ -110,11 +115,12 @@ static int open_admin(struct watchman *w)
     char token[TOKEN_ROOM];
     if (find_token(&w->config->admin, token) < 0)
         return -1;
-    int error = admin_open(&(struct admin_setup){.loop = w->loop,
-                                                 .options = &w->config->admin,
-                                                 .token = token,
-                                                 .host = {w, answer_document, health, ready, find_space}},
-                           &w->admin);
+    int error = admin_open(
+        &(struct admin_setup){.loop = w->loop,
+                              .options = &w->config->admin,
+                              .token = token,
+                              .host = {w, answer_document, answer_report, health, ready, find_space}},
+        &w->admin);
     explicit_bzero(token, sizeof(token));
     return error;
 }

@@ -6,6 +6,7 @@ import json
 import os
 
 import wire_client as wire
+from admin import Admin
 from clock import Clock
 from scenario import expect, play, until
 
@@ -226,6 +227,26 @@ def without_a_warm_tier_it_says_so(larder):
     assert "since the daemon's start" in larder.cli("report").stderr
 
 
+def http_tells_the_same_and_what_is_wrong_with_a_question(larder):
+    admin = Admin(larder, more=CONFIG + "[namespace other]\nl1_bytes = 4MiB\n")
+    told = Told(larder, open(larder.config, encoding="utf-8").read())
+    told.work()
+
+    def by_http(query):
+        """Whoever asks for two of the same grouping too soon is told to ask again."""
+        return until(lambda: (answer := admin.get("/api/cache/report" + query)).status != 503 and answer, "a report")
+
+    for by in GROUPS:
+        report, wanted = by_http(f"?days=7&by={by}").json(), told.report(days=7, by=by)
+        for name in set(wanted) - {"timestamp", "keys"}:
+            expect(report[name], wanted[name], f"{name} by {by}")
+    expect(by_http("?namespace=other").json()["totals"]["gets"], 0)
+    for wrong in ("?days=0", "?days=401", "?days=x", "?by=weather", "?namespace=none", "?from=-1"):
+        answer = by_http(wrong)
+        expect((answer.status, list(answer.json())), (400, ["error"]), wrong)
+    expect(admin.ask("POST", "/api/cache/report").status, 405)
+
+
 def a_tenant_does_not_see_it(larder):
     larder.start()
     try:
@@ -240,4 +261,5 @@ play(what_several_processes_did_is_told_exactly_over_a_kill_and_restarts, a_kill
      tenants_that_connections_are_bound_to_have_rows_and_the_rest_one, days_are_told_apart_and_a_clock_that_jumps_loses_nothing,
      the_command_prints_a_table_csv_and_json,
      what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold, what_became_of_warmings_is_told_after_a_kill, without_a_warm_tier_it_says_so,
+     http_tells_the_same_and_what_is_wrong_with_a_question,
      a_tenant_does_not_see_it)

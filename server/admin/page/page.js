@@ -356,6 +356,25 @@ function listen() {
   };
 }
 
+/* ---- days ---- */
+
+/* Of one namespace: that which can be cleared, too. */
+async function showDays() {
+  const namespace = $("clear-namespace").value;
+  try {
+    const report = await fetchJson("api/cache/report?days=7&namespace=" + encodeURIComponent(namespace));
+    if (report.rows) {
+      table("days", [["day (UTC)", (r) => r.day], ["gets", (r) => count(r.gets)], ["hit ratio", (r) => percent(r.hits, r.gets)],
+                     ["misses", (r) => count(r.misses)], ["sets", (r) => count(r.sets)], ["invalidations", (r) => count(r.invalidations)],
+                     ["saved calls", (r) => count(r.saved_calls)],
+                     ["saved time", (r) => (r.saved_ms ? durationText(Math.round(r.saved_ms / 1000)) : "–")],
+                     ["saved money", (r) => (r.saved_cost ? number.format(r.saved_cost) : "–")]], report.rows.reverse());
+      say("days-note", `namespace ${report.namespace}${report.kept ? "" : ", since the daemon's start: there is no warm tier"}`);
+    }
+  } catch { /* the header says that the daemon is not reached */ }
+  setTimeout(showDays, POINT_EVERY_MS);
+}
+
 /* ---- clearing ---- */
 
 function clearRequest() {
@@ -428,6 +447,7 @@ async function begin() {
   drawCharts();
   listen();
   pollInvalidations();
+  showDays();
 }
 
 begin();
