@@ -30,11 +30,11 @@ def interrupted(*_):
 class Redis:
     """redis-server on a Unix socket, and a connection for looking at it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, maxmemory="512mb"):
         self.path = folder / "redis.sock"
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", folder, "--save", "", "--appendonly",
-             "no", "--maxmemory", "512mb", "--maxmemory-policy", "volatile-lru", "--maxclients", "10000"],
+             "no", "--maxmemory", maxmemory, "--maxmemory-policy", "volatile-lru", "--maxclients", "10000"],
             stdout=(folder / "redis.log").open("w"), stderr=subprocess.STDOUT)
         self.socket = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self.path.exists() and self.socket.connect_ex(str(self.path)) == 0, "redis-server")

@@ -193,6 +193,29 @@ static void without_a_fleet_a_prefix_means_what_is_held_here(void **state)
     warming_end(w);
 }
 
+static bool is_full(const struct tier *t)
+{
+    return true;
+}
+
+/* What is below is not known to be hotter, so nothing goes for it. */
+static void what_is_in_a_full_l1_stays_and_nothing_comes(void **state)
+{
+    struct fixture *f = *state;
+    store_below(f, SOME);
+    assert_int_equal(set(f, "here", "v"), STATUS_OK);
+    uint64_t puts = f->l1.puts;
+    f->l1.ops.full = is_full;
+    struct warming *w = warming_begin(f->cache);
+    assert_true(warming_source(w, slice_of(NULL, 0), slice_of(NULL, 0)));
+    warming_close(w);
+    turns(f, 8);
+    assert_int_equal(figures(w).done, SOME + 1);
+    assert_int_equal(f->l1.puts, puts);
+    assert_non_null(table_tier_find(&f->l1, slice_text("here")));
+    warming_end(w);
+}
+
 /* A caller may keep its connection, and with it the figures, for as long as it likes. */
 static void one_that_is_over_takes_no_place_though_its_figures_are_kept(void **state)
 {
@@ -278,6 +301,7 @@ int main(void)
         TEST(a_full_queue_takes_no_more),
         TEST(a_fifth_is_too_many_and_one_that_ends_makes_room),
         TEST(without_a_fleet_a_prefix_means_what_is_held_here),
+        TEST(what_is_in_a_full_l1_stays_and_nothing_comes),
         TEST(one_that_is_over_takes_no_place_though_its_figures_are_kept),
         TEST(one_that_was_cancelled_keeps_its_place_until_its_gets_have_landed),
         TEST(a_turn_does_not_begin_more_gets_than_its_share),
