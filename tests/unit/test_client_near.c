@@ -1,92 +1,10 @@
-/* What only a mapped segment can do wrong: daemons that die, stand still or come back, threads, forks, zero copy. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+/* What only a mapped segment can do wrong: daemons that die, stand still or come back, forks, zero copy.  Threads are in
+ * test_client_near_threads.c. */
+#include "support/client_near_rig.h"
 
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "client/larder.h"
-#include "support/daemon.h"
-#include "support/old_kernel.h"
-
-enum { PATIENCE_MS = 20000, STEP_MS = 2 };
-static const char config[] = "[server]\n[namespace default]\nl1_bytes = 8MiB\n";
-
-struct fixture {
-    struct daemon larderd;
-    larder_client *c;
-};
-
-static int prepare(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    larder_options o = LARDER_OPTIONS_INIT;
-    daemon_prepare(&f->larderd, config);
-    o.socket = f->larderd.socket;
-    assert_int_equal(larder_open(&f->c, &o), LARDER_OK);
-    *state = f;
-    return 0;
-}
-
-static int start(void **state)
-{
-    prepare(state);
-    daemon_start(&((struct fixture *)*state)->larderd);
-    return 0;
-}
-
-static int finish(void **state)
-{
-    struct fixture *f = *state;
-    larder_close(f->c);
-    daemon_finish(&f->larderd);
-    free(f);
-    return 0;
-}
-
-static larder_counters counted(larder_client *c)
-{
-    larder_counters now = {.struct_size = sizeof(now)};
-    assert_int_equal(larder_counted(c, &now), LARDER_OK);
-    return now;
-}
-
-/* A condition that will come true, asked for again and again; no test relies on how soon. */
-#define UNTIL(condition)                                    \
-    for (int waited = 0; !(condition); waited += STEP_MS) { \
-        assert_true(waited < PATIENCE_MS);                  \
-        poll(NULL, 0, STEP_MS);                             \
-    }
-
-static bool near_hit(larder_client *c, const char *key)
-{
-    larder_value v = LARDER_VALUE_INIT;
-    bool hit = larder_get(c, larder_text(key), NULL, &v) == LARDER_HIT && v.near;
-    larder_value_free(&v);
-    return hit;
-}
-
-static bool stored(larder_client *c, const char *key)
-{
-    return larder_set(c, larder_text(key), larder_text("v"), NULL) == LARDER_OK;
-}
-
-static int reason_of_miss(larder_client *c, const char *key)
-{
-    larder_value v = LARDER_VALUE_INIT;
-    int r = larder_get(c, larder_text(key), NULL, &v);
-    int reason = v.reason;
-    larder_value_free(&v);
-    assert_int_equal(r, LARDER_MISS);
-    return reason;
-}
 
 /* ======= no daemon ======= */
 
@@ -126,8 +44,7 @@ static void a_daemon_that_comes_later_is_found(void **state)
     struct fixture *f = *state;
     assert_int_equal(reason_of_miss(f->c, "k"), LARDER_REASON_UNREACHABLE);
     daemon_start(&f->larderd);
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
+    store_near(f->c);
 }
 
 static void a_path_no_socket_can_have_is_refused(void **state)
@@ -158,8 +75,7 @@ static void a_frozen_daemon_costs_deadlines_and_no_more(void **state)
     int r = larder_set(f->c, larder_text("k"), larder_text("w"), NULL);
     assert_true(r == LARDER_E_TIMEOUT || r == LARDER_E_UNREACHABLE);
     daemon_thaw(&f->larderd);
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
+    store_near(f->c);
 }
 
 static void a_change_that_a_frozen_daemon_may_have_got_is_a_time_out(void **state)
@@ -176,8 +92,7 @@ static void the_health_of_a_hung_daemon_is_read_from_its_segment(void **state)
 {
     struct fixture *f = *state;
     char *json = NULL;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
+    store_near(f->c);
     daemon_freeze(&f->larderd);
     UNTIL(!near_hit(f->c, "k")); /* the lease is over */
     assert_int_equal(larder_health(f->c, &json), LARDER_OK);
@@ -205,14 +120,12 @@ static void after_a_kill_and_a_restart_hits_are_near_again(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 3; i++) {
-        UNTIL(stored(f->c, "k"));
-        UNTIL(near_hit(f->c, "k"));
+        store_near(f->c);
         daemon_kill(&f->larderd);
         UNTIL(!near_hit(f->c, "k"));
         daemon_start(&f->larderd);
     }
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
+    store_near(f->c);
     assert_int_equal(counted(f->c).attaches, 4);
     assert_int_equal(counted(f->c).dead_bytes, 0);
 }
@@ -246,8 +159,7 @@ static void a_connection_that_died_idle_does_not_spoil_a_change(void **state)
 static void idle_lets_go_of_a_segment_whose_daemon_is_gone(void **state)
 {
     struct fixture *f = *state;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
+    store_near(f->c);
     assert_int_equal(counted(f->c).dead_bytes, 0);
     daemon_kill(&f->larderd);
     UNTIL(counted(f->c).dead_bytes > 0);
@@ -259,12 +171,17 @@ static void idle_lets_go_of_a_segment_whose_daemon_is_gone(void **state)
 
 /* ======= zero copy ======= */
 
+/* With a change each time: a peek asks the daemon for nothing, not even for a segment when it had none to map yet. */
+static void peek_until_there(larder_client *c, larder_view *view)
+{
+    UNTIL(stored(c, "k") && larder_peek(c, larder_text("k"), view) == LARDER_HIT);
+}
+
 static void a_view_that_stayed_true_is_validated(void **state)
 {
     struct fixture *f = *state;
     larder_view view;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(larder_peek(f->c, larder_text("k"), &view) == LARDER_HIT);
+    peek_until_there(f->c, &view);
     assert_int_equal(view.size, 1);
     assert_memory_equal(view.data, "v", 1);
     assert_int_equal(larder_validate(f->c, &view), LARDER_HIT);
@@ -275,8 +192,7 @@ static void a_view_whose_key_was_changed_meanwhile_is_not(void **state)
 {
     struct fixture *f = *state;
     larder_view view;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(larder_peek(f->c, larder_text("k"), &view) == LARDER_HIT);
+    peek_until_there(f->c, &view);
     assert_int_equal(larder_set(f->c, larder_text("k"), larder_text("w"), NULL), LARDER_OK);
     assert_int_equal(larder_validate(f->c, &view), LARDER_MISS);
     assert_int_equal(larder_peek(f->c, larder_text("k"), &view), LARDER_HIT);
@@ -288,8 +204,7 @@ static void the_segment_of_an_open_view_stays_mapped_over_a_restart(void **state
 {
     struct fixture *f = *state;
     larder_view view;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(larder_peek(f->c, larder_text("k"), &view) == LARDER_HIT);
+    peek_until_there(f->c, &view);
     daemon_kill(&f->larderd);
     daemon_start(&f->larderd);
     UNTIL(stored(f->c, "k") && counted(f->c).attaches == 2);
@@ -303,8 +218,7 @@ static void at_most_one_dead_segment_is_kept(void **state)
 {
     struct fixture *f = *state;
     larder_view view;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(larder_peek(f->c, larder_text("k"), &view) == LARDER_HIT);
+    peek_until_there(f->c, &view);
     for (int i = 0; i < 2; i++) {
         daemon_kill(&f->larderd);
         daemon_start(&f->larderd);
@@ -355,8 +269,7 @@ static void a_view_does_not_outlive_a_fork(void **state)
     struct fixture *f = *state;
     larder_view view;
     int status;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(larder_peek(f->c, larder_text("k"), &view) == LARDER_HIT);
+    peek_until_there(f->c, &view);
     pid_t child = fork();
     if (child == 0)
         _exit(larder_validate(f->c, &view) == LARDER_MISS ? 0 : 1);
@@ -364,245 +277,6 @@ static void a_view_does_not_outlive_a_fork(void **state)
     assert_int_equal(status, 0);
     assert_int_equal(larder_validate(f->c, &view), LARDER_HIT);
 }
-
-/* ======= threads ======= */
-
-enum { THREADS = 12, ROUNDS = 2000 };
-
-struct worker {
-    larder_client *c;
-    int number;
-    atomic_bool *stop;
-    atomic_uint *wrong;
-};
-
-/* Each thread writes its own key and reads everybody's: a value is always its key's name. */
-static void *work(void *user)
-{
-    struct worker *w = user;
-    char key[16], wanted[16];
-    larder_value v = LARDER_VALUE_INIT;
-    for (int i = 0; i < ROUNDS && !*w->stop; i++) {
-        int other = (w->number + i) % THREADS;
-        snprintf(key, sizeof(key), "t:%d", i % 8 ? other : w->number);
-        if (i % 8 == 0)
-            larder_set(w->c, larder_text(key), larder_text(key), NULL);
-        if (i % 97 == 0)
-            larder_invalidate(w->c, larder_text(key));
-        snprintf(wanted, sizeof(wanted), "%s", key);
-        if (larder_get(w->c, larder_text(key), NULL, &v) == LARDER_HIT &&
-            (v.size != strlen(wanted) || memcmp(v.data, wanted, v.size) != 0))
-            atomic_fetch_add(w->wrong, 1);
-    }
-    larder_value_free(&v);
-    return NULL;
-}
-
-static void run_workers(struct fixture *f, int disturbances)
-{
-    pthread_t threads[THREADS];
-    struct worker workers[THREADS];
-    atomic_bool stop = false;
-    atomic_uint wrong = 0;
-    for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){f->c, i, &stop, &wrong};
-        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
-    }
-    for (int i = 0; i < disturbances; i++) {
-        daemon_kill(&f->larderd);
-        daemon_start(&f->larderd);
-    }
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(wrong, 0);
-}
-
-static void many_threads_share_a_client(void **state)
-{
-    run_workers(*state, 0);
-}
-
-static void threads_go_on_while_daemons_come_and_go(void **state)
-{
-    struct fixture *f = *state;
-    run_workers(f, 3);
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
-    assert_int_equal(counted(f->c).dead_bytes, 0);
-}
-
-static void *hit_once(void *user)
-{
-    struct fixture *f = user;
-    UNTIL(near_hit(f->c, "k"));
-    return NULL;
-}
-
-/* More threads than stripes, one after the other: each gets what the last one left. */
-static void threads_that_end_leave_their_stripe_to_others(void **state)
-{
-    struct fixture *f = *state;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
-    uint64_t before = counted(f->c).near_hits;
-    for (int i = 0; i < 200; i++) {
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, hit_once, f), 0);
-        pthread_join(thread, NULL);
-    }
-    assert_true(counted(f->c).near_hits >= before + 200);
-}
-
-/* The next client may lie where the last one lay; what a thread remembers of the one must not be taken for the other's. */
-static void a_client_after_another_at_the_same_address_is_another(void **state)
-{
-    struct fixture *f = *state;
-    larder_options o = LARDER_OPTIONS_INIT;
-    o.socket = f->larderd.socket;
-    UNTIL(stored(f->c, "k"));
-    for (int i = 0; i < 50; i++) {
-        larder_client *c = NULL;
-        assert_int_equal(larder_open(&c, &o), LARDER_OK);
-        UNTIL(near_hit(c, "k"));
-        assert_true(near_hit(f->c, "k"));
-        assert_in_range(counted(c).near_hits, 1, 2);
-        larder_close(c);
-    }
-}
-
-enum { CROWD = 80 }; /* more than there are stripes */
-
-struct crowd {
-    struct fixture *f;
-    pthread_barrier_t all_in;
-};
-
-static void *hit_together(void *user)
-{
-    struct crowd *crowd = user;
-    for (int i = 0; i < 100; i++) {
-        assert_true(near_hit(crowd->f->c, "k"));
-        pthread_barrier_wait(&crowd->all_in);
-    }
-    return NULL;
-}
-
-static void more_threads_than_stripes_hit_all_the_same(void **state)
-{
-    struct crowd crowd = {.f = *state};
-    pthread_t threads[CROWD];
-    UNTIL(stored(crowd.f->c, "k"));
-    UNTIL(near_hit(crowd.f->c, "k"));
-    uint64_t before = counted(crowd.f->c).near_hits;
-    assert_int_equal(pthread_barrier_init(&crowd.all_in, NULL, CROWD), 0);
-    for (int i = 0; i < CROWD; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, hit_together, &crowd), 0);
-    for (int i = 0; i < CROWD; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(counted(crowd.f->c).near_hits - before, CROWD * 100);
-    pthread_barrier_destroy(&crowd.all_in);
-}
-
-/* ======= what the daemon hears of it ======= */
-
-static uint64_t told(larder_client *c, const char *part, const char *name)
-{
-    char *text = NULL, wanted[64];
-    assert_int_equal(larder_stats(c, &text), LARDER_OK);
-    const char *at = strstr(text, part);
-    assert_non_null(at);
-    snprintf(wanted, sizeof(wanted), "\"%s\":", name);
-    at = strstr(at, wanted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(wanted), NULL, 10);
-    larder_text_free(text);
-    return value;
-}
-
-static void the_first_hit_of_a_thread_and_then_one_in_1024_is_measured(void **state)
-{
-    struct fixture *f = *state;
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
-    assert_int_equal(told(f->c, "\"near\":", "count"), 1);
-    for (int i = 1; i < 1024; i++)
-        assert_true(near_hit(f->c, "k"));
-    assert_int_equal(told(f->c, "\"near\":", "count"), 1);
-    for (int i = 0; i < 1025; i++)
-        assert_true(near_hit(f->c, "k"));
-    assert_int_equal(told(f->c, "\"near\":", "count"), 3);
-}
-
-static uint64_t heard_unreachable(larder_client *c)
-{
-    return told(c, "\"sessions\":", "clients_unreachable");
-}
-
-static uint64_t heard_timeouts(larder_client *c)
-{
-    return told(c, "\"sessions\":", "clients_timeouts");
-}
-
-static void a_daemon_is_told_once_of_each_call_that_found_none(void **state)
-{
-    struct fixture *f = *state;
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(reason_of_miss(f->c, "k"), LARDER_REASON_UNREACHABLE);
-    daemon_start(&f->larderd);
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
-    assert_true(counted(f->c).unreachable >= 100);
-    assert_int_equal(heard_unreachable(f->c), counted(f->c).unreachable);
-    assert_int_equal(heard_timeouts(f->c), 0);
-    larder_client *other;
-    larder_options o = LARDER_OPTIONS_INIT;
-    o.socket = f->larderd.socket;
-    assert_int_equal(larder_open(&other, &o), LARDER_OK);
-    assert_int_equal(heard_unreachable(other), counted(f->c).unreachable);
-    larder_close(other);
-}
-
-static void a_daemon_that_hung_is_told_once_of_each_call_that_gave_up_on_it(void **state)
-{
-    struct fixture *f = *state;
-    UNTIL(stored(f->c, "k"));
-    daemon_freeze(&f->larderd);
-    for (int i = 0; i < 20; i++)
-        reason_of_miss(f->c, "nobody has it");
-    daemon_thaw(&f->larderd);
-    UNTIL(stored(f->c, "k"));
-    assert_true(counted(f->c).timeouts > 0);
-    UNTIL(heard_timeouts(f->c) == counted(f->c).timeouts);
-    assert_int_equal(heard_unreachable(f->c), counted(f->c).unreachable);
-}
-
-enum { STRIPES = 64, HITS = 2000 };
-
-static void *hit_often(void *user)
-{
-    larder_client *c = user;
-    for (int i = 0; i < HITS; i++)
-        assert_true(near_hit(c, "k"));
-    return NULL;
-}
-
-static void the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes(void **state)
-{
-    struct fixture *f = *state;
-    pthread_t threads[STRIPES - 1]; /* one stripe is ours */
-    UNTIL(stored(f->c, "k"));
-    UNTIL(near_hit(f->c, "k"));
-    uint64_t before = told(f->c, "\"overall\":", "hits_shared");
-    for (int i = 0; i < STRIPES - 1; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, hit_often, f->c), 0);
-    hit_often(f->c);
-    for (int i = 0; i < STRIPES - 1; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(told(f->c, "\"overall\":", "hits_shared"), before + STRIPES * HITS);
-}
-
-#define ALONE(test)   cmocka_unit_test_setup_teardown(test, prepare, finish)
-#define RUNNING(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
 int main(void)
 {
@@ -625,17 +299,7 @@ int main(void)
         RUNNING(at_most_one_dead_segment_is_kept),
         RUNNING(a_child_makes_connections_and_mappings_of_its_own),
         RUNNING(a_view_does_not_outlive_a_fork),
-        RUNNING(many_threads_share_a_client),
-        RUNNING(threads_go_on_while_daemons_come_and_go),
-        RUNNING(a_client_after_another_at_the_same_address_is_another),
-        RUNNING(threads_that_end_leave_their_stripe_to_others),
-        RUNNING(more_threads_than_stripes_hit_all_the_same),
-        ALONE(a_daemon_is_told_once_of_each_call_that_found_none),
-        RUNNING(a_daemon_that_hung_is_told_once_of_each_call_that_gave_up_on_it),
-        RUNNING(the_first_hit_of_a_thread_and_then_one_in_1024_is_measured),
-        RUNNING(the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes),
     };
-    if (getenv("OLD_KERNEL") && old_kernel() < 0)
-        return 77; /* skipped: this machine does not let us filter */
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int skipped = take_old_kernel();
+    return skipped ? skipped : cmocka_run_group_tests(tests, NULL, NULL);
 }
