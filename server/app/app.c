@@ -386,11 +386,11 @@ static int open_spaces(struct app *a)
 
 static void take_bound(struct app *a, int fd, const struct peer *peer, const struct config_tenant *t)
 {
-    struct session_bound bound = {.tenant = slice_text(t->name)};
+    struct session_bound bound = {.tenant = slice_text(t->is.name)};
     if (*t->said.namespace)
         bound.space = find_space(a, slice_text(t->said.namespace));
     if (*t->said.namespace && !bound.space) { /* without it he would be let into all others */
-        log_warn("a tenant's namespace is there from the next start on", L_TEXT("tenant", t->name),
+        log_warn("a tenant's namespace is there from the next start on", L_TEXT("tenant", t->is.name),
                  L_TEXT("namespace", t->said.namespace));
         close(fd);
         return;
@@ -429,7 +429,7 @@ static int open_tenant_doors(struct app *a)
         if (!*c->tenants[i].said.socket)
             continue;
         struct tenant_door *door = &a->doors[a->doors_count++];
-        *door = (struct tenant_door){a, must_strdup(c->tenants[i].name), NULL};
+        *door = (struct tenant_door){a, must_strdup(c->tenants[i].is.name), NULL};
         struct listener_setup setup = {.loop = a->loop,
                                        .path = c->tenants[i].said.socket,
                                        .mode = (mode_t)c->socket_mode,

@@ -217,21 +217,13 @@ static void make_values(struct config *c)
                 add_values(c, &option_tables[t], &c->namespaces[n]);
 }
 
-static bool has_namespace(const struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->namespaces_count; i++)
-        if (strcmp(c->namespaces[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static void make_namespaces(struct config *c, struct complaints *wrong)
 {
     c->namespaces = must_alloc(NAMESPACES_MAX * sizeof(*c->namespaces));
     c->namespaces[c->namespaces_count++].name = must_strdup(NAMESPACE_DEFAULT);
     for (unsigned i = 0; i < c->settings.count; i++) {
         const struct setting *s = &c->settings.items[i];
-        if (s->section != SECTION_NAMESPACE || !s->name || has_namespace(c, s->name))
+        if (s->section != SECTION_NAMESPACE || !s->name || config_has_namespace(c, s->name))
             continue;
         if (c->namespaces_count == NAMESPACES_MAX) {
             complain(wrong, "%s: more than %d namespaces", s->origin, NAMESPACES_MAX);
@@ -447,10 +439,10 @@ void config_take_live(struct config *running, struct config *fresh,
     }
     exchange_policies(running, fresh);
     for (unsigned i = 0; i < fresh->namespaces_count; i++)
-        if (!has_namespace(running, fresh->namespaces[i].name))
+        if (!config_has_namespace(running, fresh->namespaces[i].name))
             changed(user, fresh->namespaces[i].name, NULL, "added", false);
     for (unsigned i = 0; i < running->namespaces_count; i++)
-        if (!has_namespace(fresh, running->namespaces[i].name))
+        if (!config_has_namespace(fresh, running->namespaces[i].name))
             changed(user, running->namespaces[i].name, NULL, "removed", false);
 }
 

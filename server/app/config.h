@@ -36,40 +36,38 @@ struct config_value {
     char *origin; /* "built-in" or a setting's */
 };
 
-/* [policy NAME], in the order of the file: what it says, and nothing else. */
-struct config_policy {
+/* [policy NAME] and its like: what it says, and nothing else.  First in the struct of each kind, which stays where it is, for the
+ * values point into it; one without an origin was told to be none. */
+struct config_named {
     char *name, *origin;
-    struct policy_rule said;
     struct config_value *values;
     unsigned values_count;
 };
 
-/* [event NAME] */
-struct config_event {
-    char *name, *origin;
-    struct event_rule said;
-    struct config_value value;
+/* In the order of the file. */
+struct config_policy {
+    struct config_named is;
+    struct policy_rule said;
 };
 
-/* [limit NAME]; its values stay where they are. */
+struct config_event {
+    struct config_named is;
+    struct event_rule said;
+};
+
 struct config_limit {
-    char *name, *origin;
+    struct config_named is;
     struct quota_rule said;
     struct quota_plan plans[QUOTA_PLANS_MAX];
     struct knob plan_knobs[QUOTA_PLANS_MAX]; /* called as they are written */
     unsigned plans_count;
-    struct config_value *values;
-    unsigned values_count;
 };
 
-/* [tenant NAME]; its values stay where they are. */
 struct config_tenant {
-    char *name, *origin;
+    struct config_named is;
     struct tenant_options said;
     uint32_t uids[TENANT_UIDS_MAX];
     unsigned uids_count;
-    struct config_value *values;
-    unsigned values_count;
 };
 
 struct config {
@@ -144,6 +142,25 @@ void config_free_tenants(struct config *c);
 /* limit_rules.c */
 void config_read_limits(struct config *c, struct complaints *wrong);
 void config_free_limits(struct config *c);
+
+/* ---- named.c: for the parts that know one kind of named section ---- */
+
+/* Of `count` structs of `bytes` each that begin with a config_named; NULL: none is called so. */
+void *config_named_find(void *items, unsigned count, size_t bytes, const char *name);
+/* `most`: so many values it can have. */
+struct config_named config_named_begin(const struct setting *opened, unsigned most);
+void config_named_finish(struct config_named *n);
+const struct config_value *config_named_value(const struct config_named *n, const char *option);
+/* Where a complaint about it points to: the option's place, or the section's. */
+const char *config_named_origin(const struct config_named *n, const char *option);
+/* The value that the setting speaks of, new or known, whose fields are in `said`.  NULL: the section itself, or an option that is
+ * none, and complained of already. */
+struct config_value *config_named_place(struct config_named *n, const struct setting *s, void *said);
+/* And takes it into that, or complains. */
+void config_named_take(struct config *c, struct config_named *n, const struct setting *s, void *said,
+                       struct complaints *wrong);
+bool config_has_namespace(const struct config *c, const char *name);
+
 /* Takes the setting into v, or complains. */
 void config_apply(struct config_value *v, const struct setting *s, const struct settings *all,
                   struct complaints *wrong);

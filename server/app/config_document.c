@@ -36,19 +36,22 @@ static void list_value(const struct config_list *l, const struct config_value *v
     list_option(l, v->section, v->namespace, v->knob->name, config_value_text(v, room), v->origin, true);
 }
 
+static void list_named(const struct config_list *l, const struct config_named *n)
+{
+    for (unsigned i = 0; i < n->values_count; i++)
+        list_value(l, &n->values[i]);
+}
+
 static void list_rules(const struct config_list *l, const struct config *c)
 {
-    for (unsigned p = 0; p < c->policies_count; p++)
-        for (unsigned i = 0; i < c->policies[p].values_count; i++)
-            list_value(l, &c->policies[p].values[i]);
-    for (unsigned e = 0; e < c->events_count; e++)
-        list_value(l, &c->events[e].value);
-    for (unsigned t = 0; t < c->tenants_count; t++)
-        for (unsigned i = 0; i < c->tenants[t].values_count; i++)
-            list_value(l, &c->tenants[t].values[i]);
-    for (unsigned n = 0; n < c->limits_count; n++)
-        for (unsigned i = 0; i < c->limits[n].values_count; i++)
-            list_value(l, &c->limits[n].values[i]);
+    for (unsigned i = 0; i < c->policies_count; i++)
+        list_named(l, &c->policies[i].is);
+    for (unsigned i = 0; i < c->events_count; i++)
+        list_named(l, &c->events[i].is);
+    for (unsigned i = 0; i < c->tenants_count; i++)
+        list_named(l, &c->tenants[i].is);
+    for (unsigned i = 0; i < c->limits_count; i++)
+        list_named(l, &c->limits[i].is);
 }
 
 json_t *config_document(const struct config *c, bool origin)

@@ -5,14 +5,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-static struct config_limit *find(struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->limits_count; i++)
-        if (strcmp(c->limits[i].name, name) == 0)
-            return &c->limits[i];
-    return NULL;
-}
-
 /* What the environment says of a limit that no file names: only how many. */
 #define WINDOW_OF_ENVIRONMENT (60 * NS_PER_S)
 
@@ -23,19 +15,9 @@ static struct config_limit *add(struct config *c, const struct setting *s)
         c->limits = must_alloc(QUOTAS_MAX * sizeof(*c->limits));
     struct config_limit *l = &c->limits[c->limits_count++];
     *l = (struct config_limit){
-        .name = must_strdup(s->name),
-        .origin = must_strdup(s->origin),
-        .said = {.scope = "", .alone = "count", .window = s->from_file ? 0 : WINDOW_OF_ENVIRONMENT},
-        .values = must_alloc((limit_table.count + QUOTA_PLANS_MAX) * sizeof(*l->values))};
+        .is = config_named_begin(s, limit_table.count + QUOTA_PLANS_MAX),
+        .said = {.scope = "", .alone = "count", .window = s->from_file ? 0 : WINDOW_OF_ENVIRONMENT}};
     return l;
-}
-
-static struct config_value *value_named(const struct config_limit *l, const char *option)
-{
-    for (unsigned i = 0; i < l->values_count; i++)
-        if (strcmp(l->values[i].knob->name, option) == 0)
-            return &l->values[i];
-    return NULL;
 }
 
 /* A plan becomes an option of its own, so that it is shown as it was written. */
@@ -56,35 +38,24 @@ static bool add_plan(struct config_limit *l, const struct knob *family, const ch
 
 static void take(struct config *c, struct config_limit *l, const struct setting *s, struct complaints *wrong)
 {
-    const struct option_table *table;
-    const struct knob *knob = s->key ? option_find(SECTION_LIMIT, s->key, &table) : NULL;
-    if (!knob)
-        return; /* the section itself; or unknown, and complained of already */
-    struct config_value *v = value_named(l, s->key);
-    if (!v) {
-        v = &l->values[l->values_count];
-        *v = (struct config_value){.section = SECTION_LIMIT,
-                                   .namespace = l->name,
-                                   .knob = knob,
-                                   .field = (char *)&l->said + knob->offset};
-        if (strcmp(knob->name, QUOTA_PLAN) == 0 && !add_plan(l, knob, s->key, v)) {
-            complain(wrong, "%s: [limit %s] has more than %d plans", s->origin, l->name, QUOTA_PLANS_MAX);
-            return;
-        }
-        l->values_count++;
+    struct config_value *v = config_named_place(&l->is, s, &l->said);
+    if (v && strcmp(v->knob->name, QUOTA_PLAN) == 0 && !add_plan(l, v->knob, s->key, v)) {
+        complain(wrong, "%s: [limit %s] has more than %d plans", s->origin, l->is.name, QUOTA_PLANS_MAX);
+        l->is.values_count--;
+    } else if (v) {
+        config_apply(v, s, &c->settings, wrong);
     }
-    config_apply(v, s, &c->settings, wrong);
 }
 
 static bool add_to(struct quotas *q, const struct config_limit *l, struct policy_fault *fault)
 {
-    return quotas_add(q, l->name, &l->said, l->plans, l->plans_count, fault);
+    return quotas_add(q, l->is.name, &l->said, l->plans, l->plans_count, fault);
 }
 
 /* What is wrong with a single value was told when it was taken. */
 static bool is_told(const struct config_limit *l, const char *option)
 {
-    const struct config_value *v = value_named(l, option);
+    const struct config_value *v = config_named_value(&l->is, option);
     return v && !v->origin;
 }
 
@@ -92,10 +63,9 @@ static void check(const struct config_limit *l, struct complaints *wrong)
 {
     struct policy_fault fault;
     struct quotas *alone = quotas_create();
-    if (!add_to(alone, l, &fault) && !is_told(l, fault.option)) {
-        const struct config_value *v = value_named(l, fault.option);
-        complain(wrong, "%s: [limit %s] %s: %s", v ? v->origin : l->origin, l->name, fault.option, fault.why);
-    }
+    if (!add_to(alone, l, &fault) && !is_told(l, fault.option))
+        complain(wrong, "%s: [limit %s] %s: %s", config_named_origin(&l->is, fault.option), l->is.name,
+                 fault.option, fault.why);
     quotas_destroy(alone);
 }
 
@@ -105,7 +75,7 @@ void config_read_limits(struct config *c, struct complaints *wrong)
         const struct setting *s = &c->settings.items[i];
         if (s->section != SECTION_LIMIT)
             continue;
-        struct config_limit *l = find(c, s->name);
+        struct config_limit *l = config_named_find(c->limits, c->limits_count, sizeof(*l), s->name);
         if (!l && c->limits_count == QUOTAS_MAX) {
             if (!s->key)
                 complain(wrong, "%s: more than %d limits", s->origin, QUOTAS_MAX);
@@ -130,13 +100,9 @@ void config_free_limits(struct config *c)
 {
     for (unsigned i = 0; i < c->limits_count; i++) {
         struct config_limit *l = &c->limits[i];
-        for (unsigned n = 0; n < l->values_count; n++)
-            config_value_free(&l->values[n]);
         for (unsigned n = 0; n < l->plans_count; n++)
             free((char *)l->plan_knobs[n].name);
-        free(l->values);
-        free(l->name);
-        free(l->origin);
+        config_named_finish(&l->is);
     }
     free(c->limits);
 }

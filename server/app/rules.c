@@ -10,14 +10,6 @@
 
 /* ---- what is said -------------------------------------------------------------------------------------- */
 
-static struct config_policy *find(struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->policies_count; i++)
-        if (strcmp(c->policies[i].name, name) == 0)
-            return &c->policies[i];
-    return NULL;
-}
-
 static struct config_policy *add(struct config *c, const struct setting *s, struct complaints *wrong)
 {
     if (strcmp(s->name, POLICY_OF_NAMESPACE) == 0)
@@ -25,50 +17,13 @@ static struct config_policy *add(struct config *c, const struct setting *s, stru
                  s->origin, s->name);
     struct config_policy *p = &c->policies[c->policies_count++];
     *p = (struct config_policy){
-        .name = must_strdup(s->name),
-        .origin = must_strdup(s->origin),
-        .values = must_alloc(policy_table.count * sizeof(*p->values)),
+        .is = config_named_begin(s, policy_table.count),
         .said = {
             .pattern = "", .namespace = "", .description = "", .tags = "", .cascade = "", .warming = ""}};
     return p;
 }
 
-static struct config_value *value_named(const struct config_policy *p, const char *option)
-{
-    for (unsigned i = 0; i < p->values_count; i++)
-        if (strcmp(p->values[i].knob->name, option) == 0)
-            return &p->values[i];
-    return NULL;
-}
-
-static void take(struct config *c, struct config_policy *p, const struct setting *s, struct complaints *wrong)
-{
-    const struct option_table *table;
-    const struct knob *knob = s->key ? option_find(SECTION_POLICY, s->key, &table) : NULL;
-    if (!knob)
-        return; /* the section itself; or unknown, and complained of already */
-    struct config_value *v = value_named(p, s->key);
-    if (!v) {
-        v = &p->values[p->values_count++];
-        *v = (struct config_value){.section = SECTION_POLICY,
-                                   .namespace = p->name,
-                                   .knob = knob,
-                                   .field = (char *)&p->said + knob->offset};
-    }
-    config_apply(v, s, &c->settings, wrong);
-    if (!v->origin)
-        p->values_count--; /* it was no value */
-}
-
 /* ---- events -------------------------------------------------------------------------------------------- */
-
-static struct config_event *event_named(struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->events_count; i++)
-        if (strcmp(c->events[i].name, name) == 0)
-            return &c->events[i];
-    return NULL;
-}
 
 /* As of policies: they stay where they are. */
 static struct config_event *add_event(struct config *c, const struct setting *s)
@@ -76,27 +31,20 @@ static struct config_event *add_event(struct config *c, const struct setting *s)
     if (!c->events)
         c->events = must_alloc(EVENTS_MAX * sizeof(*c->events));
     struct config_event *e = &c->events[c->events_count++];
-    *e = (struct config_event){
-        .name = must_strdup(s->name), .origin = must_strdup(s->origin), .said = {.invalidate = ""}};
-    e->value = (struct config_value){.section = SECTION_EVENT,
-                                     .namespace = e->name,
-                                     .knob = &event_table.knobs[0],
-                                     .field = &e->said.invalidate};
+    *e = (struct config_event){.is = config_named_begin(s, event_table.count), .said = {.invalidate = ""}};
     return e;
 }
 
 static void take_event(struct config *c, const struct setting *s, struct complaints *wrong)
 {
-    const struct option_table *table;
-    struct config_event *e = event_named(c, s->name);
+    struct config_event *e = config_named_find(c->events, c->events_count, sizeof(*e), s->name);
     if (!e && c->events_count == EVENTS_MAX) {
         if (!s->key)
             complain(wrong, "%s: more than %d events", s->origin, EVENTS_MAX);
         return;
     }
     e = e ? e : add_event(c, s);
-    if (s->key && option_find(SECTION_EVENT, s->key, &table))
-        config_apply(&e->value, s, &c->settings, wrong);
+    config_named_take(c, &e->is, s, &e->said, wrong);
 }
 
 static bool add_events(const struct config *c, struct policies *p, unsigned count,
@@ -104,7 +52,7 @@ static bool add_events(const struct config *c, struct policies *p, unsigned coun
 {
     for (unsigned i = 0; i < count; i++) {
         ret_fault->source = i;
-        if (!policies_add_event(p, c->events[i].name, &c->events[i].said, ret_fault))
+        if (!policies_add_event(p, c->events[i].is.name, &c->events[i].said, ret_fault))
             return false;
     }
     return true;
@@ -115,13 +63,14 @@ static void check_event(const struct config_event *e, struct complaints *wrong)
     struct policy_rule own = cache_default_rule(&(struct cache_options){.max_ttl = 1});
     struct policy_fault fault;
     struct policies *alone = policies_create(&own, NULL, 0, NULL, &fault);
-    if (!e->value.origin)
+    if (!config_named_value(&e->is, "invalidate"))
         complain(wrong,
                  "%s: [event %s] says nothing: expected invalidate = NAMES, such as key \"user:{id}\", tag "
                  "\"users\"",
-                 e->origin, e->name);
-    else if (!policies_add_event(alone, e->name, &e->said, &fault))
-        complain(wrong, "%s: [event %s] %s: %s", e->value.origin, e->name, fault.option, fault.why);
+                 e->is.origin, e->is.name);
+    else if (!policies_add_event(alone, e->is.name, &e->said, &fault))
+        complain(wrong, "%s: [event %s] %s: %s", config_named_origin(&e->is, fault.option), e->is.name,
+                 fault.option, fault.why);
     policies_destroy(alone);
 }
 
@@ -148,8 +97,10 @@ static size_t field_bytes(enum knob_type type)
 static struct policy_rule merge(const struct policy_rule *own, const struct config_policy *p)
 {
     struct policy_rule rule = *own;
-    for (unsigned i = 0; i < p->values_count; i++) {
-        const struct knob *knob = p->values[i].knob;
+    for (unsigned i = 0; i < p->is.values_count; i++) {
+        const struct knob *knob = p->is.values[i].knob;
+        if (!p->is.values[i].origin)
+            continue;
         memcpy((char *)&rule + knob->offset, (const char *)&p->said + knob->offset, field_bytes(knob->type));
     }
     rule.l1 = rule.l1 && own->l1;
@@ -174,7 +125,7 @@ static struct policies *make(const struct config *c, const struct config_namespa
     for (unsigned i = 0; i < c->policies_count && count < POLICIES_MAX; i++) {
         const struct config_policy *p = &c->policies[i];
         if (concerns(p, n) && (!only || p == only))
-            sources[count++] = (struct policy_source){p->name, merge(&own, p)};
+            sources[count++] = (struct policy_source){p->is.name, merge(&own, p)};
     }
     struct policies *made = policies_create(&own, sources, count, previous, ret_fault);
     free(sources);
@@ -190,24 +141,16 @@ struct policies *config_make_policies(const struct config *c, const struct confi
 
 /* ---- judging ------------------------------------------------------------------------------------------- */
 
-static bool has_namespace(const struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->namespaces_count; i++)
-        if (strcmp(c->namespaces[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static void check_alone(const struct config *c, const struct config_policy *p, struct complaints *wrong)
 {
     if (!*p->said.pattern)
         complain(
             wrong,
             "%s: [policy %s] has no pattern: expected pattern = KEYS, such as org:* or {tenant}:user:{id}",
-            p->origin, p->name);
-    if (*p->said.namespace && !has_namespace(c, p->said.namespace))
+            p->is.origin, p->is.name);
+    if (*p->said.namespace && !config_has_namespace(c, p->said.namespace))
         complain(wrong, "%s: namespace = %s: expected the name of a [namespace NAME] of this configuration",
-                 value_named(p, "namespace")->origin, p->said.namespace);
+                 config_named_origin(&p->is, "namespace"), p->said.namespace);
 }
 
 static unsigned count_of(const struct config *c, const struct config_namespace *n)
@@ -231,8 +174,8 @@ static const struct config_policy *nth(const struct config *c, const struct conf
 static void complain_fault(const struct config_policy *p, const struct policy_fault *fault,
                            struct complaints *wrong)
 {
-    const struct config_value *v = value_named(p, fault->option);
-    complain(wrong, "%s: [policy %s] %s: %s", v ? v->origin : p->origin, p->name, fault->option, fault->why);
+    complain(wrong, "%s: [policy %s] %s: %s", config_named_origin(&p->is, fault->option), p->is.name,
+             fault->option, fault->why);
 }
 
 /* Each by itself, so that what is wrong with one does not hide the next. */
@@ -251,7 +194,7 @@ static bool check_all(const struct config *c, const struct config_namespace *n, 
 {
     struct policy_fault fault;
     if (count_of(c, n) > POLICIES_MAX) {
-        complain(wrong, "%s: more than %d policies in [namespace %s]", nth(c, n, POLICIES_MAX)->origin,
+        complain(wrong, "%s: more than %d policies in [namespace %s]", nth(c, n, POLICIES_MAX)->is.origin,
                  POLICIES_MAX, n->name);
         return false;
     }
@@ -296,8 +239,9 @@ void config_read_policies(struct config *c, struct complaints *wrong)
             take_event(c, s, wrong);
         if (s->section != SECTION_POLICY)
             continue;
-        struct config_policy *p = find(c, s->name);
-        take(c, p ? p : add(c, s, wrong), s, wrong);
+        struct config_policy *p = config_named_find(c->policies, c->policies_count, sizeof(*p), s->name);
+        p = p ? p : add(c, s, wrong);
+        config_named_take(c, &p->is, s, &p->said, wrong);
     }
     for (unsigned i = 0; i < c->policies_count; i++)
         check_alone(c, &c->policies[i], wrong);
@@ -308,19 +252,10 @@ void config_read_policies(struct config *c, struct complaints *wrong)
 
 void config_free_policies(struct config *c)
 {
-    for (unsigned i = 0; i < c->policies_count; i++) {
-        struct config_policy *p = &c->policies[i];
-        for (unsigned n = 0; n < p->values_count; n++)
-            config_value_free(&p->values[n]);
-        free(p->values);
-        free(p->name);
-        free(p->origin);
-    }
+    for (unsigned i = 0; i < c->policies_count; i++)
+        config_named_finish(&c->policies[i].is);
     free(c->policies);
-    for (unsigned i = 0; i < c->events_count; i++) {
-        config_value_free(&c->events[i].value);
-        free(c->events[i].name);
-        free(c->events[i].origin);
-    }
+    for (unsigned i = 0; i < c->events_count; i++)
+        config_named_finish(&c->events[i].is);
     free(c->events);
 }

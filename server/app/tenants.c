@@ -12,10 +12,7 @@
 
 const struct config_tenant *config_tenant_named(const struct config *c, const char *name)
 {
-    for (unsigned i = 0; i < c->tenants_count; i++)
-        if (strcmp(c->tenants[i].name, name) == 0)
-            return &c->tenants[i];
-    return NULL;
+    return config_named_find(c->tenants, c->tenants_count, sizeof(*c->tenants), name);
 }
 
 const struct config_tenant *config_tenant_of_uid(const struct config *c, uint32_t uid)
@@ -32,42 +29,9 @@ static struct config_tenant *add(struct config *c, const struct setting *s)
     if (!c->tenants)
         c->tenants = must_alloc(TENANTS_MAX * sizeof(*c->tenants));
     struct config_tenant *t = &c->tenants[c->tenants_count++];
-    *t = (struct config_tenant){.name = must_strdup(s->name),
-                                .origin = must_strdup(s->origin),
-                                .said = {.uids = "", .socket = "", .namespace = ""},
-                                .values = must_alloc(tenant_table.count * sizeof(*t->values))};
+    *t = (struct config_tenant){.is = config_named_begin(s, tenant_table.count),
+                                .said = {.uids = "", .socket = "", .namespace = ""}};
     return t;
-}
-
-static struct config_value *value_named(const struct config_tenant *t, const char *option)
-{
-    for (unsigned i = 0; i < t->values_count; i++)
-        if (strcmp(t->values[i].knob->name, option) == 0)
-            return &t->values[i];
-    return NULL;
-}
-
-static const char *origin_of(const struct config_tenant *t, const char *option)
-{
-    const struct config_value *v = value_named(t, option);
-    return v && v->origin ? v->origin : t->origin;
-}
-
-static void take(struct config *c, struct config_tenant *t, const struct setting *s, struct complaints *wrong)
-{
-    const struct option_table *table;
-    const struct knob *knob = s->key ? option_find(SECTION_TENANT, s->key, &table) : NULL;
-    if (!knob)
-        return; /* the section itself; or unknown, and complained of already */
-    struct config_value *v = value_named(t, s->key);
-    if (!v) {
-        v = &t->values[t->values_count++];
-        *v = (struct config_value){.section = SECTION_TENANT,
-                                   .namespace = t->name,
-                                   .knob = knob,
-                                   .field = (char *)&t->said + knob->offset};
-    }
-    config_apply(v, s, &c->settings, wrong);
 }
 
 static void take_uid(struct config *c, struct config_tenant *t, struct slice word, struct complaints *wrong)
@@ -77,12 +41,12 @@ static void take_uid(struct config *c, struct config_tenant *t, struct slice wor
     snprintf(text, sizeof(text), "%.*s", (int)word.size, (const char *)word.data);
     if (word.size >= sizeof(text) || !parse_count(text, &uid) || uid >= UINT32_MAX)
         complain(wrong, "%s: uids: %.*s: expected user ids from 0 to 4294967294, with commas between them",
-                 origin_of(t, "uids"), (int)word.size, (const char *)word.data);
+                 config_named_origin(&t->is, "uids"), (int)word.size, (const char *)word.data);
     else if (config_tenant_of_uid(c, (uint32_t)uid))
-        complain(wrong, "%s: uids: %s is bound to tenant %s already", origin_of(t, "uids"), text,
-                 config_tenant_of_uid(c, (uint32_t)uid)->name);
+        complain(wrong, "%s: uids: %s is bound to tenant %s already", config_named_origin(&t->is, "uids"),
+                 text, config_tenant_of_uid(c, (uint32_t)uid)->is.name);
     else if (t->uids_count == TENANT_UIDS_MAX)
-        complain(wrong, "%s: uids: more than %d", origin_of(t, "uids"), TENANT_UIDS_MAX);
+        complain(wrong, "%s: uids: more than %d", config_named_origin(&t->is, "uids"), TENANT_UIDS_MAX);
     else
         t->uids[t->uids_count++] = (uint32_t)uid;
 }
@@ -92,14 +56,6 @@ static void take_uids(struct config *c, struct config_tenant *t, struct complain
     struct slice rest = slice_text(t->said.uids), word;
     while (*t->said.uids && list_next_item(&rest, &word))
         take_uid(c, t, word, wrong);
-}
-
-static bool namespace_known(const struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->namespaces_count; i++)
-        if (strcmp(c->namespaces[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 /* The path another door of this daemon has, the main one's included. */
@@ -116,18 +72,20 @@ static bool socket_taken(const struct config *c, const struct config_tenant *t)
 static void check(struct config *c, struct config_tenant *t, struct complaints *wrong)
 {
     if (!*t->said.uids && !*t->said.socket)
-        complain(wrong, "%s: [tenant %s] binds nobody: expected uids = 1001 or socket = PATH", t->origin,
-                 t->name);
-    if (*t->said.namespace && !namespace_known(c, t->said.namespace))
+        complain(wrong, "%s: [tenant %s] binds nobody: expected uids = 1001 or socket = PATH", t->is.origin,
+                 t->is.name);
+    if (*t->said.namespace && !config_has_namespace(c, t->said.namespace))
         complain(wrong, "%s: namespace = %s: expected the name of a [namespace NAME] of this configuration",
-                 origin_of(t, "namespace"), t->said.namespace);
+                 config_named_origin(&t->is, "namespace"), t->said.namespace);
     if (*t->said.socket && *t->said.socket != '/')
-        complain(wrong, "%s: socket = %s: expected a path from /", origin_of(t, "socket"), t->said.socket);
+        complain(wrong, "%s: socket = %s: expected a path from /", config_named_origin(&t->is, "socket"),
+                 t->said.socket);
     else if (strlen(t->said.socket) >= SOCKET_PATH_BYTES)
-        complain(wrong, "%s: socket: the path has %zu bytes, the system takes %d", origin_of(t, "socket"),
-                 strlen(t->said.socket), SOCKET_PATH_BYTES - 1);
+        complain(wrong, "%s: socket: the path has %zu bytes, the system takes %d",
+                 config_named_origin(&t->is, "socket"), strlen(t->said.socket), SOCKET_PATH_BYTES - 1);
     else if (*t->said.socket && socket_taken(c, t))
-        complain(wrong, "%s: socket = %s: another one has it", origin_of(t, "socket"), t->said.socket);
+        complain(wrong, "%s: socket = %s: another one has it", config_named_origin(&t->is, "socket"),
+                 t->said.socket);
     take_uids(c, t, wrong);
 }
 
@@ -143,7 +101,8 @@ void config_read_tenants(struct config *c, struct complaints *wrong)
                 complain(wrong, "%s: more than %d tenants", s->origin, TENANTS_MAX);
             continue;
         }
-        take(c, t ? t : add(c, s), s, wrong);
+        t = t ? t : add(c, s);
+        config_named_take(c, &t->is, s, &t->said, wrong);
     }
     for (unsigned i = 0; i < c->tenants_count; i++)
         check(c, &c->tenants[i], wrong);
@@ -151,13 +110,7 @@ void config_read_tenants(struct config *c, struct complaints *wrong)
 
 void config_free_tenants(struct config *c)
 {
-    for (unsigned i = 0; i < c->tenants_count; i++) {
-        struct config_tenant *t = &c->tenants[i];
-        for (unsigned n = 0; n < t->values_count; n++)
-            config_value_free(&t->values[n]);
-        free(t->values);
-        free(t->name);
-        free(t->origin);
-    }
+    for (unsigned i = 0; i < c->tenants_count; i++)
+        config_named_finish(&c->tenants[i].is);
     free(c->tenants);
 }

@@ -126,10 +126,10 @@ static void the_environments_rate_limit_is_the_default_one_and_a_minutes(void **
     struct given g = {.environment = {(char *)"RATE_LIMIT_MAX_REQUESTS=100"}};
     struct config *c = load_good(&g);
     assert_int_equal(c->limits_count, 1);
-    assert_string_equal(c->limits[0].name, "default");
+    assert_string_equal(c->limits[0].is.name, "default");
     assert_int_equal(c->limits[0].said.max, 100);
     assert_int_equal(c->limits[0].said.window, 60ull * SECOND);
-    assert_string_equal(c->limits[0].values[0].origin, "environment RATE_LIMIT_MAX_REQUESTS");
+    assert_string_equal(c->limits[0].is.values[0].origin, "environment RATE_LIMIT_MAX_REQUESTS");
     config_destroy(c);
     g.file = "[limit default]\nmax = 5\nwindow = 1h\nscope = {ip}\n[limit api]\nmax = 5\nwindow = 1h\n";
     c = load_good(&g);

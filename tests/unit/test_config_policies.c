@@ -96,9 +96,9 @@ static void only_what_is_said_is_a_value(void **state)
 {
     struct config *c = from_file("[policy p]\npattern = a:*\nttl = 1m\nttl = 2m\n");
     assert_int_equal(c->policies_count, 1);
-    assert_int_equal(c->policies[0].values_count, 2);
-    assert_string_equal(c->policies[0].values[1].knob->name, "ttl");
-    assert_non_null(strstr(c->policies[0].values[1].origin, "larder.conf:4"));
+    assert_int_equal(c->policies[0].is.values_count, 2);
+    assert_string_equal(c->policies[0].is.values[1].knob->name, "ttl");
+    assert_non_null(strstr(c->policies[0].is.values[1].origin, "larder.conf:4"));
     config_destroy(c);
 }
 
@@ -109,8 +109,8 @@ static void values_are_where_they_were_when_more_policies_come(void **state)
         from_file("[policy p]\npattern = a:*\nttl = 1m\n[policy q]\npattern = q\n[policy r]\npattern = r\n"
                   "[policy p]\nttl = 2m\n");
     assert_int_equal(c->policies_count, 3);
-    assert_ptr_equal(c->policies[0].values[1].field, &c->policies[0].said.ttl);
-    assert_string_equal(config_value_text(&c->policies[0].values[1], room), "2m");
+    assert_ptr_equal(c->policies[0].is.values[1].field, &c->policies[0].said.ttl);
+    assert_string_equal(config_value_text(&c->policies[0].is.values[1], room), "2m");
     config_destroy(c);
 }
 
@@ -122,7 +122,7 @@ static void an_event_is_read(void **state)
     struct config *c =
         from_file("[event course.updated]\ninvalidate = key \"course:{id}\", tag \"courses\"\n");
     assert_int_equal(c->events_count, 1);
-    assert_non_null(strstr(c->events[0].value.origin, "larder.conf:2"));
+    assert_non_null(strstr(c->events[0].is.values[0].origin, "larder.conf:2"));
     struct policies *p = config_make_policies(c, &c->namespaces[0], NULL, &fault);
     assert_non_null(p);
     policies_destroy(p);
@@ -166,9 +166,9 @@ static void a_limit_is_read_with_its_plans_and_shown_as_it_was_written(void **st
     assert_int_equal(api->window_ms, 60000);
     assert_true(quota_key(api, &call, room, &max) > 0);
     assert_int_equal(max, 20);
-    assert_int_equal(c->limits[0].values_count, 5);
-    assert_string_equal(c->limits[0].values[3].knob->name, "plan.free");
-    assert_non_null(strstr(c->limits[0].values[3].origin, "larder.conf:7"));
+    assert_int_equal(c->limits[0].is.values_count, 5);
+    assert_string_equal(c->limits[0].is.values[3].knob->name, "plan.free");
+    assert_non_null(strstr(c->limits[0].is.values[3].origin, "larder.conf:7"));
     quotas_destroy(q);
     config_destroy(c);
 }
@@ -219,8 +219,8 @@ static void limits_and_their_plans_have_a_bound(void **state)
 static void a_tenant_is_found_by_the_users_it_is_for(void **state)
 {
     struct config *c = from_file("[tenant acme]\nuids = 7, 8\n[tenant b]\nuids = 9\nsocket = /tmp/b.sock\n");
-    assert_string_equal(config_tenant_of_uid(c, 8)->name, "acme");
-    assert_string_equal(config_tenant_of_uid(c, 9)->name, "b");
+    assert_string_equal(config_tenant_of_uid(c, 8)->is.name, "acme");
+    assert_string_equal(config_tenant_of_uid(c, 9)->is.name, "b");
     assert_null(config_tenant_of_uid(c, 10));
     assert_string_equal(config_tenant_named(c, "b")->said.socket, "/tmp/b.sock");
     config_destroy(c);
