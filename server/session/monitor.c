@@ -37,6 +37,7 @@ static const char *read_ops(struct watch_filter *f, struct slice raw)
                    "offer";
         f->codes |= bit;
     }
+    f->codes = f->codes ? f->codes : UINT64_MAX;
     return NULL;
 }
 
@@ -176,13 +177,24 @@ static bool matches(const struct watch_filter *f, struct slice name)
     return false;
 }
 
+static inline bool sees(const struct watch *w, struct slice name)
+{
+    return (!w->tenant.size || begins(name, w->tenant)) &&
+           (!w->filter.globs_count || matches(&w->filter, name));
+}
+
+static inline bool asks_for(const struct watch *w, const void *space, unsigned code)
+{
+    return w->space == space && w->filter.codes >> code & 1;
+}
+
 /* The first name it may see and asked for. */
 static bool find_name(const struct watch *w, const struct watched *op, struct wire_operation *ret)
 {
     for (const struct watched_names *list = op->lists; list < op->lists + op->lists_count; list++)
         for (unsigned i = 0; i < list->count; i++) {
             struct slice name = list->of[i];
-            if (!begins(name, w->tenant) || (w->filter.globs_count && !matches(&w->filter, name)))
+            if (!sees(w, name))
                 continue;
             ret->named = list->named;
             ret->name = slice_of(name.data, name.size < WIRE_KEY_MAX ? name.size : WIRE_KEY_MAX);
@@ -201,8 +213,7 @@ static bool is_own(const struct watch *w, const struct watched *op)
 static bool is_for(const struct watch *w, const struct watched *op)
 {
     struct wire_operation unused;
-    bool asked = !w->filter.codes || w->filter.codes >> op->code & 1;
-    return w->space == op->space && asked && find_name(w, op, &unused);
+    return asks_for(w, op->space, op->code) && find_name(w, op, &unused);
 }
 
 static uint32_t names_count(const struct watched *op)
@@ -244,22 +255,41 @@ static void take_line(struct monitor *m, struct watch *w)
     choose_next(m, w);
 }
 
+/* One of them ended; of those it is for its bit is set, if it has a place. */
+static inline unsigned count_for(struct monitor *m, unsigned i, bool is_for_it)
+{
+    struct watch *w = m->of[i];
+    unsigned wanted = 0;
+    if (is_for_it && ++w->seen == w->next) {
+        take_line(m, w);
+        wanted = 1u << i;
+    }
+    m->near |= w->next - w->seen <= WATCH_NEAR;
+    return wanted;
+}
+
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns)
 {
     unsigned wanted = 0;
-    bool near = false, gone = false;
-    for (unsigned i = 0; i < m->count; i++) {
-        struct watch *w = m->of[i];
-        gone |= is_gone(w, now_ns);
-        if (is_for(w, op) && ++w->seen == w->next) {
-            take_line(m, w);
-            wanted |= 1u << i;
-        }
-        near |= w->next - w->seen <= WATCH_NEAR;
-    }
-    m->near = near;
-    if (__builtin_expect(gone && !wanted, 0))
+    m->near = false;
+    for (unsigned i = 0; i < m->count; i++)
+        wanted |= count_for(m, i, is_for(m->of[i], op));
+    if (!wanted)
         forget_gone(m, now_ns); /* which changes places */
+    return wanted;
+}
+
+unsigned monitor_wanted_key(struct monitor *m, const void *space, unsigned code, struct slice key,
+                            uint64_t now_ns)
+{
+    unsigned wanted = 0;
+    m->near = false;
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct watch *w = m->of[i];
+        wanted |= count_for(m, i, asks_for(w, space, code) && sees(w, key));
+    }
+    if (!wanted)
+        forget_gone(m, now_ns);
     return wanted;
 }
 

@@ -49,7 +49,7 @@ struct watched {
 
 /* What a watcher asks for. */
 struct watch_filter {
-    uint64_t codes; /* bits 1 << code; 0: all */
+    uint64_t codes; /* bits 1 << code */
     struct pattern globs[WATCH_GLOBS_MAX];
     unsigned globs_count;
     struct buffer came; /* as it came; globs point into it */
@@ -98,6 +98,9 @@ struct watch *watch_end(struct monitor *m, struct watch *w); /* NULL ok, returns
 
 /* Who has a place for it: bits of `of`.  Those are then told, of `line` all but name, named and names. */
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns);
+/* The same of one that names one key, for whom it has to be quick. */
+unsigned monitor_wanted_key(struct monitor *m, const void *space, unsigned code, struct slice key,
+                            uint64_t now_ns);
 void monitor_tell(struct monitor *m, unsigned wanted, const struct watched *op, struct wire_operation line);
 
 /* Appends its lines, oldest first, and begins anew. */

@@ -107,9 +107,10 @@ void spares_free(struct sessions *all)
 
 static void measure_from_here(struct request *r, struct sessions *all)
 {
-    r->looked_on = monitor_watched(&all->monitor) || log_on(LOG_DEBUG);
+    r->looked_on = (uint8_t)((monitor_watched(&all->monitor) ? LOOKED_ON_BY_WATCHERS : 0) |
+                             (log_on(LOG_DEBUG) ? LOOKED_ON_BY_LOG : 0));
     r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0;
-    bool exact = r->measured || (r->looked_on && (all->monitor.near || log_on(LOG_DEBUG)));
+    bool exact = r->measured || r->looked_on & LOOKED_ON_BY_LOG || (r->looked_on && all->monitor.near);
     r->began_ns = exact ? clock_boot_ns() : loop_now_ns(all->host.loop);
 }
 

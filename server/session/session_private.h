@@ -106,6 +106,8 @@ struct chunk {
     size_t at, size; /* size 0: not known yet */
 };
 
+enum { LOOKED_ON_BY_LOG = 1, LOOKED_ON_BY_WATCHERS = 2 };
+
 struct request {
     struct list in_session; /* or in the free list */
     struct list in_waiting;
@@ -115,7 +117,7 @@ struct request {
     uint8_t code;
     bool measured, answered, filed;
     uint8_t reach;      /* enum session_reach */
-    bool looked_on;     /* somebody wants to know how it ends */
+    uint8_t looked_on;  /* who wants to know how it ends: bits LOOKED_ON_BY_… */
     struct slice trace; /* as it came, in `frame` */
     unsigned pending;
     size_t charged;

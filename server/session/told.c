@@ -125,8 +125,8 @@ static bool wanted(struct request *r, const struct watched *op, struct told *ret
 {
     struct sessions *all = r->session->all;
     uint64_t now = loop_now_ns(all->host.loop);
-    ret->logged = log_on(LOG_DEBUG) && may_log(&all->told, now);
-    ret->watchers = monitor_watched(&all->monitor) ? monitor_wanted(&all->monitor, op, now) : 0;
+    ret->logged = r->looked_on & LOOKED_ON_BY_LOG && may_log(&all->told, now);
+    ret->watchers = r->looked_on & LOOKED_ON_BY_WATCHERS ? monitor_wanted(&all->monitor, op, now) : 0;
     return ret->logged || ret->watchers;
 }
 
@@ -141,9 +141,13 @@ static void tell(struct request *r, const struct watched *op, struct told to, st
 
 bool told_wants(struct request *r, struct slice key, struct told *ret)
 {
-    struct watched_names list = {WIRE_NAMED_KEY, &key, 1};
-    struct watched op = watched_of(r, &list, 1);
-    return wanted(r, &op, ret);
+    struct session *s = r->session;
+    uint64_t now = loop_now_ns(s->all->host.loop);
+    ret->logged = r->looked_on & LOOKED_ON_BY_LOG && may_log(&s->all->told, now);
+    ret->watchers = r->looked_on & LOOKED_ON_BY_WATCHERS
+                        ? monitor_wanted_key(&s->all->monitor, s->space, r->code, key, now)
+                        : 0;
+    return ret->logged || ret->watchers;
 }
 
 void tell_key(struct request *r, struct slice key, struct told to, struct wire_operation line)

@@ -85,7 +85,7 @@ static struct watch *watch(struct fixture *f)
 
 /* ======= operations ======= */
 
-static void tell(struct fixture *f, struct watched *op)
+static void tell_wanted(struct fixture *f, const struct watched *op, unsigned wanted)
 {
     struct wire_operation line = {.op = S("op"),
                                   .status = STATUS_HIT,
@@ -94,16 +94,26 @@ static void tell(struct fixture *f, struct watched *op)
                                   .trace = S("t"),
                                   .event = S("e"),
                                   .dropped = 3};
-    op->space = op->space ? op->space : space;
-    monitor_tell(&f->monitor, monitor_wanted(&f->monitor, op, 0), op, line);
+    monitor_tell(&f->monitor, wanted, op, line);
 }
 
+static void tell(struct fixture *f, struct watched *op)
+{
+    op->space = op->space ? op->space : space;
+    tell_wanted(f, op, monitor_wanted(&f->monitor, op, 0));
+}
+
+/* Whether it is asked as one of many or for itself makes no difference: half of them each. */
 static void key_by(struct fixture *f, const char *tenant, unsigned code, const char *key)
 {
+    static unsigned turn;
     struct slice name = S(key);
     struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
-    struct watched op = {.tenant = S(tenant), .code = code, .lists = &list, .lists_count = 1};
-    tell(f, &op);
+    struct watched op = {.tenant = S(tenant), .code = code, .space = space, .lists = &list, .lists_count = 1};
+    if (turn++ % 2)
+        tell_wanted(f, &op, monitor_wanted_key(&f->monitor, space, code, name, 0));
+    else
+        tell(f, &op);
 }
 
 static void key(struct fixture *f, const char *name)
@@ -310,7 +320,7 @@ static void who_touches_a_tenants_names_from_outside_is_not_told(void **state)
 static void there_are_a_few_places_and_no_more(void **state)
 {
     struct fixture *f = *state;
-    struct watch_filter none = {.codes = 0};
+    struct watch_filter none = {.codes = UINT64_MAX};
     for (unsigned i = 0; i < WATCHERS_MAX; i++)
         watch(f);
     assert_null(watch_begin(&f->monitor, space, S(""), &none, 0));
