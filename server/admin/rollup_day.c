@@ -69,16 +69,20 @@ static uint8_t take_text(char *to, size_t most, struct slice text)
     return (uint8_t)bytes;
 }
 
+static struct rollup_row *new_row(struct rollup_rows *rows, unsigned max, struct slice name)
+{
+    struct rollup_row *row = rows->count < max ? &rows->of[rows->count++] : empty_quietest(rows);
+    row->counts = (struct rollup_counts){0};
+    row->name_bytes = take_text(row->name, ROLLUP_NAME_BYTES, name);
+    return row;
+}
+
 void rollup_rows_add(struct rollup_rows *rows, unsigned max, struct slice name, struct slice resource,
                      const struct rollup_counts *more)
 {
     struct slice fitting = slice_of(name.data, name.size < ROLLUP_NAME_BYTES ? name.size : ROLLUP_NAME_BYTES);
     struct rollup_row *row = find_row(rows, fitting);
-    if (!row) {
-        row = rows->count < max ? &rows->of[rows->count++] : empty_quietest(rows);
-        row->counts = (struct rollup_counts){0};
-        row->name_bytes = take_text(row->name, ROLLUP_NAME_BYTES, fitting);
-    }
+    row = row ? row : new_row(rows, max, fitting);
     row->resource_bytes = take_text(row->resource, ROLLUP_RESOURCE_BYTES, resource);
     rollup_add_counts(&row->counts, more);
 }
@@ -240,16 +244,20 @@ static bool read_head(struct reader *r, enum kind wanted, uint32_t fields, uint6
            read_uint(r, UINT64_MAX, ret_time) == 0;
 }
 
+/* Names are written once each, so none is looked for. */
 static bool read_row(struct reader *r, struct rollup_rows *rows, unsigned max)
 {
     struct slice name, resource;
     struct rollup_counts counts;
+    struct rollup_row *row;
     uint32_t fields;
     if (read_array(r, LATER_FIELDS, &fields) < 0 || fields < 3 ||
         read_bytes(r, ROLLUP_NAME_BYTES, &name) < 0 || read_bytes(r, ROLLUP_RESOURCE_BYTES, &resource) < 0 ||
         !read_counts(r, &counts) || !skip_rest(r, 3, fields))
         return false;
-    rollup_rows_add(rows, max, name, resource, &counts);
+    row = new_row(rows, max, name);
+    row->resource_bytes = take_text(row->resource, ROLLUP_RESOURCE_BYTES, resource);
+    row->counts = counts;
     return true;
 }
 
@@ -272,7 +280,11 @@ static bool read_key(struct reader *r, struct rollup_keys *keys)
     if (read_array(r, LATER_FIELDS, &fields) < 0 || fields < 2 || read_bytes(r, ROLLUP_KEY_BYTES, &key) < 0 ||
         read_uint(r, UINT64_MAX, &heat) < 0 || !skip_rest(r, 2, fields))
         return false;
-    rollup_keys_add(keys, key, heat, true);
+    struct rollup_key *k = &keys->of[keys->count++];
+    k->hash = hash_of(key);
+    k->heat = heat;
+    k->kept = true;
+    k->bytes = take_text(k->key, ROLLUP_KEY_BYTES, key);
     return true;
 }
 
@@ -291,7 +303,7 @@ bool rollup_day_read(struct slice record, struct rollup_day *ret)
 {
     struct reader r = reader_of(record);
     uint32_t fields;
-    memset(ret, 0, sizeof(*ret));
+    ret->policies.count = ret->tenants.count = ret->keys.count = 0; /* what is behind them means nothing */
     return read_head(&r, KIND_DAY, 10, &ret->serial, &ret->day, &fields) && read_counts(&r, &ret->total) &&
            read_rows(&r, &ret->policies, ROLLUP_POLICIES) && read_rows(&r, &ret->tenants, ROLLUP_TENANTS) &&
            read_keys(&r, &ret->keys) && skip_rest(&r, 10, fields) && reader_left(&r) == 0;

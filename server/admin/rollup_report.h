@@ -1,7 +1,7 @@
 /* A report: what was counted on the last so many days, summed as it is asked for.
  *
  * What must stay true: whatever the grouping, the rows add up to the total.  Pure; the work is a look at each day's record,
- * for a whole ring of usual days a millisecond. */
+ * for a whole ring of usual days 1 ms, of days as large as they can be 6 (times of one core, while others worked). */
 #ifndef LARDER_ADMIN_ROLLUP_REPORT_H
 #define LARDER_ADMIN_ROLLUP_REPORT_H
 

@@ -215,6 +215,21 @@ static void a_kill_loses_the_minute_under_way_and_no_more(void **state)
     assert_int_equal(rollup_kept_s(d->rollup), DAY_0 + MINUTE + 1);
 }
 
+static void a_daemon_that_starts_again_and_again_uses_up_no_minutes(void **state)
+{
+    struct disk *d = *state;
+    unsigned minutes = 0;
+    for (unsigned n = 0; n < 10; n++) {
+        hit(d, "p", 1);
+        rollup_keep(d->rollup);
+        kill_and_open(d, DAY_0 + n);
+    }
+    for (unsigned n = 0; n < ROLLUP_MINUTES; n++)
+        minutes += d->of[n].size > 0;
+    assert_int_equal(minutes, 1);
+    assert_int_equal(total_hits(d, 1), 10);
+}
+
 static void an_idle_daemon_writes_nothing(void **state)
 {
     struct disk *d = *state;
@@ -432,6 +447,25 @@ static void the_hottest_keys_are_told_and_names_that_may_not_be_kept_are_not_wri
         assert_true(!d->of[n].bytes || !memmem(d->of[n].bytes, d->of[n].size, "\x05key:1", 6));
 }
 
+/* Keys that were hot in the morning do not keep those of the afternoon out. */
+static void a_key_that_becomes_hot_among_ever_new_ones_is_not_missed(void **state)
+{
+    struct disk *d = *state;
+    char key[32];
+    for (unsigned n = 0; n < ROLLUP_KEYS_WATCHED; n++) {
+        snprintf(key, sizeof(key), "morning:%u", n);
+        rollup_add_key(d->rollup, slice_text(key), 100, true);
+    }
+    for (unsigned n = 0; n < 5000; n++) {
+        snprintf(key, sizeof(key), "once:%u", n);
+        rollup_add_key(d->rollup, slice_text(key), 1, true);
+        rollup_add_key(d->rollup, slice_text("afternoon"), 1, true);
+    }
+    struct rollup_report p = ask(d, 1, ROLLUP_BY_DAY);
+    assert_memory_equal(p.keys[0].key, "afternoon", 9);
+    rollup_report_finish(&p);
+}
+
 static void policies_of_one_resource_are_one_row(void **state)
 {
     struct disk *d = *state;
@@ -475,7 +509,9 @@ int main(void)
         WITH_DISK(names_of_a_report_are_bounded_too),
         WITH_DISK(minutes_are_those_of_the_last_day),
         WITH_DISK(the_hottest_keys_are_told_and_names_that_may_not_be_kept_are_not_written),
+        WITH_DISK(a_key_that_becomes_hot_among_ever_new_ones_is_not_missed),
         WITH_DISK(policies_of_one_resource_are_one_row),
+        WITH_DISK(a_daemon_that_starts_again_and_again_uses_up_no_minutes),
         WITH_DISK(a_count_that_went_back_began_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
