@@ -139,6 +139,20 @@ uint64_t cache_next_position(struct cache *c)
     return ++c->position;
 }
 
+uint64_t cache_random(struct cache *c)
+{
+    /* splitmix64 (Steele, Lea, Flood, 2014) */
+    uint64_t z = c->id_state += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+uint32_t cache_next_id(struct cache *c)
+{
+    return (uint32_t)(cache_random(c) & 0xffffff);
+}
+
 const char *cache_namespace(const struct cache *c)
 {
     return c->setup.namespace;

@@ -152,20 +152,6 @@ static struct set_token token_of(const struct cache_set *set)
 
 /* ======= storing ======= */
 
-uint64_t cache_random(struct cache *c)
-{
-    /* splitmix64 (Steele, Lea, Flood, 2014) */
-    uint64_t z = c->id_state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-uint32_t cache_next_id(struct cache *c)
-{
-    return (uint32_t)(cache_random(c) & 0xffffff);
-}
-
 struct stored {
     bool somewhere, unsafe, no_room;
 };
