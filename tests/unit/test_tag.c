@@ -136,6 +136,18 @@ static void what_is_stale_stays_stale(void **state)
     assert_true(found(f, "k").stale);
 }
 
+static void what_was_invalidated_softly_stays_stale(void **state)
+{
+    struct fixture *f = *state;
+    struct slice keys[] = {slice_text("k")};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 1, .soft = true, .done = invalidate_done};
+    set(f, "k", "v");
+    assert_int_equal(cache_invalidate(f->cache, &i), CACHE_DONE);
+    assert_true(found(f, "k").stale);
+    assert_int_equal(tag(f, "k", "late").status, STATUS_OK);
+    assert_true(found(f, "k").stale);
+}
+
 static void what_is_known_not_to_exist_stays_so(void **state)
 {
     struct fixture *f = *state;
@@ -223,6 +235,7 @@ int main(void)
         T(all_but_the_version_is_as_it_was),
         T(what_has_the_tag_is_left_alone),
         T(what_is_stale_stays_stale),
+        T(what_was_invalidated_softly_stays_stale),
         T(what_is_known_not_to_exist_stays_so),
         T(more_than_16_in_all_change_nothing),
         T(what_is_not_there_gets_none),
