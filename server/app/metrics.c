@@ -152,6 +152,20 @@ static void expose_bytes(struct exposition *e, const struct documents *d, const 
     }
 }
 
+/* A summary without quantiles; of each lease request the time is in larder_request_duration_seconds. */
+static void expose_waits(struct exposition *e, const struct documents *d, const struct readings *readings)
+{
+    static const char name[] = "larder_lease_wait_seconds";
+    exposition_family(e, name, "summary", "How long callers waited for the load of another.");
+    for (unsigned i = 0; i < d->spaces_count; i++) {
+        const struct cache_figures *f = &readings[i].cache;
+        const char *namespace = d->spaces[i].config->name;
+        exposition_sample(e, name, "_sum", LABELS({"namespace", namespace}),
+                          (double)f->load_wait_ns / NS_PER_S);
+        exposition_sample(e, name, "_count", LABELS({"namespace", namespace}), (double)f->load_waits_ended);
+    }
+}
+
 static void expose_states(struct exposition *e, const struct documents *d, const struct readings *readings)
 {
     static const char *const states[] = {"STANDALONE", "FRESH", "SUSPECT", "DETACHED"};
@@ -459,6 +473,7 @@ int metrics_answer(const struct documents *d, const struct metrics_more *more, s
     for (unsigned i = 0; i < COUNT_OF(families); i++)
         expose_family(&e, &families[i], d, readings);
     expose_bytes(&e, d, readings);
+    expose_waits(&e, d, readings);
     expose_states(&e, d, readings);
     expose_policies(&e, d);
     expose_limits(&e, d);

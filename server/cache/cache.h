@@ -96,6 +96,8 @@ struct cache_options {
     FIGURE(COUNTER, load_waits, "callers who waited for the load of another")                            \
     FIGURE(COUNTER, load_waits_served, "of those: had its value")                                        \
     FIGURE(COUNTER, load_waits_over, "of those: whose patience ended first")                             \
+    FIGURE(COUNTER, load_waits_ended, "waits that are over, however they ended") \
+    FIGURE(COUNTER, load_wait_ns, "nanoseconds those took")  \
     FIGURE(COUNTER, load_rests, "callers told that the load failed a short while ago")                   \
     FIGURE(COUNTER, limits_asked, "rate limits asked")                                                   \
     FIGURE(COUNTER, limits_refused, "of those: refused")                                                 \
@@ -282,6 +284,7 @@ struct cache_load {
     uint8_t stage, rounds;
     bool late, waited;
     uint64_t patience_ns;             /* when to stop waiting */
+    uint64_t waits_since_ns;
     uint64_t late_ns, late_absent_ns; /* what the policy says of it */
     struct list waiting, of_peer;
     struct alarm alarm;

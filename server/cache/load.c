@@ -68,6 +68,8 @@ void load_stop_waiting(struct cache_load *l)
     list_remove(&l->waiting);
     list_remove(&l->of_peer);
     alarm_off(&l->alarm);
+    l->cache->figures.load_waits_ended++;
+    l->cache->figures.load_wait_ns += cache_now(l->cache) - l->waits_since_ns;
 }
 
 struct cache_load *load_next(struct list *waiting)
@@ -164,6 +166,7 @@ static int join(struct cache *c, struct cache_load *l, struct lease *s)
     }
     c->figures.load_waits += !l->waited;
     l->waited = true;
+    l->waits_since_ns = cache_now(c);
     l->late = is_late(c, s, l);
     list_append(&s->waiting, &l->waiting);
     list_append(&l->peer->waits, &l->of_peer);

@@ -10,7 +10,7 @@ from scenario import expect, play
 
 CONTRACT = ["requests_total", "request_duration_seconds_bucket", "hits_total", "misses_total", "l1_bytes", "evictions_total",
             "invalidations_total", "redis_up", "detached_seconds_total", "loads_total", "client_connections", "build_info",
-            "warm_entries", "state", "http_requests_total",
+            "warm_entries", "state", "http_requests_total", "lease_wait_seconds_count", "client_unreached_total",
             "health_score", "health_issues"]
 LABELS = {"namespace", "op", "result", "tier", "reason", "policy", "kind", "source", "fate", "outcome", "state", "le", "quantile",
           "version", "condition", "severity", "status"}

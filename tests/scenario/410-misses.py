@@ -14,7 +14,8 @@ NO_STALE = 1
 
 
 def counted(client, admin):
-    """Misses by reason, as of now (HTTP may answer with statistics of a moment ago); they are the same in all places that tell them; those of the policy beside it."""
+    """Misses by reason, which are the same in all places that tell them; those of the policy beside it.  Not the statistics of
+    HTTP, which may be those of a moment ago."""
     stats, metrics = client.stats(), admin.metrics()
     cache = stats["namespaces"]["default"]["cache"]
     by_policy = {row["name"]: row for row in stats["policies"] if row["namespace"] == "default"}

@@ -35,6 +35,22 @@ static void the_first_to_miss_loads_and_the_others_are_handed_its_value(void **s
     assert_int_equal(figures(f).leases, 0);
 }
 
+static void the_time_of_those_who_waited_is_summed(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a, b, c;
+    want(f->cache, &a, &people.ann, KEY);
+    want(f->cache, &b, &people.ben, KEY);
+    f->now_ns += 3 * NS_PER_MS;
+    want(f->cache, &c, &people.ben, KEY);
+    f->now_ns += 4 * NS_PER_MS;
+    assert_int_equal(figures(f).load_waits_ended, 0);
+    assert_int_equal(fill_with(f->cache, &a, KEY, "loaded", NULL), STATUS_OK);
+    ASSERT_VALUE(c, "loaded");
+    assert_int_equal(figures(f).load_waits_ended, 2);
+    assert_int_equal(figures(f).load_wait_ns, (7 + 4) * NS_PER_MS);
+}
+
 static void that_there_is_none_is_handed_on_too(void **state)
 {
     struct fixture *f = meet(state);
@@ -403,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_there_needs_no_lease),
         TEST(the_first_to_miss_loads_and_the_others_are_handed_its_value),
+        TEST(the_time_of_those_who_waited_is_summed),
         TEST(that_there_is_none_is_handed_on_too),
         TEST(each_key_has_its_own_loader),
         TEST(whoever_will_not_wait_is_told_to),
