@@ -134,6 +134,7 @@ larder_client *peer_client(const struct peer *p, bool shared_memory)
     larder_options o = LARDER_OPTIONS_INIT;
     o.socket = p->path;
     o.strict = true;
+    o.connect_ms = o.get_ms = o.change_ms = 2000; /* also what a peer that stays silent costs */
     o.no_shared_memory = !shared_memory;
     assert_int_equal(larder_open(&c, &o), LARDER_OK);
     return c;
