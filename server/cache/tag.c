@@ -112,7 +112,16 @@ static void set_done(struct cache_set *set)
         t->done(t);
 }
 
-/* `shared`: with the fleet; else no tier but this host's is told. */
+/* With the fleet no tier is left out; else they are this host's.  What only L1 has goes there alone: it has fingerprints of
+ * tags, which no kill elsewhere would find. */
+static unsigned tiers_for(const struct cache_tag *t, const struct entry *found, bool shared)
+{
+    if (shared)
+        return 0;
+    bool prints = t->look.tier == TIER_L1 && !is_named(found);
+    return prints ? 1u << TIER_L1 : 1u << TIER_L1 | 1u << TIER_WARM;
+}
+
 static int store(struct cache *c, struct cache_tag *t, const struct entry *found, bool shared)
 {
     if (carries_all(c, found, t)) {
@@ -133,7 +142,7 @@ static int store(struct cache *c, struct cache_tag *t, const struct entry *found
                                 .tags_count = copy->tags_count,
                                 .condition = CACHE_IF_VERSION,
                                 .version = {e->epoch, e->v, e->id},
-                                .tiers = shared ? 0 : 1u << TIER_L1 | 1u << TIER_WARM,
+                                .tiers = (uint8_t)tiers_for(t, found, shared),
                                 .wait_all = t->wait_all,
                                 .like = e,
                                 .done = set_done};

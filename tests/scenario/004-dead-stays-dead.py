@@ -66,6 +66,15 @@ def a_neighbour_of_what_was_invalidated_lives_on_over_kill_9(larder):
     expect(larder.client().get(b"user:1:name").status, wire.MISS)
 
 
+def what_was_tagged_where_only_shared_memory_has_it_dies_with_the_tags_it_had(larder):
+    larder.start()
+    client = larder.client()
+    client.set(b"k", b"v", tiers=1 << 1, ttl_ms=600000, tags=[b"old"])
+    expect(client.tag(b"k", b"new").status, wire.OK)
+    expect(client.invalidate(tags=[b"old"]).status, wire.OK)
+    expect(client.get(b"k").status, wire.MISS)
+
+
 def soft_invalidation_over_kill_9_is_stale_or_gone_and_never_fresh(larder):
     larder.start()
     client = larder.client()
@@ -82,4 +91,5 @@ play(a_key_invalidated_before_kill_9_stays_dead, a_tag_invalidated_before_kill_9
      a_prefix_invalidated_before_kill_9_stays_dead, everything_invalidated_before_kill_9_stays_dead,
      a_set_acknowledged_before_kill_9_never_gives_way_to_the_older_value,
      a_neighbour_of_what_was_invalidated_lives_on_over_kill_9,
+     what_was_tagged_where_only_shared_memory_has_it_dies_with_the_tags_it_had,
      soft_invalidation_over_kill_9_is_stale_or_gone_and_never_fresh)

@@ -85,6 +85,20 @@ static void where_nobody_knows_them_by_name_they_stay_hashes(void **state)
     assert_int_equal(get(f, "k"), STATUS_MISS);
 }
 
+/* Shared memory has fingerprints of them, by which nothing elsewhere is killed. */
+static void what_only_shared_memory_has_is_stored_there_alone(void **state)
+{
+    struct fixture *f = *state;
+    set_tagged(f, "k", "old");
+    table_tier_find(&f->warm, slice_text("k"))->used = false;
+    struct entry *e = &table_tier_find(&f->l1, slice_text("k"))->entry;
+    e->tag_names = slice_of(NULL, 0);
+    e->tags[0] = shm_fingerprint(e->tags[0]);
+    assert_int_equal(tag(f, "k", "new").status, STATUS_OK);
+    assert_non_null(table_tier_find(&f->l1, slice_text("k")));
+    assert_null(table_tier_find(&f->warm, slice_text("k")));
+}
+
 static void the_tags_it_had_stay(void **state)
 {
     struct fixture *f = *state;
@@ -231,6 +245,7 @@ int main(void)
         T(it_is_so_in_every_tier),
         T(its_tags_stay_known_by_name_where_they_were),
         T(where_nobody_knows_them_by_name_they_stay_hashes),
+        T(what_only_shared_memory_has_is_stored_there_alone),
         T(the_tags_it_had_stay),
         T(all_but_the_version_is_as_it_was),
         T(what_has_the_tag_is_left_alone),
