@@ -198,14 +198,6 @@ static json_t *policies(const struct documents *d)
     return array;
 }
 
-static json_t *tenants(const struct documents *d)
-{
-    json_t *array = json_array();
-    for (unsigned i = 0; i < d->spaces_count; i++)
-        list_tenants(array, &d->spaces[i]);
-    return array;
-}
-
 static json_t *limits(const struct documents *d)
 {
     json_t *array = json_array();
@@ -337,8 +329,8 @@ static json_t *redis(const struct documents *d)
     return o;
 }
 
-static json_t *top(const struct documents *d, bool nothing,
-                   void (*list)(json_t *array, const struct space *s))
+static json_t *names(const struct documents *d, bool nothing,
+                     void (*list)(json_t *array, const struct space *s))
 {
     json_t *array = json_array();
     for (unsigned i = 0; i < d->spaces_count && !nothing; i++)
@@ -359,9 +351,9 @@ static json_t *stats(const struct documents *d, bool nameless)
     json_object_set_new(o, "policies", policies(d));
     json_object_set_new(o, "advice", advice_document(d->spaces, d->spaces_count));
     json_object_set_new(o, "limits", limits(d));
-    json_object_set_new(o, "tenants", tenants(d));
-    json_object_set_new(o, "top_keys", top(d, nameless, top_keys_list));
-    json_object_set_new(o, "top_tags", top(d, nameless, top_tags_list));
+    json_object_set_new(o, "tenants", names(d, nameless, list_tenants));
+    json_object_set_new(o, "top_keys", names(d, nameless, top_keys_list));
+    json_object_set_new(o, "top_tags", names(d, nameless, top_tags_list));
     json_object_set_new(o, "redis", redis(d));
     json_object_set_new(o, "namespaces", namespaces(d));
     json_object_set_new(o, "sessions", figures(session_rows, COUNT_OF(session_rows), &sessions));
@@ -429,7 +421,7 @@ static json_t *health(const struct documents *d)
 
 static json_t *report(const struct session_question *q)
 {
-    struct report_question question = {q->days, q->by, q->from, q->room};
+    struct report_question question = {.days = q->days, .by = q->by, .from = q->from, .room = q->room};
     return report_document(CONTAINER_OF(q->space, struct space, session), &question);
 }
 
@@ -466,11 +458,12 @@ int documents_answer(const struct documents *d, const struct session_question *q
 
 int documents_report(const struct documents *d, const struct admin_report *which, struct buffer *ret_json)
 {
-    struct report_question q = {which->days, which->by, which->from, 0};
+    struct report_question q = {.days = which->days, .by = which->by, .from = which->from};
     unsigned n = 0;
     while (n < d->spaces_count && d->spaces[n].cache != which->cache)
         n++;
     CHECK(n < d->spaces_count);
+    q.nameless = d->spaces[n].config->cache.secret || !d->config->admin.http_names;
     return hand_out(report_document(&d->spaces[n], &q), ret_json);
 }
 

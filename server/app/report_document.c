@@ -88,7 +88,7 @@ static json_t *rows_of(const struct rollup_report *p, const struct report_questi
 {
     size_t room = q->room && q->room < DOCUMENT_BYTES ? q->room : DOCUMENT_BYTES;
     json_t *rows = json_array();
-    unsigned n = q->from;
+    unsigned n = q->nameless && q->by == ROLLUP_BY_TENANT ? p->count : q->from;
     for (size_t used = HEAD_BYTES; n < p->count; n++) {
         json_t *row = row_of(&p->lines[n], q->by);
         used += json_dumpb(row, NULL, 0, JSON_COMPACT) + strlen(",");
@@ -141,7 +141,7 @@ json_t *report_document(struct space *s, const struct report_question *q)
     json_object_set_new(o, "totals", totals);
     json_object_set_new(o, "rows", rows);
     json_object_set_new(o, "next", next < p.count ? json_integer(next) : json_null());
-    json_object_set_new(o, "keys", keys_of(&p));
+    json_object_set_new(o, "keys", q->nameless ? json_array() : keys_of(&p));
     rollup_report_finish(&p);
     return o;
 }

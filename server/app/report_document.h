@@ -12,7 +12,8 @@ struct report_question {
     enum rollup_by by;
     unsigned
         from; /* the first row wanted; the document's `next` says where the next page begins, null: nowhere */
-    size_t room; /* bytes the answer may have; 0: no bound of the asker's */
+    size_t room;   /* bytes the answer may have; 0: no bound of the asker's */
+    bool nameless; /* no keys and no tenants are told */
 };
 
 json_t *report_document(struct space *s, const struct report_question *q);

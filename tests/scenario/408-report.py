@@ -141,8 +141,16 @@ def tenants_that_connections_are_bound_to_have_rows_and_the_rest_one(larder):
     expect(rows["(not bound)"]["hits_shared"], told.wanted["hits_shared"])
     rows = {row["name"]: (row["hits"], row["misses"], row["sets"]) for row in larder.client().stats()["tenants"]}
     expect(rows, {"acme": (2, 1, 1), "globex": (2, 1, 1)})
+    expect(larder.client(tenant=b"acme").stats()["tenants"], [], "who is bound learns of no others")
     rows = {row["resource"]: row["sets"] for row in told.report(by="resource")["rows"]}
     expect(rows, {"page": 5, "user": 3, "(of any kind)": 3})
+
+
+def tenants_of_a_secret_namespace_are_told_to_its_own_connections_only(larder):
+    told = Told(larder, CONFIG + "[namespace vault]\nsecret = on\n")
+    larder.client(namespace=b"vault", tenant=b"initech").set(b"initech:page:0", b"v")
+    expect(larder.client().stats()["tenants"], [])
+    expect([row["tenant"] for row in larder.client(namespace=b"vault").report(by="tenant")["rows"]], ["initech"])
 
 
 def days_are_told_apart_and_a_clock_that_jumps_loses_nothing(larder):
@@ -247,6 +255,19 @@ def http_tells_the_same_and_what_is_wrong_with_a_question(larder):
     expect(admin.ask("POST", "/api/cache/report").status, 405)
 
 
+def names_of_a_secret_namespace_are_not_told_by_http(larder):
+    admin = Admin(larder, more="[namespace vault]\nl1_bytes = 4MiB\nsecret = on\n")
+    told = Told(larder, open(larder.config, encoding="utf-8").read())
+    client = larder.client(namespace=b"vault", tenant=b"initech")
+    client.set(b"initech:sealed", b"v")
+    until(lambda: client.get(b"initech:sealed") and larder.client(namespace=b"vault").report()["keys"], "its own connections are told")
+    told.minute_passes()
+    for by in GROUPS:
+        report = until(lambda: (answer := admin.get(f"/api/cache/report?namespace=vault&by={by}")).status == 200 and answer, by).json()
+        expect((report["totals"]["sets"], report["keys"]), (1, []), by)
+        assert "initech" not in str(report), report
+
+
 def a_tenant_does_not_see_it(larder):
     larder.start()
     try:
@@ -258,8 +279,9 @@ def a_tenant_does_not_see_it(larder):
 
 
 play(what_several_processes_did_is_told_exactly_over_a_kill_and_restarts, a_kill_loses_the_minute_under_way_and_no_more,
-     tenants_that_connections_are_bound_to_have_rows_and_the_rest_one, days_are_told_apart_and_a_clock_that_jumps_loses_nothing,
+     tenants_that_connections_are_bound_to_have_rows_and_the_rest_one,
+     tenants_of_a_secret_namespace_are_told_to_its_own_connections_only, days_are_told_apart_and_a_clock_that_jumps_loses_nothing,
      the_command_prints_a_table_csv_and_json,
      what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold, what_became_of_warmings_is_told_after_a_kill, without_a_warm_tier_it_says_so,
      http_tells_the_same_and_what_is_wrong_with_a_question,
-     a_tenant_does_not_see_it)
+     names_of_a_secret_namespace_are_not_told_by_http, a_tenant_does_not_see_it)
