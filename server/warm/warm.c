@@ -40,12 +40,13 @@ static bool is_killed(struct warm *w, struct slice bytes, uint64_t sequence)
            kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v) == DEAD;
 }
 
-/* Nothing of the key can come back: found out where that costs no waiting. */
+/* Nothing of the key can come back: found out where that costs no waiting.  A read under way may have what has been
+ * evicted since: of that only a removal in the overlay tells it. */
 static bool holds_nothing(struct warm *w, uint64_t hash)
 {
     uint64_t sequence;
     bool all_safe = w->unsafe <= w->safe && w->kept <= w->last_news.committed;
-    if (!all_safe || overlay_find(w->overlay, OP_OF_KEY, hash))
+    if (!all_safe || !list_empty(&w->reads) || overlay_find(w->overlay, OP_OF_KEY, hash))
         return false;
     if (!w->reader || !writer_file_is_resident(w->writer))
         return false;

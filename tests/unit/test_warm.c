@@ -354,6 +354,19 @@ static void a_refused_put_removes_what_is_over_but_not_killed(void **state)
     assert_int_equal(waiting(&rig), 2);
 }
 
+/* What it has may have been evicted since. */
+static void a_refused_put_is_told_to_reads_under_way(void **state)
+{
+    struct warm_read read;
+    fill_queue(&rig);
+    warm_read_begin(rig.warm, &read);
+    assert_int_equal(put_large(&rig, "gone"), TIER_UNSTORED);
+    assert_int_equal(waiting(&rig), 2);
+    warm_read_end(rig.warm, &read);
+    assert_int_equal(put_large(&rig, "never there"), TIER_UNSTORED);
+    assert_int_equal(waiting(&rig), 2);
+}
+
 /* A glob has no room in the page: a kill -9 before its commit would bring back what it killed. */
 static void a_refused_put_relies_on_no_kill_that_is_not_safe(void **state)
 {
@@ -540,6 +553,7 @@ int main(void)
         TEST_PATIENT(a_full_queue_drops_puts_but_never_removals),
         TEST_PATIENT(a_refused_put_queues_nothing_where_nothing_lives),
         TEST_PATIENT(a_refused_put_removes_what_is_over_but_not_killed),
+        TEST_PATIENT(a_refused_put_is_told_to_reads_under_way),
         TEST_PATIENT(a_refused_put_relies_on_no_kill_that_is_not_safe),
         TEST_PATIENT(a_value_the_empty_queue_cannot_hold_is_too_big),
         cmocka_unit_test_setup_teardown(
