@@ -145,12 +145,13 @@ static void collapse(struct warm *w)
     warm_free_changes(w, &waiting);
     warm_free_changes(w, &w->lingering);
     log_warn("warm tier: too many changes without a commit, all entries are given up");
-    release(&w->ahead, UINT64_MAX);
     if (!w->page)
         return; /* the writer puts the floor into its file, and says so */
     page_set_floor(w->page, w->dead_below);
     page_forget_all(w->page);
-    became_safe(w, w->dead_below);
+    became_safe(w,
+                w->dead_below); /* from here on others' calls: what they change is in the page as it is now */
+    release(&w->ahead, UINT64_MAX);
 }
 
 /* ======= the way of a change ======= */
