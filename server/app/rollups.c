@@ -9,8 +9,9 @@
 #include "base/log.h"
 
 enum {
-    LOOKS_A_ROUND = 600, /* of 100 ms: all of L1 in a minute, a small one sooner */
+    LOOKS_A_ROUND = 600, /* of 100 ms: all of L1 in a minute, a small one sooner, one beyond 1.5 GiB later */
     SLOTS_A_LOOK = 1024, /* at least; a few microseconds */
+    SLOTS_MOST = 16384,  /* 0.2 ms, cold */
     HOT_A_LOOK = 8,      /* keys of a slice: its hottest; the rollup watches some hundred */
 };
 
@@ -219,7 +220,7 @@ static void look_at_heat(struct rollups *u)
     const struct l1 *l1 = u->space->l1;
     uint32_t slots[HOT_A_LOOK];
     uint32_t some = l1 ? l1_slots(l1) / LOOKS_A_ROUND : 0;
-    some = some > SLOTS_A_LOOK ? some : SLOTS_A_LOOK;
+    some = some < SLOTS_A_LOOK ? SLOTS_A_LOOK : some < SLOTS_MOST ? some : SLOTS_MOST;
     uint32_t count = l1 ? l1_hottest(l1, &u->hot_cursor, some, slots, HOT_A_LOOK) : 0;
     for (uint32_t n = 0; n < count; n++)
         take_hot(u, slots[n]);
