@@ -102,7 +102,7 @@ int read_near_at(struct attachment *a, struct seat *seat, struct slice key, uint
                  const larder_get_options *how, larder_value *value)
 {
     struct shm_found found;
-    if (how->if_version && near_look(a, key, hash, &found) == SHM_HIT && !(found.stale && how->no_stale) &&
+    if (how->if_version && near_look(a, key, hash, &found) == SHM_HIT && near_suits(&found, how) &&
         larder_version_equal(found_version(a, &found), *how->if_version)) {
         near_touch(a, seat, &found);
         return value_from_found(value, a, &found, LARDER_NOT_MODIFIED);

@@ -250,6 +250,24 @@ static void the_version_one_has_is_not_sent_again_near_and_far(void **state)
     }
 }
 
+static void the_version_one_has_of_another_schema_is_a_miss_near_and_far(void **state)
+{
+    larder_client *clients[] = {open_default(), open_far()};
+    set_text(clients[0], "of 0", "body");
+    for (int i = 0; i < 2; i++) {
+        larder_value v = LARDER_VALUE_INIT;
+        larder_get_options how = LARDER_GET_OPTIONS_INIT;
+        assert_int_equal(larder_get(clients[i], T("of 0"), NULL, &v), LARDER_HIT);
+        larder_entry_version mine = v.version;
+        how.if_version = &mine;
+        how.schema = 7;
+        assert_int_equal(larder_get(clients[i], T("of 0"), &how, &v), LARDER_MISS);
+        assert_int_equal(v.reason, LARDER_REASON_SCHEMA);
+        larder_value_free(&v);
+        larder_close(clients[i]);
+    }
+}
+
 static void no_value_tells_everything_but_the_bytes(void **state)
 {
     larder_client *clients[] = {open_default(), open_far()};
@@ -331,6 +349,7 @@ int main(void)
         cmocka_unit_test(two_conditions_at_once_are_refused),
         cmocka_unit_test(compare_and_set_wants_the_current_version),
         cmocka_unit_test(the_version_one_has_is_not_sent_again_near_and_far),
+        cmocka_unit_test(the_version_one_has_of_another_schema_is_a_miss_near_and_far),
         cmocka_unit_test(no_value_tells_everything_but_the_bytes),
         cmocka_unit_test(the_tiers_of_a_get_can_be_named),
         cmocka_unit_test(a_stale_value_is_flagged_and_can_be_refused),
