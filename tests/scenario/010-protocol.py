@@ -110,7 +110,7 @@ def fields_of_a_later_version_are_stepped_over(larder):
     larder.start()
     client = larder.client()
     client.set(b"k", b"v")
-    id = client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"], 0, 0, 0, "later", [1, [2, [b"3"]]], True, 2**64 - 1)
+    id = client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"], 0, 0, 0, "", 0, "later", [1, [2, [b"3"]]], True, 2**64 - 1)
     code, got_id, fields = client.receive()
     expect((code, got_id, wire.Entry(*fields[0][0]).value), (wire.VALUES, id, b"v"))
 
@@ -118,7 +118,7 @@ def fields_of_a_later_version_are_stepped_over(larder):
 def an_unknown_and_a_reserved_verb_are_unsupported_and_the_connection_lives(larder):
     larder.start()
     client = larder.client()
-    for code in [33, 51, 200, wire.VALUES, 0]:
+    for code in [33, 49, 200, wire.VALUES, 0]:
         id = client.send(code, 1, b"x")
         got_id, result = result_of(client)
         expect(got_id, id)
@@ -159,7 +159,7 @@ def requests_are_pipelined_and_each_gets_one_reply_with_its_id(larder):
         client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k%d" % n], id=id)
     for _ in range(1000):
         code, id, fields = client.receive()
-        expect((code, fields[0][0][-1]), (wire.VALUES, b"v%d" % ids.pop(id)))
+        expect((code, wire.Entry(*fields[0][0]).value), (wire.VALUES, b"v%d" % ids.pop(id)))
     expect(ids, {})
 
 
@@ -170,7 +170,7 @@ def a_frame_may_come_byte_by_byte(larder):
     for byte in wire.frame(wire.pack([wire.GET, 77, 0, 0, 0, 0, 0, 0, [b"k"]])):
         client.socket.sendall(bytes([byte]))
     code, id, fields = client.receive()
-    expect((code, id, fields[0][0][-1]), (wire.VALUES, 77, b"v"))
+    expect((code, id, wire.Entry(*fields[0][0]).value), (wire.VALUES, 77, b"v"))
 
 
 def what_was_sent_before_a_half_close_is_answered(larder):
@@ -181,7 +181,7 @@ def what_was_sent_before_a_half_close_is_answered(larder):
         client.send(wire.GET, 0, 0, 0, 0, 0, 0, [b"k"])
     client.socket.shutdown(socket.SHUT_WR)
     for n in range(50):
-        expect(client.receive()[2][0][0][-1], b"v")
+        expect(wire.Entry(*client.receive()[2][0][0]).value, b"v")
     expect(closed(client), True)
 
 
