@@ -4,7 +4,7 @@
     bench/watched.py [--build build] [--rounds 25] [--slice-ms 300] [--depth 32] [--json]
 
 What must stay true: one loader keeps --depth requests under way all the time, so the daemon's one thread is what is used up; who looks
-on comes and goes meanwhile, a slice each, and each slice has one with nobody looking on before it: so the machine's other work hits
+on comes and goes meanwhile, a slice each, and each slice has one with nobody looking on beside it, before or after in turn: so the machine's other work hits
 all alike.  What is compared is how many gets the daemon answers in a second of its own time, as the kernel counts it: that is its
 throughput where a core is left for it.  What the clock says is told beside it: watchers and scrapers want time of their own, and on a
 machine without a spare core take it from loader and daemon.  The goal: 0.95, all at once.
@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -106,12 +107,12 @@ def measure(o, daemon, looking):
 
 
 def share(slices, alone, over):
-    """Gets a second of one kind of slices as a share of those of the other; all slices together."""
-    rate = [sum(s["gets"] for s in of) / sum(s[over] for s in of) for of in (slices, alone)]
-    return rate[0] / rate[1]
+    """Gets a second of a slice as a share of those of the slice beside it; the median."""
+    return statistics.median(s["gets"] / s[over] / (a["gets"] / a[over]) for s, a in zip(slices, alone))
 
 
 CASES = {
+    "nobody, once more": {},  # what the method itself is worth on this machine
     "monitor": {"monitor": []},
     "monitor --glob (no key matches)": {"monitor": ["--glob", "no:such:*"]},
     "100 scrapes a second": {"scrapes": True},
@@ -135,10 +136,10 @@ def main():
         started.append(daemon.process)
         started.append(load(o, daemon))
         wait_for(lambda: daemon.now()[1] > 10000, "load")
-        for _ in range(o.rounds):
+        for number in range(o.rounds):
             for name, looking in CASES.items():
-                slices[name][1].append(measure(o, daemon, {}))
-                slices[name][0].append(measure(o, daemon, looking))
+                for kind in (0, 1) if number % 2 else (1, 0):
+                    slices[name][kind].append(measure(o, daemon, {} if kind else looking))
     finally:
         for process in reversed(started):
             process.terminate()
