@@ -48,6 +48,7 @@ struct cache {
     bool warmings_held;          /* something hotter is coming */
     struct list probes;          /* struct cache_probe: committed, and not heard of yet */
     unsigned committing;         /* changes the fleet has not answered yet */
+    size_t tag_copies;           /* bytes of values that are being stored again, tag.c */
     struct cache_figures figures;
     struct policies *policies;
     struct quotas *quotas;            /* NULL: none yet */

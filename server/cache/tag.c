@@ -13,18 +13,23 @@
 #include "cache/cache_private.h"
 
 enum {
-    ATTEMPTS_MAX = 8
-}; /* how often it may be changed under our hands: then somebody writes it all the time */
+    ATTEMPTS_MAX = 8, /* how often it may be changed under our hands: then somebody writes it all the time */
+    COPIES_MAX =
+        64
+        << 20, /* bytes of values on their way at once; none is in its request's frame, as those of a set are */
+};
 
 /* What is stored again, until it is: what was read is gone when the loop has control. */
 struct tag_copy {
     struct entry entry;
+    size_t bytes;
     unsigned tags_count;
     struct slice *tags; /* behind it, as is what they and the value point to */
 };
 
 static int answer(struct cache_tag *t, enum status status)
 {
+    t->cache->tag_copies -= t->copy ? t->copy->bytes : 0;
     free(t->copy);
     t->copy = NULL;
     t->status = status;
@@ -68,8 +73,10 @@ static bool is_named(const struct entry *e)
 static struct tag_copy *copy_of(const struct cache_tag *t, const struct entry *e)
 {
     size_t most = SHM_TAGS_MAX + t->tags_count;
-    struct tag_copy *copy =
-        must_alloc(sizeof(*copy) + most * sizeof(*copy->tags) + e->value.size + e->tag_names.size);
+    size_t bytes = most * sizeof(struct slice) + e->value.size + e->tag_names.size;
+    struct tag_copy *copy = must_alloc(sizeof(*copy) + bytes);
+    copy->bytes = bytes;
+    t->cache->tag_copies += bytes;
     char *room = (char *)(copy + 1) + most * sizeof(*copy->tags);
     struct slice rest;
     copy->entry = *e;
@@ -129,6 +136,8 @@ static int store(struct cache *c, struct cache_tag *t, const struct entry *found
         t->ttl_left_ms = policy_left_ms(found->hard_ns, cache_now(c));
         return answer(t, STATUS_OK);
     }
+    if (c->tag_copies && c->tag_copies + found->value.size > COPIES_MAX)
+        return answer(t, STATUS_BUSY);
     struct tag_copy *copy = t->copy = copy_of(t, found);
     const struct entry *e = &copy->entry;
     t->set = (struct cache_set){.key = t->key,

@@ -414,6 +414,8 @@ static int get(struct tier *tier, struct tier_read *read)
     }
     point(&w->found);
     read->entry = w->found.entry;
+    if (f->large.size)
+        read->entry.value = f->large;
     return outcome;
 }
 

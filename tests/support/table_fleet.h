@@ -58,6 +58,7 @@ struct table_fleet {
     bool slow_leases;
     unsigned asked_count, leases_asked, leases_kept, leases_given; /* waiting; ever */
     uint64_t commits, gets, compared, exact;                       /* asked for so far */
+    struct slice large;       /* unless empty: what reads answered at once find as value */
     unsigned largest, queued; /* items of a change; changes kept for later */
     bool outbox_lost;         /* what is queued dies with the process */
     struct cache *cache;      /* who listens */

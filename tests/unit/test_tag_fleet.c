@@ -147,6 +147,32 @@ static void what_stays_on_its_host_is_tagged_there(void **state)
     assert_int_equal(g.entry.tags_count, 1);
 }
 
+/* A frame of a thousand keys would hold a thousand values. */
+static void values_on_their_way_are_bounded(void **state)
+{
+    enum { LARGE = 15 << 20, FIT = 4, KEYS };
+    static char value[LARGE];
+    static const char *const keys[KEYS] = {"a", "b", "c", "d", "e"};
+    struct fixture *f = *state;
+    struct cache_tag t[KEYS];
+    f->options.max_value = LARGE;
+    take_options(f);
+    f->fleet.large = slice_of(value, LARGE);
+    f->fleet.slow_commits = true;
+    f->fleet.outcome = FLEET_UNKNOWN; /* whatever comes of it */
+    for (unsigned n = 0; n < KEYS; n++) {
+        table_fleet_set(&f->fleet, keys[n], "", f->now_ns + LIFE);
+        t[n] = a_tag();
+        t[n].key = slice_text(keys[n]);
+        assert_int_equal(cache_tag(f->cache, &t[n]), n < FIT ? CACHE_PENDING : CACHE_DONE);
+    }
+    assert_int_equal(t[FIT].status, STATUS_BUSY);
+    table_fleet_tell_answers(&f->fleet);
+    assert_int_equal(t[0].status, STATUS_UNKNOWN);
+    assert_int_equal(cache_tag(f->cache, &t[FIT]), CACHE_PENDING);
+    table_fleet_tell_answers(&f->fleet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +185,7 @@ int main(void)
         TEST(while_the_fleet_is_away_it_cannot_be_decided),
         TEST(what_no_host_has_is_not_found),
         TEST(what_stays_on_its_host_is_tagged_there),
+        TEST(values_on_their_way_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
