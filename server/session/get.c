@@ -74,16 +74,20 @@ static void reached(struct request *r, const struct wire_entry *w)
         r->reach = reach;
 }
 
-/* A bound connection is told those of its tenant, as it named them: the others it can neither kill nor give. */
-static void add_tags(const struct session *s, const struct cache_get *g, struct slice *room,
+/* A bound connection is told those of its tenant, as it named them.  False: there are others, and who stored the entry
+ * again without them would keep it from their kills. */
+static bool add_tags(const struct session *s, const struct cache_get *g, struct slice *room,
                      struct wire_entry *w)
 {
     struct slice rest = g->entry.tag_names, name;
     w->tags = (struct wire_strings){.items = room};
-    while (w->tags.count < SHM_TAGS_MAX && tag_names_next(&rest, &name))
-        if (tenant_owns(s, name))
-            room[w->tags.count++] =
-                slice_of((const char *)name.data + s->tenant_bytes, name.size - s->tenant_bytes);
+    while (w->tags.count < SHM_TAGS_MAX && tag_names_next(&rest, &name)) {
+        if (!tenant_owns(s, name))
+            return false;
+        room[w->tags.count++] =
+            slice_of((const char *)name.data + s->tenant_bytes, name.size - s->tenant_bytes);
+    }
+    return true;
 }
 
 static size_t tags_bytes(const struct wire_entry *w)
@@ -212,8 +216,9 @@ static void key_known(struct op *op)
     struct slice tags[SHM_TAGS_MAX];
     struct told to;
     struct wire_entry w = values_entry(g, r->no_value);
-    if (g->tag_names && (w.status == STATUS_HIT || w.status == STATUS_ABSENT))
-        add_tags(r->session, g, tags, &w);
+    bool with_tags = g->tag_names && (w.status == STATUS_HIT || w.status == STATUS_ABSENT);
+    if (with_tags && !add_tags(r->session, g, tags, &w))
+        w = (struct wire_entry){.status = STATUS_MISS, .reason = MISS_UNNAMED};
     if (told_of(r, g->key, &to))
         tell_key(r, g->key, to, values_line(&w, g));
     if (request_open(r))
