@@ -35,7 +35,7 @@ static bool is_killed(struct warm *w, struct slice bytes, uint64_t sequence)
 {
     struct record r;
     if (sequence < w->dead_below)
-        return true;
+        return w->dead_below <= w->safe; /* without a page the floor may still be on its way */
     return record_decode(bytes, &r) &&
            kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v) == DEAD;
 }
