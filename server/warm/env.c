@@ -118,6 +118,13 @@ int env_sync(struct env *env)
     return env_answer(mdb_env_sync(env->mdb, 1));
 }
 
+int env_file(const struct env *env)
+{
+    mdb_filehandle_t fd = -1;
+    CHECK(mdb_env_get_fd(env->mdb, &fd) == MDB_SUCCESS);
+    return fd;
+}
+
 /* ======= state ======= */
 
 struct saved_state {

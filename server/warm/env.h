@@ -68,6 +68,8 @@ struct env_place {
 int env_open(const char *path, uint64_t map_bytes, struct env **ret);
 struct env *env_close(struct env *env); /* NULL ok, returns NULL */
 int env_sync(struct env *env);
+/* The open file, which is the environment's. */
+int env_file(const struct env *env);
 /* ENV_NONE: a new environment; ENV_BROKEN: written by somebody else. */
 int env_load(struct env *env, struct env_state *ret);
 /* All partitions; zeros where nothing is known. */

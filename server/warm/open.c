@@ -1,9 +1,8 @@
 /* Opening: the lock, the check of the file, the decision whether what it holds may be believed, the journal.
  *
  * What must stay true: one daemon a directory; the file is opened only after its lock is ours and scan_file found it
- * whole and scan_file found
- * it whole; start_no is committed before anything is answered; what cannot be believed is gone before warm_open
- * returns, and warm_memory says why. */
+ * whole, or its stamp says that nobody touched it since the last commit; start_no is committed before anything is
+ * answered; what cannot be believed is gone before warm_open returns, and warm_memory says why. */
 #include "warm/inside.h"
 
 #include <dirent.h>
@@ -22,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "warm/scan.h"
+#include "warm/stamp.h"
 #include "warm/trust.h"
 
 extern const struct tier_ops warm_ops;
@@ -212,11 +212,8 @@ static int make_lock_file(const char *path)
  * has of it is what LMDB wrote.  Looking at each page takes 100 ms with a million entries, and a reader waits. */
 static bool is_as_committed(const struct warm *w, const struct page_found *found)
 {
-    struct stat st;
-    if (!w->page || !found || !found->same_boot || stat(w->data_path, &st) != 0)
-        return false;
-    uint64_t changed_ns = (uint64_t)st.st_ctim.tv_sec * NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
-    return changed_ns <= page_written(w->page);
+    uint64_t stamp = w->page && found && found->same_boot ? page_stamp(w->page) : 0;
+    return stamp != 0 && stamp == stamp_of_path(w->data_path);
 }
 
 static const char *damage_in_file(struct warm *w, const struct page_found *found)
@@ -310,7 +307,7 @@ static int try_begin_run(struct warm *w)
     if (rc)
         return rc;
     if (w->page)
-        page_set_written(w->page, clock_wall_ns());
+        page_set_stamp(w->page, stamp_of_file(env_file(w->env)));
     if (next.partitions != w->state.partitions)
         forget_other_fleet(w);
     w->state = next;

@@ -43,7 +43,7 @@ struct header {
     _Atomic uint64_t head, tail; /* positions only grow; the place of one is itself modulo RECORDS */
     _Atomic uint64_t floor;
     _Atomic uint64_t applied;
-    _Atomic uint64_t written_ns; /* 0: unknown */
+    _Atomic uint64_t stamp; /* 0: unknown */
 };
 static_assert(sizeof(struct header) <= HEADER_BYTES, "the header has its own page");
 
@@ -249,14 +249,14 @@ uint64_t page_floor(const struct page *p)
     return atomic_load(&p->header->floor);
 }
 
-void page_set_written(struct page *p, uint64_t wall_ns)
+void page_set_stamp(struct page *p, uint64_t stamp)
 {
-    atomic_store(&p->header->written_ns, wall_ns);
+    atomic_store(&p->header->stamp, stamp);
 }
 
-uint64_t page_written(const struct page *p)
+uint64_t page_stamp(const struct page *p)
 {
-    return atomic_load(&p->header->written_ns);
+    return atomic_load(&p->header->stamp);
 }
 
 bool page_replay(const struct page *p, void (*each)(void *user, const struct page_record *record), void *user)

@@ -51,10 +51,10 @@ void page_forget_all(struct page *p);
 /* Everything stored under a sequence below this is dead.  Never falls. */
 void page_set_floor(struct page *p, uint64_t sequence);
 uint64_t page_floor(const struct page *p);
-/* When the last commit had been written, CLOCK_REALTIME; 0: unknown.  A file that was changed later was changed by
- * somebody else, or by a commit that did not come to its end. */
-void page_set_written(struct page *p, uint64_t wall_ns);
-uint64_t page_written(const struct page *p);
+/* The file as the last commit left it (warm/stamp.h); 0: unknown.  A file with another stamp was changed by somebody
+ * else, or by a commit that did not come to its end. */
+void page_set_stamp(struct page *p, uint64_t stamp);
+uint64_t page_stamp(const struct page *p);
 /* Walks the records not forgotten, oldest first.  false: the ring contradicts itself and cannot be believed. */
 bool page_replay(const struct page *p, void (*each)(void *user, const struct page_record *record),
                  void *user);

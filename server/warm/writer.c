@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "warm/stamp.h"
 
 /* A transaction copies each page it touches and gives the old ones back two transactions later; a change touches two
  * pages or so besides what it brings.  These stay well below the 15 % of the map that are kept free. */
@@ -291,7 +292,7 @@ static void succeeded(struct writer *w, const struct tally *tally)
 {
     if (w->setup.page) {
         page_forget(w->setup.page, journal_end_of(&w->batch), w->state.applied);
-        page_set_written(w->setup.page, clock_wall_ns());
+        page_set_stamp(w->setup.page, stamp_of_file(env_file(w->setup.env)));
     }
     tend_measure(w); /* so that the figures are not older than the news */
     pthread_mutex_lock(&w->lock);
@@ -480,7 +481,7 @@ static bool mark_clean(struct writer *w)
     }
     rc = env_commit(&t);
     if (rc == 0 && w->setup.page)
-        page_set_written(w->setup.page, clock_wall_ns());
+        page_set_stamp(w->setup.page, stamp_of_settled_file(env_file(w->setup.env)));
     return rc == 0 && env_sync(w->setup.env) == 0;
 }
 

@@ -306,17 +306,6 @@ static inline void rig_in_killed_child(struct rig *rig, void (*life)(void))
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* File systems stamp changes with a clock that stands still for a few milliseconds: what was changed in the same tick as
- * the last commit cannot be told from it.  Waits for the next. */
-static inline void rig_let_file_clock_tick(void)
-{
-    struct timespec first, now;
-    clock_gettime(CLOCK_REALTIME, &first);
-    do
-        clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    while (now.tv_sec < first.tv_sec || (now.tv_sec == first.tv_sec && now.tv_nsec <= first.tv_nsec));
-}
-
 /* ---- the rig of a test program, and what its tests begin and end with ---- */
 
 static struct rig rig;

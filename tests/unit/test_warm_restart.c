@@ -380,7 +380,6 @@ static void a_corrupt_file_is_moved_aside_and_one_of_them_is_kept(void **state)
         rig_open(&rig);
         rig_put(&rig, "a", "1");
         rig_close(&rig);
-        rig_let_file_clock_tick();
         int fd = open(data, O_RDWR);
         assert_int_equal(pwrite(fd, "broken", 6, 16), 6);
         close(fd);
