@@ -337,10 +337,10 @@ static void what_nobody_vouches_for_counts_as_dropped(void **state)
     assert_int_equal(i.count, 1);
 }
 
-static void name_keys(char texts[][8], struct slice *keys, unsigned count)
+static void name_keys(char texts[][12], struct slice *keys, unsigned count)
 {
     for (unsigned n = 0; n < count; n++) {
-        snprintf(texts[n], 8, "k%u", n);
+        snprintf(texts[n], sizeof(texts[n]), "k%u", n);
         keys[n] = slice_text(texts[n]);
     }
 }
@@ -348,7 +348,7 @@ static void name_keys(char texts[][8], struct slice *keys, unsigned count)
 static void more_than_256_keys_are_several_changes(void **state)
 {
     struct fixture *f = *state;
-    char texts[600][8];
+    char texts[600][12];
     struct slice keys[600], tags[] = {slice_text("t"), slice_text("u")};
     name_keys(texts, keys, 600);
     struct cache_invalidate i = {.keys = keys, .keys_count = 600, .tags = tags, .tags_count = 2};
@@ -377,7 +377,7 @@ static void long_keys_make_no_change_of_more_than_64_kib(void **state)
 static void many_keys_of_many_partitions_all_go(void **state)
 {
     struct fixture *f = *state;
-    char texts[1000][8];
+    char texts[1000][12];
     struct slice keys[1000];
     name_keys(texts, keys, 1000);
     for (unsigned n = 0; n < 40; n++)
@@ -392,7 +392,7 @@ static void many_keys_of_many_partitions_all_go(void **state)
 static void more_than_256_names_are_too_many_for_one_change(void **state)
 {
     struct fixture *f = *state;
-    char texts[257][8];
+    char texts[257][12];
     struct slice tags[257];
     name_keys(texts, tags, 257);
     struct cache_invalidate i = {.tags = tags, .tags_count = 257};
