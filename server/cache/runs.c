@@ -15,7 +15,7 @@ struct runs {
     struct warming *warming; /* of plan.running */
     bool by_hand;
     uint64_t checked;               /* keys done when its health was looked at */
-    struct run *of[POLICY_NUMBERS]; /* of policies that are there; see run_of */
+    struct run *of[POLICY_NUMBERS]; /* by number, held; of no name but that which the number has */
     struct runs_kept kept;
 };
 
@@ -60,14 +60,24 @@ static struct run_sums *today(struct run *r)
     return run_today(r, clock_wall_ns());
 }
 
-/* A number that went to another name since has what is kept of that name. */
 static struct run *run_of(struct cache *c, unsigned n)
 {
     struct run **at = &c->runs->of[n];
-    const char *name = policies_number_name(c->policies, n);
-    if (name && (!*at || strcmp((*at)->name, name) != 0))
-        *at = runs_kept_of(&c->runs->kept, name);
+    if (!*at) {
+        *at = runs_kept_of(&c->runs->kept, policies_number_name(c->policies, n));
+        (*at)->held = true;
+    }
     return *at;
+}
+
+/* A number went to another name: what is of the old one is kept under that, and makes room when it has to. */
+static void let_go(struct cache *c, unsigned n)
+{
+    struct run **at = &c->runs->of[n];
+    if (*at && strcmp((*at)->name, policies_number_name(c->policies, n)) != 0) {
+        (*at)->held = false;
+        *at = NULL;
+    }
 }
 
 static void keep(const struct cache *c, const struct run *run)
@@ -261,6 +271,8 @@ void runs_tick(struct cache *c)
 
 void runs_plan(struct cache *c)
 {
+    for (unsigned n = 1; n < POLICY_NUMBERS; n++)
+        let_go(c, n);
     for (unsigned n = 1; n < POLICY_NUMBERS; n++) {
         const struct policy *p = policy_numbered(c, n);
         bool planned = p && p->warms && (p->schedule.every_ns || p->schedule.on_start);

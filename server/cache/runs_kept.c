@@ -218,16 +218,21 @@ void runs_kept_free(struct runs_kept *k)
         free(k->of[n]);
 }
 
-/* Of more policies than there ever were numbers, that whose last run is longest ago makes room. */
+static bool ran_before(const struct run *a, const struct run *b)
+{
+    return a->look.last_wall_ns < b->look.last_wall_ns;
+}
+
 static struct run **room(struct runs_kept *k)
 {
-    struct run **oldest = &k->of[0];
-    for (unsigned n = 0; n < RUNS_KEPT; n++) {
-        if (!k->of[n])
-            return &k->of[n];
-        if (k->of[n]->look.last_wall_ns < (*oldest)->look.last_wall_ns)
-            oldest = &k->of[n];
+    struct run **oldest = NULL;
+    for (struct run **at = k->of; at < k->of + RUNS_KEPT; at++) {
+        if (!*at)
+            return at;
+        if (!(*at)->held && (!oldest || ran_before(*at, *oldest)))
+            oldest = at;
     }
+    CHECK(oldest);
     return oldest;
 }
 

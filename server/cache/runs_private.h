@@ -22,6 +22,7 @@ struct run_day {
 /* Of a policy; made with its first run. */
 struct run {
     char name[RUN_NAME_BYTES];
+    bool held; /* runs.c points at it: its place is not given away */
     struct run_look look; /* what is kept for it; the rest is filled in when it is looked at */
     struct asked since;   /* counts at the end of the last run */
     uint64_t skipped_seen, newest_day;
@@ -37,7 +38,8 @@ struct runs_kept {
 
 void runs_kept_load(struct runs_kept *k, struct outbox *store);
 void runs_kept_free(struct runs_kept *k);
-/* The policy's, with what an earlier daemon kept of it; made when there is none. */
+/* The policy's, with what an earlier daemon kept of it; made when there is none.  Of more names than places, that which
+ * nobody holds and whose last run is longest ago makes room; fewer are held than there are places (numbers begin at 1). */
 struct run *runs_kept_of(struct runs_kept *k, const char *name);
 /* As it is now. */
 void runs_kept_save(struct runs_kept *k, const struct run *run);

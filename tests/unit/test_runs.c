@@ -451,6 +451,67 @@ static void a_policy_that_is_gone_ends_with_its_run(void **state)
     assert_true(look(f).left_ns == UINT64_MAX);
 }
 
+/* ======= numbers and names ======= */
+
+/* Policies of keys of their own, name-first and on, as one configuration. */
+static void take_named(struct fixture *f, unsigned first, unsigned count, const char *warming)
+{
+    static char names[POLICIES_MAX][16], patterns[POLICIES_MAX][16];
+    struct policy_source s[POLICIES_MAX];
+    for (unsigned n = 0; n < count; n++) {
+        snprintf(names[n], sizeof(names[n]), "name-%u", first + n);
+        snprintf(patterns[n], sizeof(patterns[n]), "kind-%u:*", first + n);
+        s[n] = a_policy(f, warming);
+        s[n].name = names[n];
+        s[n].rule.pattern = patterns[n];
+    }
+    take(f, s, count);
+}
+
+static unsigned number_of(const struct fixture *f, const char *name)
+{
+    const struct policies *p = cache_policies(f->cache);
+    for (unsigned n = 1; n < POLICY_NUMBERS; n++)
+        if (policies_number_name(p, n) && strcmp(policies_number_name(p, n), name) == 0)
+            return n;
+    return 0;
+}
+
+/* More names than places, none of which ran; then every other one of those that are there runs. */
+static void of_more_names_than_places_those_that_are_there_have_one_each(void **state)
+{
+    struct fixture *f = *state;
+    struct run_look l;
+    char name[16];
+    for (unsigned first = 0; first < 3 * 100; first += 100)
+        take_named(f, first, 100, "key page:1");
+    for (unsigned n = 200; n < 300; n += 2) {
+        snprintf(name, sizeof(name), "name-%u", n);
+        assert_null(by_hand(f, name));
+        settle(f);
+    }
+    for (unsigned n = 200; n < 300; n++) {
+        snprintf(name, sizeof(name), "name-%u", n);
+        assert_true(run_look(f->cache, number_of(f, name), &l));
+        assert_int_equal(l.has_last, n % 2 == 0);
+    }
+}
+
+static void a_number_that_goes_to_another_name_takes_no_run_along(void **state)
+{
+    struct fixture *f = *state;
+    struct run_look l;
+    take_named(f, 0, POLICY_NEAR_MAX - 1, "");
+    take_named(f, POLICY_NEAR_MAX - 1, 1, "key page:1"); /* the first number that may go to another */
+    unsigned number = number_of(f, "name-62");
+    assert_null(by_hand(f, "name-62"));
+    settle(f);
+    for (unsigned first = 100; first < 4 * 100; first += 100)
+        take_named(f, first, 100, "");
+    assert_int_equal(number_of(f, "name-62"), 0);
+    assert_false(run_look(f->cache, number, &l));
+}
+
 static void the_stop_cancels_it_and_nothing_begins_any_more(void **state)
 {
     struct fixture *f = with_policy(state, "key page:{1-100000}");
@@ -504,6 +565,8 @@ int main(void)
         T(by_hand_it_is_told_why_not),
         T(what_falls_due_while_it_runs_is_skipped_and_counted),
         T(a_policy_that_is_gone_ends_with_its_run),
+        T(of_more_names_than_places_those_that_are_there_have_one_each),
+        T(a_number_that_goes_to_another_name_takes_no_run_along),
         T(the_stop_cancels_it_and_nothing_begins_any_more),
         T(hits_before_and_after_are_told),
     };
