@@ -129,6 +129,7 @@ struct watch *watch_begin(struct monitor *m, const void *space, struct slice ten
     w->space = space;
     w->tenant = tenant;
     w->filter = *filter;
+    w->by_name = tenant.size || filter->globs_count;
     w->asked_ns = w->answered_ns = now_ns;
     begin_anew(m, w);
     for (unsigned i = 0; i < WATCH_LINES_MAX; i++)
@@ -177,13 +178,13 @@ static bool matches(const struct watch_filter *f, struct slice name)
     return false;
 }
 
-static inline bool sees(const struct watch *w, struct slice name)
+static bool sees(const struct watch *w, struct slice name)
 {
     return (!w->tenant.size || begins(name, w->tenant)) &&
            (!w->filter.globs_count || matches(&w->filter, name));
 }
 
-static inline bool asks_for(const struct watch *w, const void *space, unsigned code)
+static bool asks_for(const struct watch *w, const void *space, unsigned code)
 {
     return w->space == space && w->filter.codes >> code & 1;
 }
@@ -208,12 +209,6 @@ static bool find_name(const struct watch *w, const struct watched *op, struct wi
 static bool is_own(const struct watch *w, const struct watched *op)
 {
     return !w->tenant.size || slice_equal(w->tenant, op->tenant);
-}
-
-static bool is_for(const struct watch *w, const struct watched *op)
-{
-    struct wire_operation unused;
-    return asks_for(w, op->space, op->code) && find_name(w, op, &unused);
 }
 
 static uint32_t names_count(const struct watched *op)
@@ -255,41 +250,26 @@ static void take_line(struct monitor *m, struct watch *w)
     choose_next(m, w);
 }
 
-/* One of them ended; of those it is for its bit is set, if it has a place. */
-static inline unsigned count_for(struct monitor *m, unsigned i, bool is_for_it)
+static bool is_due_by_name(struct watch *w, const struct watched *op)
 {
-    struct watch *w = m->of[i];
-    unsigned wanted = 0;
-    if (is_for_it && ++w->seen == w->next) {
-        take_line(m, w);
-        wanted = 1u << i;
-    }
-    m->near |= w->next - w->seen <= WATCH_NEAR;
-    return wanted;
+    struct wire_operation unused;
+    return asks_for(w, op->space, op->code) && find_name(w, op, &unused) && ++w->seen == w->next;
 }
 
+/* Who was ended is looked for here: when a watcher has seen so many its next place is at most some hundredths of that
+ * away, and nobody who asks for names is passed over. */
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns)
 {
     unsigned wanted = 0;
-    m->near = false;
-    for (unsigned i = 0; i < m->count; i++)
-        wanted |= count_for(m, i, is_for(m->of[i], op));
-    if (!wanted)
-        forget_gone(m, now_ns); /* which changes places */
-    return wanted;
-}
-
-unsigned monitor_wanted_key(struct monitor *m, const void *space, unsigned code, struct slice key,
-                            uint64_t now_ns)
-{
-    unsigned wanted = 0;
-    m->near = false;
+    forget_gone(m, now_ns); /* which changes places */
     for (unsigned i = 0; i < m->count; i++) {
-        const struct watch *w = m->of[i];
-        wanted |= count_for(m, i, asks_for(w, space, code) && sees(w, key));
+        struct watch *w = m->of[i];
+        if (w->by_name ? is_due_by_name(w, op) : w->due) {
+            w->due = false;
+            take_line(m, w);
+            wanted |= 1u << i;
+        }
     }
-    if (!wanted)
-        forget_gone(m, now_ns);
     return wanted;
 }
 

@@ -3,7 +3,8 @@
  * What must stay true: a watcher costs a bounded amount of memory and time, and nobody waits for it: it has LINES_MAX
  * places, and when more operations end than that before it asks again, each of them has had the same chance of a place
  * (reservoir sampling by how many to pass over: Li 1994, algorithm L), so that what it sees is a fair picture however slowly it reads; how
- * many had no place is told.  With nobody watching, an operation pays one comparison.
+ * many had no place is told.  With nobody watching, an operation pays one comparison; with watchers that ask for no
+ * names, a count and two comparisons each, and it is looked at closer when it has a place.
  *
  * What it is not told: values; operations of other namespaces; and, when its connection is bound to a tenant, anything
  * but names of that tenant: of a change that names others' things too only its own, and who did it, and what else came of
@@ -19,7 +20,7 @@
 #include "proto/wire.h"
 
 enum {
-    WATCHERS_MAX = 4, /* of a daemon: a few people; each costs an operation up to 0.1 µs */
+    WATCHERS_MAX = 4, /* of a daemon: a few people; each costs an operation some ns, with globs more */
     WATCH_LINES_MAX =
         128, /* with the longest names they still fit a frame; a person reads ten in that time */
     WATCH_LINE_BYTES =
@@ -67,6 +68,8 @@ struct watch {
     uint64_t asked_ns, answered_ns;
     bool waits;             /* somebody waits for its answer: the caller says */
     uint64_t near;          /* the caller's */
+    bool by_name;           /* what an operation names decides: it has globs, or a tenant */
+    bool due;               /* the operation that is looked at has a place */
     uint64_t seen;          /* since the last answer, that it would be told of */
     uint64_t next;          /* the number of the next one that has a place */
     double left;            /* of algorithm L: the largest of the random numbers of those that have one */
@@ -96,11 +99,23 @@ struct watch *watch_begin(struct monitor *m, const void *space, struct slice ten
                           const struct watch_filter *filter, uint64_t now_ns);
 struct watch *watch_end(struct monitor *m, struct watch *w); /* NULL ok, returns NULL */
 
-/* Who has a place for it: bits of `of`.  Those are then told, of `line` all but name, named and names. */
+/* An operation ended: first this, once.  False: nobody is told of it.  Who asks for names counts below, the others here. */
+static inline bool monitor_closer(struct monitor *m, const void *space, unsigned code)
+{
+    bool closer = false;
+    m->near = false;
+    for (unsigned i = 0; i < m->count; i++) {
+        struct watch *w = m->of[i];
+        if (w->space == space && w->filter.codes >> code & 1) {
+            w->due = !w->by_name && ++w->seen == w->next;
+            closer |= w->due | w->by_name;
+        }
+        m->near |= w->next - w->seen <= WATCH_NEAR;
+    }
+    return closer;
+}
+/* Then, if so: who has a place for it, bits of `of`.  Those are told, of `line` all but name, named and names. */
 unsigned monitor_wanted(struct monitor *m, const struct watched *op, uint64_t now_ns);
-/* The same of one that names one key, for whom it has to be quick. */
-unsigned monitor_wanted_key(struct monitor *m, const void *space, unsigned code, struct slice key,
-                            uint64_t now_ns);
 void monitor_tell(struct monitor *m, unsigned wanted, const struct watched *op, struct wire_operation line);
 
 /* Appends its lines, oldest first, and begins anew. */

@@ -120,14 +120,35 @@ static struct watched watched_of(const struct request *r, const struct watched_n
                             .lists_count = count};
 }
 
+/* Before an operation is taken apart: whether anybody may have to be told of it.  For most, of those who watch, nobody. */
+static inline bool concerns(struct request *r, struct told *ret)
+{
+    struct session *s = r->session;
+    ret->watchers =
+        r->looked_on & LOOKED_ON_BY_WATCHERS && monitor_closer(&s->all->monitor, s->space, r->code);
+    return ret->watchers || r->looked_on & LOOKED_ON_BY_LOG;
+}
+
 /* False: nobody is to be told. */
-static bool wanted(struct request *r, const struct watched *op, struct told *ret)
+static bool wanted(struct request *r, const struct watched *op, struct told *to)
 {
     struct sessions *all = r->session->all;
     uint64_t now = loop_now_ns(all->host.loop);
-    ret->logged = r->looked_on & LOOKED_ON_BY_LOG && may_log(&all->told, now);
-    ret->watchers = r->looked_on & LOOKED_ON_BY_WATCHERS ? monitor_wanted(&all->monitor, op, now) : 0;
-    return ret->logged || ret->watchers;
+    to->logged = r->looked_on & LOOKED_ON_BY_LOG && may_log(&all->told, now);
+    to->watchers = to->watchers ? monitor_wanted(&all->monitor, op, now) : 0;
+    return to->logged || to->watchers;
+}
+
+static __attribute__((noinline)) bool wants_key(struct request *r, struct slice key, struct told *to)
+{
+    struct watched_names list = {WIRE_NAMED_KEY, &key, 1};
+    struct watched op = watched_of(r, &list, 1);
+    return wanted(r, &op, to);
+}
+
+bool told_wants(struct request *r, struct slice key, struct told *ret)
+{
+    return concerns(r, ret) && wants_key(r, key, ret);
 }
 
 static void tell(struct request *r, const struct watched *op, struct told to, struct wire_operation line)
@@ -137,17 +158,6 @@ static void tell(struct request *r, const struct watched *op, struct told to, st
         log_operation(op, &line, r->session->space->secret);
     if (to.watchers)
         monitor_tell(&r->session->all->monitor, to.watchers, op, line);
-}
-
-bool told_wants(struct request *r, struct slice key, struct told *ret)
-{
-    struct session *s = r->session;
-    uint64_t now = loop_now_ns(s->all->host.loop);
-    ret->logged = r->looked_on & LOOKED_ON_BY_LOG && may_log(&s->all->told, now);
-    ret->watchers = r->looked_on & LOOKED_ON_BY_WATCHERS
-                        ? monitor_wanted_key(&s->all->monitor, s->space, r->code, key, now)
-                        : 0;
-    return ret->logged || ret->watchers;
 }
 
 void tell_key(struct request *r, struct slice key, struct told to, struct wire_operation line)
@@ -168,6 +178,6 @@ void tell_invalidate(struct request *r)
     struct wire_operation line = {.status = (uint8_t)i->status, .dropped = i->count, .event = i->cause};
     struct told to;
     op.everything = i->all;
-    if (wanted(r, &op, &to))
+    if (concerns(r, &to) && wanted(r, &op, &to))
         tell(r, &op, to, line);
 }

@@ -97,23 +97,23 @@ static void tell_wanted(struct fixture *f, const struct watched *op, unsigned wa
     monitor_tell(&f->monitor, wanted, op, line);
 }
 
+static unsigned wanted(struct fixture *f, const struct watched *op, uint64_t now_ns)
+{
+    return monitor_closer(&f->monitor, op->space, op->code) ? monitor_wanted(&f->monitor, op, now_ns) : 0;
+}
+
 static void tell(struct fixture *f, struct watched *op)
 {
     op->space = op->space ? op->space : space;
-    tell_wanted(f, op, monitor_wanted(&f->monitor, op, 0));
+    tell_wanted(f, op, wanted(f, op, 0));
 }
 
-/* Whether it is asked as one of many or for itself makes no difference: half of them each. */
 static void key_by(struct fixture *f, const char *tenant, unsigned code, const char *key)
 {
-    static unsigned turn;
     struct slice name = S(key);
     struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
-    struct watched op = {.tenant = S(tenant), .code = code, .space = space, .lists = &list, .lists_count = 1};
-    if (turn++ % 2)
-        tell_wanted(f, &op, monitor_wanted_key(&f->monitor, space, code, name, 0));
-    else
-        tell(f, &op);
+    struct watched op = {.tenant = S(tenant), .code = code, .lists = &list, .lists_count = 1};
+    tell(f, &op);
 }
 
 static void key(struct fixture *f, const char *name)
@@ -276,6 +276,20 @@ static void of_many_names_the_one_that_matches_is_shown(void **state)
     assert_int_equal(line.names, 3);
 }
 
+/* Whether names decide or not: who asks for all, and who asks for all by a glob, are told alike. */
+static void who_asks_by_names_and_who_does_not_count_alike(void **state)
+{
+    struct fixture *f = *state;
+    struct watch *all = watch(f), *by_name = watch_as(f, "", NULL, "*");
+    for (unsigned i = 0; i < 3 * WATCH_LINES_MAX; i++)
+        key(f, "a");
+    struct wire_operations m = answer(f, all), n = answer(f, by_name);
+    assert_int_equal(m.operations.count, WATCH_LINES_MAX);
+    assert_int_equal(n.operations.count, WATCH_LINES_MAX);
+    assert_int_equal(m.left_out, 2 * WATCH_LINES_MAX);
+    assert_int_equal(n.left_out, 2 * WATCH_LINES_MAX);
+}
+
 static void everything_is_a_name_of_its_own(void **state)
 {
     struct fixture *f = *state;
@@ -335,12 +349,25 @@ static void one_that_asks_no_more_is_forgotten(void **state)
     struct slice name = S("a");
     struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
     struct watched op = {.space = space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
-    assert_int_equal(monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS), 1);
+    assert_int_equal(wanted(f, &op, WATCH_FORGET_NS), 1);
     assert_null(forgotten);
-    for (unsigned i = 0; i < 2 * WATCH_LINES_MAX; i++) /* until there is no place for it */
-        monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS + 1);
+    assert_int_equal(wanted(f, &op, WATCH_FORGET_NS + 1), 0);
     assert_ptr_equal(forgotten, w);
     assert_false(monitor_watched(&f->monitor));
+}
+
+static void one_that_is_full_and_asks_no_more_is_forgotten_too(void **state)
+{
+    struct fixture *f = *state;
+    struct watch *w = watch(f);
+    struct slice name = S("a");
+    struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
+    struct watched op = {.space = space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
+    for (unsigned i = 0; i < 1000; i++)
+        key(f, "a");
+    for (unsigned i = 0; i < 1000; i++)
+        wanted(f, &op, WATCH_FORGET_NS + 1);
+    assert_ptr_equal(forgotten, w);
 }
 
 static void one_that_waits_is_not_forgotten(void **state)
@@ -351,7 +378,7 @@ static void one_that_waits_is_not_forgotten(void **state)
     struct watched_names list = {WIRE_NAMED_KEY, &name, 1};
     struct watched op = {.space = space, .code = WIRE_GET, .lists = &list, .lists_count = 1};
     w->waits = true;
-    assert_int_equal(monitor_wanted(&f->monitor, &op, WATCH_FORGET_NS + 1), 1);
+    assert_int_equal(wanted(f, &op, WATCH_FORGET_NS + 1), 1);
 }
 
 static const char *refusal(const char *op, const char *glob)
@@ -399,11 +426,13 @@ int main(void)
         TEST(only_the_operations_asked_for_are_told),
         TEST(only_keys_that_match_are_told_and_counted),
         TEST(of_many_names_the_one_that_matches_is_shown),
+        TEST(who_asks_by_names_and_who_does_not_count_alike),
         TEST(everything_is_a_name_of_its_own),
         TEST(a_tenant_sees_its_own_names_only),
         TEST(who_touches_a_tenants_names_from_outside_is_not_told),
         TEST(there_are_a_few_places_and_no_more),
         TEST(one_that_asks_no_more_is_forgotten),
+        TEST(one_that_is_full_and_asks_no_more_is_forgotten_too),
         TEST(one_that_waits_is_not_forgotten),
         TEST(a_filter_that_means_nothing_is_refused),
         TEST(another_filter_is_told_from_the_same),
