@@ -2,9 +2,11 @@
  *
  *     stampede SOCKET KEY THREADS LOAD_MS
  *
- * SOCKET `-` is the floor: no cache, one thread sleeps and wakes the others by a condition variable.  Says `ready`, obeys `go NS` on its standard input (all processes of the machine begin at that moment of CLOCK_MONOTONIC), then
- * says `loads N got N filled NS last NS slowest_us N`: how often its loader ran, how many callers have the value, when its
- * last loader returned (0: none ran here), and when the last caller had the value.  bench/stampede.py drives it. */
+ * SOCKET `-` is the floor: no cache, one thread of each process sleeps until the same moment and wakes the others by a
+ * condition variable.  Says `ready`, obeys `go NS` on its standard input (all processes of the machine begin at that
+ * moment of CLOCK_MONOTONIC), then says `loads N got N filled NS last NS`: how often its loader ran, how many callers
+ * have the value, when its last loader returned (0: none ran here), and when the last caller had the value.
+ * bench/stampede.py drives it. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +23,7 @@ static larder_client *client;
 static larder_slice key;
 static uint64_t begin_ns;
 static long load_ms;
-static pthread_barrier_t all_started;
+static pthread_barrier_t all_started, all_done;
 static _Atomic uint64_t loads, got, filled_ns, last_ns;
 
 static uint64_t now_ns(void)
@@ -38,15 +40,20 @@ static void latest(_Atomic uint64_t *of, uint64_t ns)
         ;
 }
 
-static void sleep_load(void)
+static void sleep_until(uint64_t ns)
 {
-    struct timespec t = {load_ms / 1000, load_ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
+    struct timespec at = {(time_t)(ns / 1000000000ull), (long)(ns % 1000000000ull)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+static uint64_t load_ns(void)
+{
+    return (uint64_t)load_ms * 1000000;
 }
 
 static int load(void *user, larder_slice wanted, larder_loaded *ret)
 {
-    sleep_load();
+    sleep_until(now_ns() + load_ns());
     int r = larder_loaded_set(ret, larder_text("the value"));
     atomic_fetch_add(&loads, 1);
     latest(&filled_ns, now_ns());
@@ -68,7 +75,7 @@ static int get_from_nowhere(larder_value *value)
         pthread_cond_wait(&there, &lock);
     pthread_mutex_unlock(&lock);
     if (mine) {
-        sleep_load();
+        sleep_until(begin_ns + load_ns()); /* one moment for all processes, as if one had loaded for all */
         atomic_fetch_add(&loads, 1);
         latest(&filled_ns, now_ns());
         pthread_mutex_lock(&lock);
@@ -90,12 +97,13 @@ static void *want(void *unused)
     how.scope = LARDER_SCOPE_FLEET;
     pthread_barrier_wait(&all_started);
     pthread_barrier_wait(&all_started);
-    struct timespec at = {(time_t)(begin_ns / 1000000000ull), (long)(begin_ns % 1000000000ull)};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+    sleep_until(begin_ns);
     int r = client ? larder_get_or_load(client, key, &how, load, NULL, &value) : get_from_nowhere(&value);
     latest(&last_ns, now_ns());
     atomic_fetch_add(&got, r == LARDER_HIT && value.size == 9 && memcmp(value.data, "the value", 9) == 0);
     larder_value_free(&value);
+    pthread_barrier_wait(
+        &all_done); /* threads that end cost more than threads that are woken, and others wait */
     return NULL;
 }
 
@@ -124,6 +132,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "-") != 0 && (larder_open(&client, &options) < 0 || larder_ping(client) < 0))
         return 1;
     pthread_barrier_init(&all_started, NULL, count + 1);
+    pthread_barrier_init(&all_done, NULL, count);
     start(threads, count);
     pthread_barrier_wait(&all_started);
     puts("ready");

@@ -39,7 +39,8 @@ class Process:
 
 
 def play_round(build, hosts, number, o):
-    """With hosts [None] each process loads for itself, without a cache: what waking so many threads costs here and now."""
+    """With hosts [None] each process wakes its own, all at one moment, without a cache: what waking so many threads costs
+    here and now."""
     processes = [Process(build, hosts[i % len(hosts)], f"wanted:{number}", o.threads, o.load_ms) for i in range(o.processes)]
     at = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + 200_000_000
     for process in processes:
