@@ -2,7 +2,7 @@
  *
  *   async_link.c   the connection: dialing, greeting, bytes out and in, back-off
  *   async.c        requests: a place in the queue, a deadline, an answer; the loop
- *   async_read.c async_change.c   get, mget; set, invalidate
+ *   async_read.c async_change.c   get, mget; set, tag, invalidate
  *   async_serve.c  loads that the daemon asks for; async_list.c keys that it asks for
  *   async_load.h   get_or_load: flights whose passengers are callbacks; async_lease.c what they ask of the daemon
  *

@@ -1,4 +1,4 @@
-/* set and invalidate of larder_async.  What they change is shut when they end, just before their callback. */
+/* set, tag and invalidate of larder_async.  What they change is shut when they end, just before their callback. */
 #include "client/async.h"
 
 #include <stdlib.h>
@@ -7,15 +7,24 @@
 
 /* ======= set ======= */
 
-static bool set_answer(struct larder_async *a, struct request *r, struct reply *reply)
+/* Of the one key that was asked about: its outcome.  `ret` is valid when r->result is 0. */
+static void outcome_answer(struct request *r, struct reply *reply, struct wire_outcome *ret)
 {
     struct wire_outcomes outcomes;
-    struct wire_outcome outcome;
     r->result = answer_read(reply, WIRE_OUTCOMES, &outcomes);
-    struct reader list = reader_of(r->result == 0 ? outcomes.outcomes.raw : slice_of(NULL, 0));
+    if (r->result != 0)
+        return;
+    struct reader list = reader_of(outcomes.outcomes.raw);
+    if (!wire_next_outcome(&list, ret))
+        r->result = LARDER_E_PROTOCOL;
+}
+
+static bool set_answer(struct larder_async *a, struct request *r, struct reply *reply)
+{
+    struct wire_outcome outcome;
+    outcome_answer(r, reply, &outcome);
     if (r->result == 0)
-        r->result =
-            wire_next_outcome(&list, &outcome) ? outcome_take(&outcome, &r->how.set) : LARDER_E_PROTOCOL;
+        r->result = outcome_take(&outcome, &r->how.set);
     return true;
 }
 
@@ -83,6 +92,50 @@ int larder_async_set(larder_async *a, larder_slice key, larder_slice value, cons
         return error;
     }
     return async_begin(a, r, error);
+}
+
+/* ======= tag ======= */
+
+static bool tag_answer(struct larder_async *a, struct request *r, struct reply *reply)
+{
+    struct wire_outcome outcome;
+    outcome_answer(r, reply, &outcome);
+    if (r->result == 0)
+        r->result = result_of_status(outcome.status);
+    return true;
+}
+
+static int tag_send(struct larder_async *a, struct request *r, larder_slice key, const larder_slice *tags,
+                    size_t count)
+{
+    struct slice name = slice_in(key), names[WIRE_TAGS_MAX];
+    for (size_t i = 0; i < count; i++)
+        names[i] = slice_in(tags[i]);
+    struct wire_tag tag = {
+        .timeout_ms = (uint32_t)((r->deadline_ns - now_ns()) / NS_PER_MS),
+        .keys = {.count = 1, .items = &name},
+        .tags = {.count = (uint32_t)count, .items = names},
+    };
+    r->answer = tag_answer;
+    r->version = 3;
+    return link_send(a, r, WIRE_TAG, &tag);
+}
+
+int larder_async_tag(larder_async *a, larder_slice key, const larder_slice *tags, size_t tags_count,
+                     larder_done done, void *user)
+{
+    if (async_is_over(a))
+        return LARDER_E_INVALID;
+    int error = tag_check(key, tags, tags_count);
+    if (error < 0)
+        return error;
+    struct request *r = request_create(a, async_timeout_ns(0, a->client->change_ns), true);
+    if (!r)
+        return async_no_request(a);
+    r->done = done;
+    r->user = user;
+    r->end = request_tell;
+    return async_begin(a, r, tag_send(a, r, key, tags, tags_count));
 }
 
 /* ======= invalidate ======= */

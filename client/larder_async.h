@@ -66,6 +66,9 @@ LARDER_API int larder_async_mget(larder_async *async, const larder_slice *keys, 
                                  const larder_get_options *options, larder_many_done done, void *user);
 LARDER_API int larder_async_set(larder_async *async, larder_slice key, larder_slice value,
                                 const larder_set_options *options, larder_done done, void *user);
+/* As larder_tag. */
+LARDER_API int larder_async_tag(larder_async *async, larder_slice key, const larder_slice *tags,
+                                size_t tags_count, larder_done done, void *user);
 LARDER_API int larder_async_invalidate(larder_async *async, const larder_invalidate_options *options,
                                        larder_done done, void *user);
 

@@ -76,6 +76,15 @@ int item_check(larder_slice key, larder_slice value, const larder_set_options *h
     return how->tags_count > WIRE_LIST_MAX ? LARDER_E_LIMIT : 0;
 }
 
+int tag_check(larder_slice key, const larder_slice *tags, size_t tags_count)
+{
+    if (!key_fits(key))
+        return LARDER_E_KEY;
+    if (tags_count == 0 || !tags)
+        return LARDER_E_INVALID;
+    return tags_count > WIRE_TAGS_MAX ? LARDER_E_LIMIT : 0;
+}
+
 struct wire_item item_message(larder_slice key, larder_slice value, const larder_set_options *how,
                               struct slice *tags)
 {

@@ -34,6 +34,7 @@ struct wire_lease lease_message(const struct reading *how, const struct slice *k
 
 int conditions(const larder_set_options *how, uint32_t *ret_flags);
 int item_check(larder_slice key, larder_slice value, const larder_set_options *how);
+int tag_check(larder_slice key, const larder_slice *tags, size_t tags_count);
 /* `tags` has room for how->tags_count. */
 struct wire_item item_message(larder_slice key, larder_slice value, const larder_set_options *how,
                               struct slice *tags);

@@ -275,11 +275,7 @@ int larder_tag(larder_client *client, larder_slice key, const larder_slice *tags
     struct slice names[WIRE_TAGS_MAX];
     struct call call;
     client_enter(client);
-    if (tags_count == 0 || !tags)
-        return LARDER_E_INVALID;
-    if (tags_count > WIRE_TAGS_MAX)
-        return LARDER_E_LIMIT;
-    int r = item_check(key, larder_bytes(NULL, 0), &set_defaults);
+    int r = tag_check(key, tags, tags_count);
     if (r < 0)
         return r;
     for (size_t i = 0; i < tags_count; i++)

@@ -115,6 +115,43 @@ static void an_invalidation_by_tag_is_seen_at_once(void **state)
     assert_int_equal(get_result(f->c, "tagged"), LARDER_MISS);
 }
 
+static int tag_it(struct fixture *f, const char *key, const larder_slice *tags, size_t count)
+{
+    struct told t = {0};
+    assert_int_equal(larder_async_tag(f->a, larder_text(key), tags, count, tell, &t), LARDER_OK);
+    TURN_UNTIL(f->a, t.times);
+    return t.result;
+}
+
+static void a_tag_given_later_takes_the_entry_along(void **state)
+{
+    struct fixture *f = *state;
+    larder_slice tags[] = {T("late"), T("late-too")};
+    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
+    assert_int_equal(larder_set(f->c, T("plain"), T("x"), NULL), LARDER_OK);
+    assert_int_equal(tag_it(f, "plain", tags, 2), LARDER_OK);
+    assert_int_equal(get_result(f->c, "plain"), LARDER_HIT);
+    o.tags = &tags[1];
+    o.tags_count = 1;
+    assert_int_equal(larder_invalidate_all_of(f->c, &o), LARDER_OK);
+    assert_int_equal(get_result(f->c, "plain"), LARDER_MISS);
+    assert_int_equal(tag_it(f, "plain", tags, 2), LARDER_NOT_FOUND);
+}
+
+static void tags_that_cannot_be_are_refused_by_the_call_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct told t = {0};
+    larder_slice tags[17] = {0}, red = T("red");
+    assert_int_equal(larder_set(f->c, T("k"), T("x"), NULL), LARDER_OK);
+    assert_int_equal(tag_it(f, "k", tags, 1), LARDER_E_LIMIT); /* an empty one: the daemon says so */
+    assert_int_equal(larder_async_tag(f->a, T("k"), tags, 17, tell, &t), LARDER_E_LIMIT);
+    assert_int_equal(larder_async_tag(f->a, T("k"), NULL, 1, tell, &t), LARDER_E_INVALID);
+    assert_int_equal(larder_async_tag(f->a, T("k"), &red, 0, tell, &t), LARDER_E_INVALID);
+    assert_int_equal(larder_async_tag(f->a, T(""), &red, 1, tell, &t), LARDER_E_KEY);
+    assert_int_equal(t.times, 0);
+}
+
 static void what_makes_no_sense_is_told_by_the_call_itself(void **state)
 {
     struct fixture *f = *state;
@@ -240,6 +277,8 @@ int main(void)
         WITH_DAEMON(more_than_a_thousand_calls_at_once_are_refused),
         WITH_DAEMON(a_batch_tells_each_key_also_where_answers_are_too_large_for_one_message),
         WITH_DAEMON(an_invalidation_by_tag_is_seen_at_once),
+        WITH_DAEMON(a_tag_given_later_takes_the_entry_along),
+        WITH_DAEMON(tags_that_cannot_be_are_refused_by_the_call_itself),
         WITH_DAEMON(what_makes_no_sense_is_told_by_the_call_itself),
         WITH_DAEMON(a_callback_may_ask_again),
         WITH_DAEMON(closing_tells_whoever_still_waits),
