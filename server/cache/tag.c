@@ -3,7 +3,8 @@
  *
  * What must stay true: a tag is part of what is stored, in every tier and on every host.  So an entry gets one as it gets a
  * value: by a change with a position, which takes the copies without it out of all hosts, and orders it against the
- * invalidations of that tag.  Whoever changes the key in between wins, and the entry is read again.
+ * invalidations of that tag.  Whoever changes the key in between wins, and the entry is read again; so it is when it has
+ * become stale in between, which it stays.
  *
  * It is read where its set will be judged: in the fleet, or on this host.  Tags go along by name (base/tag_names.h) where they
  * are known so, which in the fleet they are. */
@@ -214,11 +215,13 @@ static void read_done(struct tier_read *read, int outcome)
 
 static int look_there(struct cache *c, struct cache_tag *t)
 {
-    t->read = (struct tier_read){.key = t->key,
-                                 .key_hash = cache_key_hash(c, t->key),
-                                 .now_ns = cache_now(c),
-                                 .looks = true,
-                                 .done = read_done};
+    t->read =
+        (struct tier_read){.key = t->key,
+                           .key_hash = cache_key_hash(c, t->key),
+                           .now_ns = cache_now(c),
+                           .looks = true,
+                           .exact = true, /* stale or not: what this host does not know yet counts too */
+                           .done = read_done};
     c->committing++; /* nobody else knows of it */
     int outcome = c->fleet->tier->ops->get(c->fleet->tier, &t->read);
     if (outcome == TIER_PENDING)

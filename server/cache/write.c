@@ -329,6 +329,13 @@ static int apply(struct cache *c, struct cache_set *set)
 
 /* ======= conditions ======= */
 
+/* What is stored anew as it was must not be stale by now: a soft invalidation gives it no other version, and the new one
+ * would have outlived it. */
+static bool expects_fresh(const struct cache_set *set)
+{
+    return set->like && !set->like->stale;
+}
+
 static enum status judge_condition(const struct cache_set *set)
 {
     const struct cache_get *look = &set->look;
@@ -339,6 +346,8 @@ static enum status judge_condition(const struct cache_set *set)
     case CACHE_IF_VERSION:
         if (!there)
             return STATUS_NOT_FOUND;
+        if (expects_fresh(set) && look->entry.stale)
+            return STATUS_CONFLICT;
         return version_is(&look->entry, &set->version) ? STATUS_OK : STATUS_CONFLICT;
     default: return STATUS_OK;
     }
@@ -493,6 +502,7 @@ static int commit(struct cache *c, struct cache_set *set)
                                         .expected_epoch = set->version.epoch,
                                         .expected_v = set->version.v,
                                         .expected_id = set->version.id,
+                                        .expected_fresh = expects_fresh(set),
                                         .compress_min = policy->compress_min,
                                         .tags = tags,
                                         .tags_count = set->names_count,

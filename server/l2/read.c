@@ -430,7 +430,7 @@ static bool start_same(struct reading *r)
     struct l2 *l2 = r->l2;
     call_begin(l2, SCRIPT_SAME, r->partition, 1, r->read->key.size, same_keys, &r->read->key);
     l2_version(l2->version, r->read->known.epoch, r->read->known.v, r->read->known.id);
-    args_add(&l2->args, slice_of(l2->version, sizeof(l2->version)));
+    args_add(&l2->args, slice_of(l2->version, L2_VERSION_BYTES));
     return call_issue(l2, LINK_DATA, &r->command);
 }
 

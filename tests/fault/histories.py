@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import tap
 from history import (COMPARE, FILL, FOREIGN, GET, HIT, INVALIDATE, IS_DETACHED, IS_LOADED, IS_LOCAL, LEASE, LOCAL, MS,
-                     OF_THE_FLEET, OK, QUEUED, SET, SOFTEN, STALE, Op, Rules, judge)
+                     OF_THE_FLEET, OK, QUEUED, SET, SOFTEN, STALE, TAG, Op, Rules, judge)
 
 REFUSED = 8
 
@@ -22,11 +22,11 @@ class Story:
         return self
 
     def add(self, verb, host, key=0, result=OK, v=0, epoch=1, flags=0, value=0, names=None, took=1, read=0, ttl=0, expected=0,
-            waited=0, after=0, lease=0, scope=OF_THE_FLEET):
+            waited=0, after=0, lease=0, scope=OF_THE_FLEET, shade=0):
         begin, self.now = self.now, self.now + took + 1
         self.ops.append(Op(verb=verb, host=host, client=host, begin=begin * MS, end=(begin + took) * MS, read=read * MS,
-                           result=result, flags=flags, value=value, names=names or 1 << key, partition=0, epoch=epoch, v=v,
-                           id=v, ttl_ms=ttl, expected=expected, waited=waited, lease=lease, scope=scope if lease else 0,
+                           result=result, flags=flags, value=value, names=1 << key if names is None else names, partition=0, epoch=epoch, v=v,
+                           id=v, ttl_ms=ttl, expected=expected, waited=waited, lease=lease, scope=scope if lease else 0, shade=shade,
                            after_partition=0, after_epoch=1 if after else 0,
                            after_v=after))
         return self.ops[-1]
@@ -40,6 +40,12 @@ class Story:
 
     def invalidate(self, host, **more):
         return self.add(INVALIDATE, host, **more)
+
+    def tag(self, host, shade, **more):
+        return self.add(TAG, host, shade=shade, **more)
+
+    def kill(self, host, shade, **more):
+        return self.invalidate(host, shade=shade, names=0, **more)
 
 
 def passes(tell_story, **rules):
@@ -144,6 +150,38 @@ def right_histories():
         s.set(1, verb=FILL, v=1, read=1000, lease=7, scope=1)
         s.set(2, verb=FILL, v=2, read=1000, lease=8, scope=1)
     yield "two hosts with a lease each", one_a_host
+
+
+    def tagged_and_set_again(s):
+        s.set(1, v=1)
+        s.tag(1, 1, v=2)
+        new = s.set(1, v=3)
+        s.kill(1, 1, v=4)
+        s.get(1, new, v=3)
+    yield "set again it has lost the tag it got", tagged_and_set_again
+
+    def another_tag(s):
+        old = s.set(1, v=1)
+        s.tag(1, 1)
+        s.tag(1, 2, result=6)
+        s.kill(1, 2, v=4)
+        s.get(1, old, v=3)
+    yield "another tag than it got, and one it did not get", another_tag
+
+    def tagged_elsewhere(s):
+        old = s.set(1, v=1)
+        s.tag(2, 1)
+        s.kill(1, 1, v=4)
+        s.get(1, old, v=1)
+        s.get(3, old, v=3)
+    yield "a tag got elsewhere is known within Δ", tagged_elsewhere
+
+    def tagged_meanwhile(s):
+        old = s.set(1, v=1)
+        s.at(1010).tag(1, 1, took=100)
+        s.at(1050).kill(1, 1, v=4)
+        s.at(1200).get(1, old, v=5)
+    yield "tagged while the tag was invalidated", tagged_meanwhile
 
 
 def wrong_histories():
@@ -289,6 +327,27 @@ def wrong_histories():
         s.set(1, verb=FILL, v=1, read=998, lease=7)
         s.set(2, verb=FILL, v=2, read=999, lease=8)
     yield "of two holders in the fleet both filled", "single", two_holders
+
+    def tagged_late(s):
+        old = s.set(1, v=1)
+        s.tag(1, 1)
+        s.kill(1, 1, v=4)
+        s.get(1, old, v=3)
+    yield "the host itself serves what it tagged and invalidated", "tagged", tagged_late
+
+    def tagged_by_another(s):
+        old = s.set(1, v=1)
+        s.tag(2, 1)
+        s.kill(3, 1, v=4)
+        s.at(2000).get(1, old, v=1)
+    yield "what others tagged and invalidated is there for longer than Δ", "tagged", tagged_by_another
+
+    def tagged_and_awaited(s):
+        old = s.set(1, v=1)
+        s.tag(2, 1)
+        s.kill(3, 1, v=4, waited=1)
+        s.get(1, old, v=1)
+    yield "an invalidation of a tag it got had waited for all", "tagged", tagged_and_awaited
 
 
 RULES = {"detached_max_ns": 5000 * MS, "restarts": [(2000 * MS, 1)]}

@@ -10,6 +10,7 @@ What a hit may be, by the contract of the fleet (C1 to C13):
   monotone  on one host a key never goes back: no smaller position in one epoch, no epoch that was left
   alive     not past the life its set gave it
   local     a value kept on one host only is seen there only, flagged
+  tagged    no acknowledged invalidation of a tag that the value got later, once that was acknowledged
   once      of two compare-and-sets that named the same version at most one succeeded
 
 Newer is told twice, and either suffices: by time (the change began after the value's set had ended; after its source was
@@ -37,7 +38,7 @@ from tree import read
 
 WORDS = re.findall(r"^    uint64_t (\w+);", read("tests/fault/traffic.h"), re.MULTILINE)
 Op = namedtuple("Op", WORDS)
-GET, SET, FILL, COMPARE, INVALIDATE, SOFTEN, LEASE = range(1, 8)
+GET, SET, FILL, COMPARE, INVALIDATE, SOFTEN, LEASE, TAG = range(1, 9)
 READS = GET, LEASE
 MISS = OK = 0
 HIT, QUEUED, LOCAL, LEASED, WAIT, FAILED = 1, 9, 10, 11, 12, -19
@@ -68,12 +69,13 @@ class Violation(namedtuple("Violation", "rule why hit other")):
 
 
 def tell(op):
-    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate", "soften", "lease"][op.verb]
+    verb = ["?", "get", "set", "fill", "compare-and-set", "invalidate", "soften", "lease", "tag"][op.verb]
     flags = "".join(word for bit, word in [(STALE, " stale"), (IS_LOCAL, " local"), (IS_DETACHED, " detached"),
                                     (IS_LOADED, " loaded"), (NEAR, " near")]
                     if op.flags & bit)
     read_at = f" read {op.read / MS:.3f}" if op.read else ""
     read_at += f" lease {op.lease & 0xffff:04x}" if op.lease else ""
+    read_at += f" shade {op.shade}" if op.shade else ""
     return (f"{verb} host {op.host} client {op.client} keys {op.names:#x} result {op.result}{flags} value {op.value:#x} at "
             f"{op.epoch & 0xffff:04x}.{op.v}.{op.id:x} from {op.begin / MS:.3f} to {op.end / MS:.3f} ms{read_at}")
 
@@ -146,10 +148,11 @@ def change_stays(op, rules, at):
 
 class Key:
     def __init__(self):
-        self.hits, self.changes = [], []
+        self.hits, self.changes, self.tags = [], [], []
 
-    def prepare(self):
+    def prepare(self, shades):
         """By whether a hit is flagged stale: what it must know of."""
+        self.ends = [(tag, shades[tag.shade].behind(tag)) for tag in self.tags if tag.result == OK]
         self.hosts = {op.host for op in self.hits} | {op.host for op in self.changes}
         self.by_stale = [Known(self.changes, self.hosts, (FILL,)), Known(self.changes, self.hosts, (FILL, SOFTEN))]
 
@@ -174,6 +177,17 @@ class Known:
         """The newest acknowledged change up to the position that was asked for."""
         at = bisect.bisect_right(self.by_v, (hit.after_epoch, hit.after_partition, hit.after_v)) - 1
         return self.of_position[self.by_v[at]] if at >= 0 else None
+
+
+class Shade:
+    """A tag that entries get later: its acknowledged invalidations, in the order in which they began."""
+
+    def __init__(self, kills=()):
+        self.kills = sorted(kills, key=lambda op: op.begin)
+        self.begins = [op.begin for op in self.kills]
+
+    def behind(self, tag):
+        return self.kills[bisect.bisect_right(self.begins, tag.end):]
 
 
 def judge_known(key, hit, sets, rules):
@@ -229,6 +243,20 @@ def judge_current(key, hit, sets, rules):
         if settled is not None and op is not set_op and settled < op.begin and op.end < hit.begin and \
                 change_stays(op, rules, hit.begin):
             return Violation("current", "this host had taken a newer change", hit, op)
+    return None
+
+
+def judge_tagged(key, hit, sets, rules):
+    """Who tagged the key when the value had been set tagged that value, or one that is newer."""
+    set_op = sets[hit.value]
+    if set_op.result != OK or hit.flags & IS_LOADED:
+        return None
+    slack = rules.flagged_ns if hit.flags & IS_DETACHED else rules.unflagged_ns
+    for tag, kills in key.ends:
+        for kill in kills if tag.begin > set_op.end else ():
+            at_once = hit.host == kill.host == tag.host or (kill.waited and not hit.flags & IS_DETACHED)
+            if kill.end + (0 if at_once else slack) < hit.begin:
+                return Violation("tagged", f"it had shade {kill.shade} since {tag.end / MS:.3f} ms", hit, kill)
     return None
 
 
@@ -291,8 +319,16 @@ def keys_of(ops):
         else:
             for bit in range(op.names.bit_length()):
                 if op.names >> bit & 1:
-                    keys[1 << bit].changes.append(op)
+                    (keys[1 << bit].tags if op.verb == TAG else keys[1 << bit].changes).append(op)
     return keys
+
+
+def shades_of(ops):
+    kills = defaultdict(list)
+    for op in ops:
+        if op.shade and op.verb == INVALIDATE and op.result == OK:
+            kills[op.shade].append(op)
+    return defaultdict(Shade, {shade: Shade(found) for shade, found in kills.items()})
 
 
 def judge(ops, rules=None):
@@ -300,12 +336,13 @@ def judge(ops, rules=None):
     rules = rules or Rules()
     sets = {op.value: op for op in ops if op.verb in (SET, FILL, COMPARE)}
     found = [*judge_once(ops), *judge_single(ops)]
+    shades = shades_of(ops)
     for key in keys_of(ops).values():
-        key.prepare()
+        key.prepare(shades)
         found += judge_monotone(key, rules)
         for hit in key.hits:
             wrong = judge_known(key, hit, sets, rules)
-            for rule in (judge_local, judge_alive, judge_current, judge_reached):
+            for rule in (judge_local, judge_alive, judge_current, judge_tagged, judge_reached):
                 wrong = wrong or rule(key, hit, sets, rules)
             found += [wrong] if wrong else []
     return sorted(found, key=lambda v: v.hit.begin)

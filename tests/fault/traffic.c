@@ -5,9 +5,9 @@
  * It works on the first host; now and then it goes to the second, with the position of its own last change.
  *
  * Obeys lines: `go ROUND` begins a new file FILE.ROUND and new keys, `stop` ends it and is answered `ops N`.  It ends
- * with its standard input.  Key n of a round is "r:gG:hH:kN" below two prefixes, with two tags (traffic.h); a value is its
- * key and a number, long or short, so that whatever is found can be told from everything else.  Keys of odd number are loaded by
- * one in the fleet, those of even number by one a host. */
+ * with its standard input.  Key n of a round is "r:gG:hH:kN" below two prefixes, with two tags (traffic.h) and perhaps a
+ * shade, a tag it gets later; a value is its key and a number, long or short, so that whatever is found can be told from
+ * everything else.  Keys of odd number are loaded by one in the fleet, those of even number by one a host. */
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -88,6 +88,12 @@ static larder_slice tag_name(unsigned tag, char room[TEXT])
 static larder_slice colour_name(unsigned colour, char room[TEXT])
 {
     snprintf(room, TEXT, "%s.c%u", round_name, colour);
+    return larder_text(room);
+}
+
+static larder_slice shade_name(uint64_t shade, char room[TEXT])
+{
+    snprintf(room, TEXT, "%s.s%" PRIu64, round_name, shade);
     return larder_text(room);
 }
 
@@ -194,11 +200,12 @@ static void compare_and_set(unsigned key)
     store(key, &options);
 }
 
-static void invalidate(larder_invalidate_options *options, uint64_t names)
+static void invalidate(larder_invalidate_options *options, uint64_t names, uint64_t shade)
 {
     larder_position position = {0};
     options->ret_position = &position;
     begin(options->soft ? TRAFFIC_SOFTEN : TRAFFIC_INVALIDATE, names);
+    op.shade = shade;
     op.waited = options->wait_all = below(WAITS_OF) == 0;
     int result = larder_invalidate_all_of(at->client, options);
     put_position(&position);
@@ -211,7 +218,7 @@ static void kill_key(unsigned key, bool soft)
     larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
     larder_slice keys[] = {key_name(key, name)};
     options.keys = keys, options.keys_count = 1, options.soft = soft;
-    invalidate(&options, 1ull << key);
+    invalidate(&options, 1ull << key, 0);
 }
 
 /* By either of its tags, or by any of both. */
@@ -224,7 +231,7 @@ static void kill_tag(unsigned key, bool soft)
                         mask_of(TRAFFIC_COLOURS, key % TRAFFIC_COLOURS)};
     uint64_t first = below(2), count = below(4) == 0 ? 2 - first : 1;
     options.tags = &tags[first], options.tags_count = count, options.soft = soft;
-    invalidate(&options, masks[first] | masks[first + count - 1]);
+    invalidate(&options, masks[first] | masks[first + count - 1], 0);
 }
 
 static void invalidate_key(unsigned key)
@@ -255,7 +262,7 @@ static void invalidate_prefix(unsigned key)
     uint64_t mask = mask_of(TRAFFIC_PREFIXES, key % TRAFFIC_PREFIXES);
     larder_slice prefixes[] = {deep ? subprefix_name(key, name) : prefix_name(key % TRAFFIC_PREFIXES, name)};
     options.prefixes = prefixes, options.prefixes_count = 1;
-    invalidate(&options, deep ? mask & mask_of(TRAFFIC_SUBPREFIXES, key % TRAFFIC_SUBPREFIXES) : mask);
+    invalidate(&options, deep ? mask & mask_of(TRAFFIC_SUBPREFIXES, key % TRAFFIC_SUBPREFIXES) : mask, 0);
 }
 
 /* A key, the tag of another one and the prefix of a third, in one change. */
@@ -269,7 +276,7 @@ static void invalidate_several(unsigned key)
     options.keys = keys, options.keys_count = 1;
     options.tags = tags, options.tags_count = 1;
     options.prefixes = prefixes, options.prefixes_count = 1;
-    invalidate(&options, 1ull << key | mask_of(TRAFFIC_TAGS, second) | mask_of(TRAFFIC_PREFIXES, third));
+    invalidate(&options, 1ull << key | mask_of(TRAFFIC_TAGS, second) | mask_of(TRAFFIC_PREFIXES, third), 0);
 }
 
 static void invalidate_all(unsigned key)
@@ -277,7 +284,28 @@ static void invalidate_all(unsigned key)
     (void)key;
     larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
     options.all = true;
-    invalidate(&options, mask_of(1, 0));
+    invalidate(&options, mask_of(1, 0), 0);
+}
+
+/* Which keys have it, the judge finds out. */
+static void tag(unsigned key)
+{
+    char name[TEXT], shade[TEXT];
+    begin(TRAFFIC_TAG, 1ull << key);
+    op.shade = 1 + below(TRAFFIC_SHADES);
+    larder_slice tags[] = {shade_name(op.shade, shade)};
+    end(larder_tag(at->client, key_name(key, name), tags, 1));
+}
+
+static void invalidate_shade(unsigned key)
+{
+    (void)key;
+    char name[TEXT];
+    uint64_t shade = 1 + below(TRAFFIC_SHADES);
+    larder_invalidate_options options = LARDER_INVALIDATE_OPTIONS_INIT;
+    larder_slice tags[] = {shade_name(shade, name)};
+    options.tags = tags, options.tags_count = 1;
+    invalidate(&options, 0, shade);
 }
 
 /* ======= gets ======= */
@@ -424,6 +452,8 @@ static const struct {
            {10, soften_key},
            {4, soften_tag},
            {2, invalidate_all},
+           {40, tag},
+           {10, invalidate_shade},
            {250, lease},
            {1000, get}};
 

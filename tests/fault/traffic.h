@@ -24,6 +24,7 @@ struct traffic_op {
     uint64_t waited;   /* of a change: until all hosts must know; of a lease: for how many ms at most */
     uint64_t lease;    /* of a fill: which lease it was made with; 0: none */
     uint64_t scope;    /* of a lease and its fill: enum larder_scope */
+    uint64_t shade;    /* of a tag: which the entry got; of an invalidation: of what got it; 0: none */
     uint64_t after_partition; /* of a get: nothing older than this was asked for; no epoch: anything */
     uint64_t after_epoch;
     uint64_t after_v;
@@ -36,7 +37,8 @@ enum {
     TRAFFIC_COMPARE,
     TRAFFIC_INVALIDATE,
     TRAFFIC_SOFTEN,
-    TRAFFIC_LEASE
+    TRAFFIC_LEASE,
+    TRAFFIC_TAG
 };
 enum { TRAFFIC_NEAR = 1 << 16, TRAFFIC_FOREIGN = 1 << 17 }; /* of flags, beside those of the library */
 
@@ -44,6 +46,7 @@ enum {
     TRAFFIC_KEYS = 24,
     TRAFFIC_TAGS = 5,
     TRAFFIC_COLOURS = 7,
+    TRAFFIC_SHADES = 2, /* tags that entries get later */
     TRAFFIC_PREFIXES = 3,
     TRAFFIC_SUBPREFIXES = 2
 };

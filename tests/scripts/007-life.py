@@ -67,6 +67,22 @@ def conditions_are_judged_on_what_is_there(fleet):
     expect((a.set("k", "x", condition=version).v, a.get("k")), (3, b"x"))
 
 
+def a_version_may_have_to_be_fresh_too(fleet):
+    """What is stored anew as it was must not lose what softened it: by time, by name, by its key."""
+    a = fleet.host("a")
+    a.set("k:1", "v", tags=["red"])
+    fresh = fleet.stored("k:1").version + b"f"
+    expect(a.set("k:1", "v", tags=["red"], condition=fresh).status, "OK")
+    for soften in (lambda: a.invalidate(names=["tred"], how="soft"), lambda: a.invalidate(names=["pk:"], how="soft"),
+                   lambda: a.invalidate("k:1", how="soft"),
+                   lambda: a.set("k:1", "v", soft=0)):
+        a.set("k:1", "v", tags=["red"])
+        soften()
+        version = fleet.stored("k:1").version
+        expect(fleet.unchanged(a.set, "k:1", "w", condition=version + b"f").status, "CONFLICT")
+        expect(a.set("k:1", "w", condition=version).status, "OK")
+
+
 def what_is_stale_is_there_and_so_is_a_known_absence(fleet):
     a = fleet.host("a")
     a.set("k", "v", soft=0)
@@ -162,7 +178,7 @@ def the_head_in_redis_is_what_the_page_of_the_layout_says(fleet):
     expect(stored, stamp + bytes(4) + b"\1\2\3\1" + struct.pack("<II", 0x11121314, 0x21222324) + b"\1\0t" + b"v")
 
 
-play(what_is_dead_is_dead_to_every_script, conditions_are_judged_on_what_is_there,
+play(what_is_dead_is_dead_to_every_script, conditions_are_judged_on_what_is_there, a_version_may_have_to_be_fresh_too,
      what_is_stale_is_there_and_so_is_a_known_absence, a_soft_end_makes_stale_and_a_hard_end_gone,
      a_softly_invalidated_entry_stays_under_its_version, touch_prolongs_and_never_shortens,
      touch_makes_fresh_what_time_made_stale_but_not_what_was_invalidated, a_soft_end_never_passes_the_hard_one,

@@ -240,8 +240,10 @@ static enum fleet_outcome condition_of(struct table_fleet *f, const struct fleet
     case FLEET_IF_VERSION:
         if (!row)
             return FLEET_NOT_FOUND;
-        return row->entry.v == c->expected_v && row->entry.id == c->expected_id ? FLEET_COMMITTED
-                                                                                : FLEET_CONFLICT;
+        return row->entry.v == c->expected_v && row->entry.id == c->expected_id &&
+                       !(c->expected_fresh && row->entry.stale)
+                   ? FLEET_COMMITTED
+                   : FLEET_CONFLICT;
     default: return FLEET_COMMITTED;
     }
 }
@@ -460,6 +462,11 @@ uint64_t table_fleet_remove(struct table_fleet *f, const char *key)
     row_remove(f, slice_text(key));
     lease_end(f, slice_text(key));
     return next_v(f, shm_partition(slice_text(key), f->view.partitions), slice_text(key), slice_of(NULL, 0));
+}
+
+void table_fleet_soften(struct table_fleet *f, const char *key)
+{
+    row_find(f, slice_text(key))->entry.stale = true;
 }
 
 uint64_t table_fleet_kill(struct table_fleet *f, unsigned partition, const char *tag)

@@ -80,6 +80,8 @@ void table_fleet_answer_leases(struct table_fleet *f);
 uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns);
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key);
 uint64_t table_fleet_kill(struct table_fleet *f, unsigned partition, const char *tag);
+/* Its soft invalidation, of which the journal does not tell. */
+void table_fleet_soften(struct table_fleet *f, const char *key);
 /* Its lease of a key: taken, and ended; rests: after a failure. */
 void table_fleet_lease(struct table_fleet *f, const char *key, uint64_t left_ns);
 void table_fleet_lease_ends(struct table_fleet *f, const char *key, uint64_t rest_ns);

@@ -236,11 +236,33 @@ static void a_set_that_comes_while_a_tier_is_asked_wins_and_is_tagged(void **sta
     assert_int_equal(get(f, "k"), STATUS_MISS);
 }
 
+/* Both looks wait for a slow tier, and the soft invalidation comes between them. */
+static void what_is_softened_between_the_looks_stays_stale(void **state)
+{
+    struct fixture *f = *state;
+    struct slice tags[] = {slice_text("late")}, keys[] = {slice_text("k")};
+    struct cache_tag t = {.key = keys[0], .tags = tags, .tags_count = 1, .done = tag_done};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 1, .soft = true, .done = invalidate_done};
+    set(f, "k", "v");
+    table_tier_find(&f->l1, keys[0])->used = false;
+    f->warm.slow = true;
+    sets_done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_tier_land(&f->warm); /* read; now its set looks */
+    cache_invalidate(f->cache, &i);
+    f->warm.slow = false;
+    table_tier_land(&f->warm);
+    assert_int_equal(sets_done, 1);
+    assert_int_equal(t.status, STATUS_OK);
+    assert_true(found(f, "k").stale);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(what_is_softened_between_the_looks_stays_stale),
         T(a_tag_given_later_takes_the_entry_along),
         T(it_is_so_in_every_tier),
         T(its_tags_stay_known_by_name_where_they_were),

@@ -84,6 +84,30 @@ static void a_set_in_between_wins_and_is_what_is_tagged(void **state)
     assert_int_equal(g.entry.tags_count, 1);
 }
 
+static void what_is_softened_in_between_stays_stale(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    set(f, "k", "v");
+    f->fleet.slow_reads = true;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_fleet_soften(&f->fleet, "k");
+    table_fleet_answer_reads(&f->fleet); /* read as fresh: a conflict */
+    table_fleet_answer_reads(&f->fleet);
+    assert_int_equal(t.status, STATUS_OK);
+    assert_true(f->fleet.rows[0].entry.stale);
+}
+
+/* Only an exact read knows of soft invalidations that this host has not heard of. */
+static void it_is_read_exactly(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "k", "v");
+    uint64_t before = f->fleet.exact;
+    assert_int_equal(tag(f).status, STATUS_OK);
+    assert_int_equal(f->fleet.exact, before + 1);
+}
+
 static void somebody_who_sets_it_all_the_time_is_a_conflict(void **state)
 {
     struct fixture *f = *state;
@@ -180,6 +204,8 @@ int main(void)
         TEST(the_tags_it_had_are_told_again),
         TEST(what_another_host_stored_is_read_there_and_tagged),
         TEST(a_set_in_between_wins_and_is_what_is_tagged),
+        TEST(what_is_softened_in_between_stays_stale),
+        TEST(it_is_read_exactly),
         TEST(somebody_who_sets_it_all_the_time_is_a_conflict),
         TEST(what_goes_in_between_is_not_found),
         TEST(while_the_fleet_is_away_it_cannot_be_decided),

@@ -9,7 +9,8 @@ if condition ~= '' then
     if present then return {'EXISTS', now_v, string.sub(head, 1, $L2_RECORD_HEAD_BYTES)} end
   elseif not present then
     return {'NOT_FOUND', now_v}
-  elseif condition ~= 'present' and condition ~= version_of(head) then
+  elseif condition ~= 'present' and condition ~= version_of(head)
+      and (state ~= FRESH or condition ~= version_of(head) .. 'f') then
     return {'CONFLICT', now_v, string.sub(head, 1, $L2_RECORD_HEAD_BYTES)}
   end
 end
