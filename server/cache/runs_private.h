@@ -22,7 +22,7 @@ struct run_day {
 /* Of a policy; made with its first run. */
 struct run {
     char name[RUN_NAME_BYTES];
-    bool held; /* runs.c points at it: its place is not given away */
+    bool held;            /* runs.c points at it: its place is not given away */
     struct run_look look; /* what is kept for it; the rest is filled in when it is looked at */
     struct asked since;   /* counts at the end of the last run */
     uint64_t skipped_seen, newest_day;
