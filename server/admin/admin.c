@@ -91,6 +91,8 @@ static struct admin *make(const struct admin_setup *setup)
                                                .timeout_ns = &setup->options->http_timeout,
                                                .handle = admin_route,
                                                .user = a});
+    list_init(&a->reporting);
+    later_init(&a->report_turn, admin_reports_on_turn);
     a->events = events_create(&(struct events_setup){setup->loop, render_event, a});
     return a;
 }

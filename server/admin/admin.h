@@ -59,6 +59,7 @@ struct admin_report {
     const struct cache *cache;
     unsigned days, from;
     enum rollup_by by;
+    bool again; /* it was asked in the turn before */
 };
 
 /* What the daemon tells and lets the admin reach. */
@@ -66,7 +67,8 @@ struct admin_host {
     void *user;
     /* Appends a text.  <0 (PACK_E_*): could not. */
     int (*document)(void *user, enum admin_document which, struct buffer *ret_text);
-    int (*report)(void *user, const struct admin_report *which, struct buffer *ret_text); /* the same */
+    /* The same; >0: it is being made, and to be asked for again in the next turn. */
+    int (*report)(void *user, const struct admin_report *which, struct buffer *ret_text);
     enum admin_health (*health)(void *user); /* as of the last document of health */
     bool (*ready)(void *user);               /* started, and not stopping */
     /* The namespace of that name, NULL: there is none.  An empty name is the default one. */

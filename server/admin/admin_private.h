@@ -12,6 +12,7 @@ struct report_text {
     struct admin_report question;
     struct buffer bytes;
     uint64_t until_ns; /* no other is made before */
+    uint64_t took_ns;  /* while it is made: so far */
 };
 
 struct admin {
@@ -22,6 +23,8 @@ struct admin {
     unsigned doors_count;
     struct texts texts;
     struct report_text reports[ROLLUP_BY_COUNT];
+    struct list reporting; /* who waits for one that is being made */
+    struct later report_turn;
     struct events *events;
     uint64_t changes, changes_denied;
     bool draining;
@@ -41,6 +44,7 @@ void admin_settled(struct admin *a);
 /* ---- report.c ------------------------------------------------------------------------------------------- */
 
 void admin_report(struct admin *a, struct http_exchange *x);
+void admin_reports_on_turn(struct later *turn);
 void admin_reports_finish(struct admin *a);
 
 /* ---- clear.c -------------------------------------------------------------------------------------------- */

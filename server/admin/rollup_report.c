@@ -32,13 +32,24 @@ static bool is_nothing(const struct rollup_counts *c)
     return memcmp(c, &nothing, sizeof(nothing)) == 0;
 }
 
+enum { DAYS_A_STEP = 8 }; /* 0.2 ms, of the largest */
+
 /* While it is made. */
 struct sum {
     struct rollup_report *report;
     enum rollup_by by;
     struct rollup_counts others, bound; /* no row of their own; of all tenants */
-    struct rollup_keys *keys;
+    struct rollup_keys keys;
     unsigned expected; /* days have their rows in much the same order */
+};
+
+struct rollup_making {
+    const struct rollup *rollup;
+    unsigned days;
+    unsigned place; /* in the ring: where the next step begins */
+    struct rollup_report report;
+    struct sum sum;
+    struct rollup_day day; /* that is looked at */
 };
 
 /* ======= rows by name ======= */
@@ -113,34 +124,16 @@ static void add_day(struct sum *s, const struct rollup_day *d)
     default: add_day_line(s, d); break;
     }
     for (unsigned n = 0; n < d->keys.count; n++)
-        rollup_keys_add(s->keys, slice_of(d->keys.of[n].key, d->keys.of[n].bytes), d->keys.of[n].heat, true);
+        rollup_keys_add(&s->keys, slice_of(d->keys.of[n].key, d->keys.of[n].bytes), d->keys.of[n].heat, true);
 }
 
-static void add_days(struct sum *s, const struct rollup *r)
+static bool is_wanted(const struct rollup_making *m, const struct rollup_closed *c)
 {
-    const struct rollup_report *p = s->report;
-    struct rollup_day *d = must_alloc(sizeof(*d));
-    for (unsigned n = 0; n < ROLLUP_DAYS; n++) {
-        const struct rollup_closed *c = &r->days[n];
-        bool wanted = c->record && c->day >= p->from_day && c->day <= p->to_day && c->day != r->today.day;
-        if (wanted && rollup_day_read(slice_of(c->record, c->bytes), d))
-            add_day(s, d);
-    }
-    add_day(s, &r->today);
-    free(d);
+    const struct rollup_report *p = &m->report;
+    return c->record && c->day >= p->from_day && c->day <= p->to_day && c->day != m->rollup->today.day;
 }
 
 /* ======= minutes ======= */
-
-/* The one under way may have begun before a restart, and a clock that went back shows a minute twice. */
-static struct rollup_line *line_of_minute(struct rollup_report *p, uint64_t minute)
-{
-    for (unsigned n = p->count; n-- > 0;)
-        if (p->lines[n].time == minute * 60)
-            return &p->lines[n];
-    p->lines[p->count].time = minute * 60;
-    return &p->lines[p->count++];
-}
 
 static void add_minute(struct sum *s, const struct rollup *r, const struct rollup_minute *m)
 {
@@ -148,15 +141,31 @@ static void add_minute(struct sum *s, const struct rollup *r, const struct rollu
     if (!is_past || is_nothing(&m->counts))
         return;
     rollup_add_counts(&s->report->total, &m->counts);
-    rollup_add_counts(&line_of_minute(s->report, m->minute)->counts, &m->counts);
+    s->report->lines[s->report->count++] = (struct rollup_line){.time = m->minute * 60, .counts = m->counts};
 }
 
+/* Oldest first, so that there is little to sort. */
 static void add_minutes(struct sum *s, const struct rollup *r)
 {
-    for (unsigned n = 0; n < ROLLUP_MINUTES; n++)
-        if (r->minutes[n].serial)
-            add_minute(s, r, &r->minutes[n]);
+    for (unsigned n = 1; n <= ROLLUP_MINUTES; n++) {
+        const struct rollup_minute *m = &r->minutes[(r->newest_minute + n) % ROLLUP_MINUTES];
+        if (m->serial)
+            add_minute(s, r, m);
+    }
     add_minute(s, r, &r->now);
+}
+
+/* The minute under way may have begun before a restart, and a clock that went back shows one twice. */
+static void join_minutes(struct rollup_report *p)
+{
+    unsigned last = 0;
+    for (unsigned n = 1; n < p->count; n++) {
+        if (p->lines[n].time == p->lines[last].time)
+            rollup_add_counts(&p->lines[last].counts, &p->lines[n].counts);
+        else if (++last != n)
+            p->lines[last] = p->lines[n];
+    }
+    p->count = p->count ? last + 1 : 0;
 }
 
 /* ======= the whole ======= */
@@ -165,6 +174,15 @@ static int by_time(const void *a, const void *b)
 {
     const struct rollup_line *x = a, *y = b;
     return (x->time > y->time) - (x->time < y->time);
+}
+
+static void sort_by_time(struct rollup_report *p)
+{
+    for (unsigned n = 1; n < p->count; n++)
+        if (p->lines[n - 1].time > p->lines[n].time) {
+            qsort(p->lines, p->count, sizeof(*p->lines), by_time);
+            return;
+        }
 }
 
 static int by_name(const void *a, const void *b)
@@ -205,9 +223,9 @@ static void end_names(struct sum *s)
 static void tell_keys(struct sum *s)
 {
     struct rollup_report *p = s->report;
-    rollup_keys_sort(s->keys);
-    for (; p->keys_count < s->keys->count && p->keys_count < ROLLUP_KEYS; p->keys_count++) {
-        const struct rollup_key *k = &s->keys->of[p->keys_count];
+    rollup_keys_sort(&s->keys);
+    for (; p->keys_count < s->keys.count && p->keys_count < ROLLUP_KEYS; p->keys_count++) {
+        const struct rollup_key *k = &s->keys.of[p->keys_count];
         p->keys[p->keys_count].heat = k->heat;
         p->keys[p->keys_count].bytes = k->bytes;
         memcpy(p->keys[p->keys_count].key, k->key, k->bytes);
@@ -226,23 +244,85 @@ static unsigned lines_at_most(enum rollup_by by)
                                   : ROLLUP_LINES + 2;
 }
 
-void rollup_report(const struct rollup *r, unsigned days, enum rollup_by by, struct rollup_report *ret)
+/* ======= the making ======= */
+
+static void begin(struct rollup_making *m)
+{
+    uint64_t today = m->rollup->today.day, back = m->days - 1;
+    free(m->report.lines);
+    m->report = (struct rollup_report){.from_day = today >= back ? today - back : 0, .to_day = today};
+    m->report.lines = must_alloc(lines_at_most(m->sum.by) * sizeof(*m->report.lines));
+    m->sum = (struct sum){.report = &m->report, .by = m->sum.by};
+    m->place = 0;
+}
+
+struct rollup_making *rollup_making_begin(const struct rollup *r, unsigned days, enum rollup_by by)
 {
     CHECK(days >= 1 && days <= ROLLUP_DAYS);
-    uint64_t today = r->today.day;
-    *ret = (struct rollup_report){.from_day = today >= days - 1 ? today - (days - 1) : 0, .to_day = today};
-    ret->lines = must_alloc(lines_at_most(by) * sizeof(*ret->lines));
-    struct sum s = {.report = ret, .by = by, .keys = must_alloc(sizeof(*s.keys))};
-    if (by == ROLLUP_BY_MINUTE)
-        add_minutes(&s, r);
+    struct rollup_making *m = must_alloc(sizeof(*m));
+    m->rollup = r;
+    m->days = days;
+    m->sum.by = by;
+    begin(m);
+    return m;
+}
+
+bool rollup_making_step(struct rollup_making *m)
+{
+    for (unsigned looked = 0; m->sum.by != ROLLUP_BY_MINUTE && m->place < ROLLUP_DAYS; m->place++) {
+        const struct rollup_closed *c = &m->rollup->days[m->place];
+        if (!is_wanted(m, c))
+            continue;
+        if (looked++ == DAYS_A_STEP)
+            return false;
+        if (rollup_day_read(slice_of(c->record, c->bytes), &m->day))
+            add_day(&m->sum, &m->day);
+    }
+    return true;
+}
+
+static void add_present(struct rollup_making *m)
+{
+    if (m->sum.by == ROLLUP_BY_MINUTE)
+        add_minutes(&m->sum, m->rollup);
     else
-        add_days(&s, r);
-    if (is_by_time(by))
-        qsort(ret->lines, ret->count, sizeof(*ret->lines), by_time);
+        add_day(&m->sum, &m->rollup->today);
+}
+
+bool rollup_making_end(struct rollup_making *m, struct rollup_report *ret)
+{
+    if (m->rollup->today.day != m->report.to_day) {
+        begin(m); /* what was today is closed now, and was passed over */
+        return false;
+    }
+    add_present(m);
+    if (is_by_time(m->sum.by))
+        sort_by_time(&m->report);
     else
-        end_names(&s);
-    tell_keys(&s);
-    free(s.keys);
+        end_names(&m->sum);
+    if (m->sum.by == ROLLUP_BY_MINUTE)
+        join_minutes(&m->report);
+    tell_keys(&m->sum);
+    *ret = m->report;
+    m->report.lines = NULL;
+    return true;
+}
+
+struct rollup_making *rollup_making_destroy(struct rollup_making *m)
+{
+    if (m)
+        free(m->report.lines);
+    free(m);
+    return NULL;
+}
+
+void rollup_report(const struct rollup *r, unsigned days, enum rollup_by by, struct rollup_report *ret)
+{
+    struct rollup_making *m = rollup_making_begin(r, days, by);
+    while (!rollup_making_step(m))
+        ;
+    CHECK(rollup_making_end(m, ret));
+    rollup_making_destroy(m);
 }
 
 void rollup_report_finish(struct rollup_report *p)

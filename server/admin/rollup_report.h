@@ -1,7 +1,8 @@
 /* A report: what was counted on the last so many days, summed as it is asked for.
  *
  * What must stay true: whatever the grouping, the rows add up to the total.  Pure; the work is a look at each day's record,
- * for a whole ring of usual days 1 ms, of days as large as they can be 6 (times of one core, while others worked). */
+ * 5 µs of a usual day, 25 of one with 64 policies: so it can be done in steps of a few days, and whoever has a loop to
+ * keep turning does it so (reports.h). */
 #ifndef LARDER_ADMIN_ROLLUP_REPORT_H
 #define LARDER_ADMIN_ROLLUP_REPORT_H
 
@@ -53,5 +54,13 @@ struct rollup_report {
 /* `days`, today among them: 1 to ROLLUP_DAYS.  Of minutes those of the last 24 hours, whatever `days` says. */
 void rollup_report(const struct rollup *r, unsigned days, enum rollup_by by, struct rollup_report *ret);
 void rollup_report_finish(struct rollup_report *p);
+
+/* The same in steps: begun, taken on until it returns true, ended.  The rollup may be added to and turned meanwhile. */
+struct rollup_making;
+struct rollup_making *rollup_making_begin(const struct rollup *r, unsigned days, enum rollup_by by);
+bool rollup_making_step(struct rollup_making *m);
+/* Up to this moment.  False: another day has begun since, and so has the making; step on. */
+bool rollup_making_end(struct rollup_making *m, struct rollup_report *ret);
+struct rollup_making *rollup_making_destroy(struct rollup_making *m); /* NULL ok, returns NULL */
 
 #endif

@@ -421,7 +421,8 @@ static json_t *health(const struct documents *d)
 
 static json_t *report(const struct session_question *q)
 {
-    struct report_question question = {.days = q->days, .by = q->by, .from = q->from, .room = q->room};
+    struct report_question question = {
+        .days = q->days, .by = q->by, .from = q->from, .room = q->room, .again = q->again};
     return report_document(CONTAINER_OF(q->space, struct space, session), &question);
 }
 
@@ -429,7 +430,8 @@ static json_t *report(const struct session_question *q)
 
 static int hand_out(json_t *o, struct buffer *ret_json)
 {
-    CHECK(o);
+    if (!o)
+        return DOCUMENT_LATER;
     char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     CHECK(text);
     int result = buffer_append(ret_json, text, strlen(text));
@@ -458,7 +460,8 @@ int documents_answer(const struct documents *d, const struct session_question *q
 
 int documents_report(const struct documents *d, const struct admin_report *which, struct buffer *ret_json)
 {
-    struct report_question q = {.days = which->days, .by = which->by, .from = which->from};
+    struct report_question q = {
+        .days = which->days, .by = which->by, .from = which->from, .again = which->again};
     unsigned n = 0;
     while (n < d->spaces_count && d->spaces[n].cache != which->cache)
         n++;

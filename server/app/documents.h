@@ -23,7 +23,7 @@ struct documents {
     const struct judge *judge; /* NULL: health knows no window but that since the start */
 };
 
-/* Appends the text. <0 (PACK_E_*): it does not fit. */
+/* Appends the text. <0 (PACK_E_*): it does not fit.  DOCUMENT_LATER: a report that is being made. */
 int documents_answer(const struct documents *d, const struct session_question *question,
                      struct buffer *ret_json);
 

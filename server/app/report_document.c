@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "admin/reports.h"
 #include "app/put.h"
 #include "app/readable.h"
 #include "base/clock.h"
@@ -10,7 +11,7 @@
 enum {
     SCHEMA = 1,
     DAYS_USUAL = 30,
-    DOCUMENT_BYTES = 512 << 10, /* of a turn of the loop: the rest is on the next page */
+    DOCUMENT_BYTES = 64 << 10, /* of a turn of the loop, half a millisecond: the rest is on the next page */
     HEAD_BYTES =
         4096 + ROLLUP_KEYS * 6 * 200, /* what is around the rows: names and keys, each byte of them escaped */
     MILLION = 1000000,
@@ -117,7 +118,7 @@ static json_t *keys_of(const struct rollup_report *p)
 /* ======= the whole ======= */
 
 static void put_head(json_t *o, const struct space *s, const struct report_question *q,
-                     const struct rollup_report *p, const struct rollup *r)
+                     const struct rollup_report *p)
 {
     put_number(o, "schema", SCHEMA);
     put_time(o, "timestamp", clock_wall_ns() / NS_PER_S, AS_SECOND);
@@ -126,22 +127,28 @@ static void put_head(json_t *o, const struct space *s, const struct report_quest
     put_time(o, "from", p->from_day * ROLLUP_DAY_S, AS_DAY);
     put_time(o, "to", p->to_day * ROLLUP_DAY_S, AS_DAY);
     put_switch(o, "kept", s->warm);
-    put_time(o, "kept_until", rollup_kept_s(r), AS_SECOND);
+    put_time(o, "kept_until", rollups_kept_s(s->rollups), AS_SECOND);
+}
+
+static json_t *document_of(const struct space *s, const struct report_question *q,
+                           const struct rollup_report *p)
+{
+    unsigned next;
+    json_t *o = json_object(), *totals = json_object(), *rows = rows_of(p, q, &next);
+    put_head(o, s, q, p);
+    put_counts(totals, &p->total, true);
+    json_object_set_new(o, "totals", totals);
+    json_object_set_new(o, "rows", rows);
+    json_object_set_new(o, "next", next < p->count ? json_integer(next) : json_null());
+    json_object_set_new(o, "keys", q->nameless ? json_array() : keys_of(p));
+    return o;
 }
 
 json_t *report_document(struct space *s, const struct report_question *q)
 {
-    const struct rollup *r = rollups_now(s->rollups);
-    unsigned days = q->days ? q->days : DAYS_USUAL, next;
-    struct rollup_report p;
-    rollup_report(r, days < ROLLUP_DAYS ? days : ROLLUP_DAYS, q->by, &p);
-    json_t *o = json_object(), *totals = json_object(), *rows = rows_of(&p, q, &next);
-    put_head(o, s, q, &p, r);
-    put_counts(totals, &p.total, true);
-    json_object_set_new(o, "totals", totals);
-    json_object_set_new(o, "rows", rows);
-    json_object_set_new(o, "next", next < p.count ? json_integer(next) : json_null());
-    json_object_set_new(o, "keys", q->nameless ? json_array() : keys_of(&p));
-    rollup_report_finish(&p);
-    return o;
+    unsigned days = q->days ? q->days : DAYS_USUAL;
+    const struct reports_wanted wanted = {
+        .days = days < ROLLUP_DAYS ? days : ROLLUP_DAYS, .by = q->by, .anew = !q->from && !q->again};
+    const struct rollup_report *p = reports_get(s->reports, &wanted, loop_now_ns(s->loop));
+    return p ? document_of(s, q, p) : NULL;
 }

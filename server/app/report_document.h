@@ -13,9 +13,11 @@ struct report_question {
     unsigned
         from; /* the first row wanted; the document's `next` says where the next page begins, null: nowhere */
     size_t room;   /* bytes the answer may have; 0: no bound of the asker's */
+    bool again;    /* it is the same question as in the turn before */
     bool nameless; /* no keys and no tenants are told */
 };
 
+/* NULL: the report is being made, a step a turn; to be asked for again in the next one, with `again`. */
 json_t *report_document(struct space *s, const struct report_question *q);
 
 #endif

@@ -245,6 +245,11 @@ const struct rollup *rollups_now(struct rollups *u)
     return u->rollup;
 }
 
+uint64_t rollups_kept_s(const struct rollups *u)
+{
+    return rollup_kept_s(u->rollup);
+}
+
 void rollups_before_policies(struct rollups *u)
 {
     take(u);

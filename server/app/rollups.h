@@ -21,6 +21,7 @@ struct rollups *rollups_destroy(struct rollups *u); /* NULL ok, returns NULL */
 void rollups_tick(struct rollups *u);
 /* Up to this moment. */
 const struct rollup *rollups_now(struct rollups *u);
+uint64_t rollups_kept_s(const struct rollups *u); /* as rollup_kept_s says */
 /* Around another set of policies: numbers may go to other names. */
 void rollups_before_policies(struct rollups *u);
 void rollups_after_policies(struct rollups *u);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "admin/reports.h"
 #include "app/identity.h"
 #include "app/keyfile.h"
 #include "app/places.h"
@@ -299,6 +300,11 @@ static void open_cache(struct space *s)
     s->cache = cache_create(&setup);
 }
 
+static const struct rollup *up_to_now(void *user)
+{
+    return rollups_now(((const struct space *)user)->rollups);
+}
+
 int space_open(struct space *s, const struct space_setup *setup)
 {
     *s = (struct space){.config = setup->config, .loop = setup->loop};
@@ -319,6 +325,7 @@ int space_open(struct space *s, const struct space_setup *setup)
     open_l1(s);
     open_cache(s);
     s->rollups = rollups_create(s);
+    s->reports = reports_create(up_to_now, s);
     if (s->l2)
         l2_start(s->l2);
     s->session = (struct session_space){.name = s->config->name,
@@ -497,8 +504,10 @@ void space_keep(struct space *s)
     if (s->l1 && s->top_keys && !s->stopped)
         top_keys_slice(s->top_keys, s->l1);
     space_prune_kills(s, loop_now_ns(s->loop));
-    if (s->cache)
+    if (s->cache) {
         rollups_tick(s->rollups);
+        reports_tick(s->reports, loop_now_ns(s->loop));
+    }
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------------ */
@@ -547,6 +556,7 @@ void space_close(struct space *s)
 {
     /* An older predecessor's promises may still be running: then the next daemon has to wait for them, as we did. */
     bool clean = s->stopped && loop_now_fresh(s->loop) >= s->gate_until_ns;
+    s->reports = reports_destroy(s->reports);
     s->rollups = rollups_destroy(s->rollups);
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1);

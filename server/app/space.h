@@ -33,6 +33,7 @@ struct space {
         uint32_t slices, at, keys_a_slice, cursor;
     } hot;
     struct rollups *rollups;
+    struct reports *reports;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
     uint32_t told_hot_cursor, told_hot_calls;
     struct top_keys *top_keys; /* NULL: none are told */

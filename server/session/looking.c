@@ -96,21 +96,28 @@ void keys_run(struct request *r, struct reader *fields, const struct wire_head *
 
 /* ======= documents ======= */
 
-static void answer_document(struct request *r, const struct session_question *question)
+/* False: it is being made, and to be asked for again in the next turn. */
+static bool answer_if_made(struct request *r, const struct session_question *question)
 {
     const struct session_host *host = &r->session->all->host;
     int e = host->document(host->user, question, &r->reply);
+    if (e == DOCUMENT_LATER)
+        return false;
     if (e < 0) {
         request_answer(r, STATUS_INTERNAL, "%s: %s", r->verb->name, pack_error_text(e));
-        return;
-    }
-    if (r->reply.size + PAGE_ROOM > r->session->frame_max) {
+    } else if (r->reply.size + PAGE_ROOM > r->session->frame_max) {
         request_answer(r, STATUS_LIMIT, "a document of %zu bytes, the limit is %zu", r->reply.size,
                        r->session->frame_max - PAGE_ROOM);
-        return;
+    } else {
+        struct wire_document m = {.json = slice_of(r->reply.data, r->reply.size)};
+        request_wrote(r, wire_write_document(request_out(r), r->id, &m, r->session->frame_max));
     }
-    struct wire_document m = {.json = slice_of(r->reply.data, r->reply.size)};
-    request_wrote(r, wire_write_document(request_out(r), r->id, &m, r->session->frame_max));
+    return true;
+}
+
+static void answer_document(struct request *r, const struct session_question *question)
+{
+    CHECK(answer_if_made(r, question));
 }
 
 static void document_run(struct request *r, enum session_document kind, int error, bool origin)
@@ -162,22 +169,70 @@ void log_run(struct request *r, struct reader *fields, const struct wire_head *h
     request_started(r, 0);
 }
 
-/* So does a report. */
+/* ======= report ======= */
+
+/* A report of many days is made in many turns: its request waits, and asks in each. */
+struct reporting {
+    struct list node;
+    struct request *request;
+    struct wire_report asked;
+};
+
+static bool answer_report(struct request *r, const struct wire_report *m, bool again)
+{
+    return answer_if_made(r, &(struct session_question){.kind = DOCUMENT_REPORT,
+                                                        .space = r->session->space,
+                                                        .days = m->days,
+                                                        .by = m->by,
+                                                        .from = m->from,
+                                                        .again = again,
+                                                        .room = r->session->frame_max - PAGE_ROOM});
+}
+
+static void wait_for_report(struct request *r, const struct wire_report *m)
+{
+    struct sessions *all = r->session->all;
+    struct reporting *w = request_room(r, sizeof(*w));
+    *w = (struct reporting){.request = r, .asked = *m};
+    list_init(&w->node);
+    list_append(&all->reporting, &w->node);
+    r->pending++;
+    later_ask(all->host.loop, &all->report_turn);
+}
+
+/* Of one that was answered meanwhile, by its deadline, or whose peer has gone, nothing more is asked. */
+void reports_on_turn(struct later *turn)
+{
+    struct sessions *all = CONTAINER_OF(turn, struct sessions, report_turn);
+    LIST_FOR_SAFE(node, &all->reporting)
+    {
+        struct reporting *w = CONTAINER_OF(node, struct reporting, node);
+        if (request_open(w->request) && !answer_report(w->request, &w->asked, true))
+            continue;
+        list_remove(&w->node);
+        request_released(w->request);
+    }
+    if (!list_empty(&all->reporting))
+        later_ask(all->host.loop, turn);
+}
+
+static void report_complete(struct request *r)
+{
+    request_answer(r, STATUS_TIMEOUT, "report: it was not made in time");
+}
+
+/* It names keys of others, too, as the log does. */
 void report_run(struct request *r, struct reader *fields, const struct wire_head *head)
 {
     struct wire_report m;
     int e = wire_read_report(fields, head, &m);
+    r->complete = report_complete;
     if (e < 0)
         request_malformed(r, e);
     else if (r->session->tenant_bytes)
         request_answer(r, STATUS_DENIED, "this connection is bound to %s", r->session->tenant);
-    else
-        answer_document(r, &(struct session_question){.kind = DOCUMENT_REPORT,
-                                                      .space = r->session->space,
-                                                      .days = m.days,
-                                                      .by = m.by,
-                                                      .from = m.from,
-                                                      .room = r->session->frame_max - PAGE_ROOM});
+    else if (!answer_report(r, &m, false))
+        wait_for_report(r, &m);
     request_started(r, 0);
 }
 

@@ -312,12 +312,14 @@ struct sessions *sessions_create(const struct session_host *host)
     all->host = *host;
     list_init(&all->open);
     list_init(&all->waiting);
+    list_init(&all->reporting);
     list_init(&all->spare_requests);
     list_init(&all->spare_ops);
     all->streams = streams_create(host->loop, host->options);
     timer_init(&all->tick, host->loop, requests_on_tick);
     timer_init(&all->drain_deadline, host->loop, on_drain_deadline);
     later_init(&all->drain_check, tell_drained);
+    later_init(&all->report_turn, reports_on_turn);
     monitor_init(&all->monitor, clock_mono_ns(), watch_forget);
     all->handles = 2;
     return all;
@@ -343,9 +345,10 @@ struct sessions *sessions_destroy(struct sessions *all)
 {
     if (!all)
         return NULL;
-    CHECK(list_empty(&all->open) && list_empty(&all->waiting));
+    CHECK(list_empty(&all->open) && list_empty(&all->waiting) && list_empty(&all->reporting));
     all->streams = streams_destroy(all->streams);
     later_cancel(&all->drain_check);
+    later_cancel(&all->report_turn);
     spares_free(all);
     timer_finish(&all->tick, on_tick_closed);
     timer_finish(&all->drain_deadline, on_deadline_closed);

@@ -45,6 +45,9 @@ enum session_document {
     DOCUMENT_REPORT
 };
 
+/* What becomes of a question: a document is a text, or takes several turns of the loop (REPORT alone). */
+enum { DOCUMENT_MADE, DOCUMENT_LATER };
+
 struct session_question {
     enum session_document kind;
     struct session_space *space;
@@ -56,6 +59,7 @@ struct session_question {
     uint64_t back_ms, limit; /* LOG: not older than that, so many lines at most; back 0: all there are */
     uint32_t days, from;     /* REPORT: so many days; rows from here on */
     uint8_t by;              /* REPORT: as the message says it */
+    bool again;              /* REPORT: it was DOCUMENT_LATER in the turn before */
     size_t room;             /* LOG, REPORT: bytes the answer may have; 0: no bound of the asker's */
     const struct cache_probe *probe; /* DOCTOR: how the way to the fleet was; NULL: it takes too long */
 };
@@ -67,7 +71,7 @@ struct session_host {
     void *user;
     /* The namespace of that name; NULL: there is none.  An empty name is the default one. */
     struct session_space *(*space)(void *user, struct slice name);
-    /* Appends a JSON text.  <0 (PACK_E_*): could not. */
+    /* Appends a JSON text.  DOCUMENT_LATER: not yet, to be asked for again in the next turn.  <0 (PACK_E_*): could not. */
     int (*document)(void *user, const struct session_question *question, struct buffer *ret_json);
 };
 

@@ -48,8 +48,10 @@ struct told_lines {
 struct sessions {
     struct session_host host;
     struct streams *streams;
-    struct list open;    /* session.in_open */
-    struct list waiting; /* request.in_waiting: those with a deadline */
+    struct list open;      /* session.in_open */
+    struct list waiting;   /* request.in_waiting: those with a deadline */
+    struct list reporting; /* struct reporting: those whose report is being made */
+    struct later report_turn;
     struct list spare_requests, spare_ops;
     unsigned spare_requests_count, spare_ops_count;
     struct timer tick, drain_deadline;
@@ -280,6 +282,7 @@ void health_run(struct request *r, struct reader *fields, const struct wire_head
 void explain_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void doctor_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void log_run(struct request *r, struct reader *fields, const struct wire_head *head);
+void reports_on_turn(struct later *turn);
 void report_run(struct request *r, struct reader *fields, const struct wire_head *head);
 void config_run(struct request *r, struct reader *fields, const struct wire_head *head);
 

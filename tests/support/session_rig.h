@@ -36,6 +36,7 @@ struct fixture {
     struct sessions *sessions;
     int segment_fd;
     unsigned touch_pages;
+    unsigned documents_asked, documents_later; /* for so many turns a document is not there yet */
     bool draining, drained;
     int fd; /* the client's end */
     struct buffer in;
@@ -87,7 +88,13 @@ static inline struct session_space *find_space(void *user, struct slice name)
 
 static inline int make_document(void *user, const struct session_question *q, struct buffer *ret)
 {
+    struct fixture *f = user;
     char text[200];
+    f->documents_asked++;
+    if (f->documents_later) {
+        f->documents_later--;
+        return DOCUMENT_LATER;
+    }
     int size = snprintf(text, sizeof(text), "{\"kind\":%d,\"key\":\"%.*s\",\"status\":%d}", q->kind,
                         (int)q->key.size, (const char *)q->key.data, q->get ? (int)q->get->status : -1);
     return buffer_append(ret, text, (size_t)size);
@@ -263,6 +270,7 @@ DEFINE_SAY(invalidate)
 DEFINE_SAY(keys)
 DEFINE_SAY(explain)
 DEFINE_SAY(stats)
+DEFINE_SAY(report)
 DEFINE_SAY(doctor)
 DEFINE_SAY(pong)
 

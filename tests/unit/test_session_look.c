@@ -247,6 +247,57 @@ static void explain_waits_for_a_slow_tier(void **state)
     assert_slice(expect_document(f).json, "{\"kind\":2,\"key\":\"k\",\"status\":1}");
 }
 
+enum { NEVER = 1 << 30 };
+
+static void a_report_that_takes_turns_is_answered_when_it_is_made_and_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+    f->documents_later = 100;
+    SAY(f, report, .days = 1);
+    SAY(f, ping, .payload = S(""));
+    expect_pong(f);
+    assert_in_range(f->documents_later, 1, 99);
+    assert_slice(expect_document(f).json, "{\"kind\":6,\"key\":\"\",\"status\":-1}");
+    assert_int_equal(f->documents_asked, 101);
+}
+
+static void a_report_that_takes_too_long_is_told_so_and_asked_for_no_more(void **state)
+{
+    struct fixture *f = *state;
+    f->options.request_timeout = NS_PER_MS;
+    f->documents_later = NEVER;
+    SAY(f, report, .days = 1);
+    expect_status(f, STATUS_TIMEOUT);
+    loop_run_once(f->loop);
+    unsigned asked = f->documents_asked;
+    SAY(f, ping, .payload = S(""));
+    expect_pong(f);
+    assert_int_equal(f->documents_asked, asked);
+}
+
+static void a_report_is_made_no_more_for_who_has_gone(void **state)
+{
+    struct fixture *f = *state;
+    int asker = f->fd;
+    f->documents_later = NEVER;
+    SAY(f, report, .days = 1);
+    while (!f->documents_asked)
+        loop_run_once(f->loop);
+    f->fd = connect_session(f);
+    greet_as(f, "", 0);
+    close(asker);
+    struct session_figures figures;
+    do {
+        loop_run_once(f->loop);
+        sessions_measure(f->sessions, &figures);
+    } while (figures.client_connections == 2);
+    loop_run_once(f->loop); /* the turn in which that is noticed */
+    unsigned asked = f->documents_asked;
+    SAY(f, ping, .payload = S(""));
+    expect_pong(f);
+    assert_int_equal(f->documents_asked, asked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +314,9 @@ int main(void)
         GREETED(outcomes_and_the_welcome_tell_partitions),
         GREETED(the_first_request_of_each_kind_is_timed),
         GREETED(a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go),
+        GREETED(a_report_that_takes_turns_is_answered_when_it_is_made_and_holds_nobody_up),
+        GREETED(a_report_that_takes_too_long_is_told_so_and_asked_for_no_more),
+        GREETED(a_report_is_made_no_more_for_who_has_gone),
         GREETED(explain_waits_for_a_slow_tier),
     };
     return cmocka_run_group_tests_name("session_look", tests, NULL, NULL);
