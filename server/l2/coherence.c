@@ -103,6 +103,18 @@ static void tell_applied(struct coherence *c, unsigned p)
     c->setup.listener->applied(c->setup.listener_user, p, part->last_fence_ns);
 }
 
+static void tail_spoke(struct partition *part)
+{
+    part->silent_ns = part->unheard_ns = 0;
+}
+
+/* Redis answers, and so the silence until now was the tail's. */
+static void redis_spoke(struct partition *part)
+{
+    part->silent_ns += part->unheard_ns < SILENCE_STEP_NS ? part->unheard_ns : SILENCE_STEP_NS;
+    part->unheard_ns = 0;
+}
+
 /* A gap or an epoch goes to the warm tier in the turn of its effects: kills that are forgotten there under the old
  * position would let their dead return. */
 static void tell(struct coherence *c, unsigned p, enum tail_news news)
@@ -111,7 +123,7 @@ static void tell(struct coherence *c, unsigned p, enum tail_news news)
     if (news == TAIL_NOTHING || news == TAIL_RECORD)
         return;
     c->of[p].applied_news = true;
-    c->of[p].silent_ns = 0;
+    tail_spoke(&c->of[p]);
     if (news == TAIL_GAP) {
         c->figures.gaps++;
         c->of[p].kills_from = c->view.of[p].floor;
@@ -192,7 +204,7 @@ static void abandon_questions(struct coherence *c)
         if (part->sending)
             backlog_returned(c->backlog, p);
         part->sending = part->greeted = false;
-        part->silent_ns = 0;
+        tail_spoke(part);
     }
 }
 
@@ -373,7 +385,7 @@ void coherence_record(struct coherence *c, unsigned p, uint64_t note, const stru
     struct fleet_partition *shown = &c->view.of[p];
     if (!coherence_linked(c) || note > 0)
         return;
-    c->of[p].silent_ns = 0;
+    tail_spoke(&c->of[p]);
     enum tail_news news = tail_record(shown, record->v);
     if (news == TAIL_NOTHING)
         return;
@@ -387,12 +399,18 @@ void coherence_record(struct coherence *c, unsigned p, uint64_t note, const stru
     tell_shown(c);
 }
 
-/* A position was shown, and its record does not come (I2). */
+/* A position was shown, and its record does not come (I2).  While Redis is asked, which it is when it matters, only what is
+ * answered makes that a loss: of a Redis that says nothing at all everything is late, the session ends, and who comes back
+ * reads on where it was.  A loss made of that would have nothing served until then. */
 static void watch_tail(struct coherence *c, unsigned p, uint64_t passed_ns)
 {
     struct partition *part = &c->of[p];
-    bool due = c->view.of[p].seen > c->view.of[p].applied;
-    part->silent_ns = due ? part->silent_ns + passed_ns : 0;
+    if (c->view.of[p].seen <= c->view.of[p].applied)
+        tail_spoke(part);
+    else
+        part->unheard_ns += passed_ns;
+    if (c->state != COHERENCE_LIVE) /* no questions yet */
+        redis_spoke(part);
     if (RULE(I2_silence, part->silent_ns <= FLEET_FRESH_NS))
         return;
     tell(c, p, tail_lost(&c->view.of[p]));
@@ -431,6 +449,7 @@ void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_
     case FENCE_WENT_BACK: coherence_lost(c, went_back, now_ns); return;
     case FENCE_GOOD: break;
     }
+    redis_spoke(&c->of[p]);
     tail_saw(&c->view.of[p], v);
     backoff_reset(&c->pause);
     c->figures.trouble = NULL;
@@ -502,8 +521,10 @@ void coherence_answered(struct coherence *c, struct fleet_change *change, uint64
         return;
     }
     list_remove(node_of(change));
-    if (shows_position(change->outcome))
+    if (shows_position(change->outcome)) {
         tail_saw(&c->view.of[p], change->v);
+        redis_spoke(&c->of[p]);
+    }
     c->figures.unknown += change->outcome == FLEET_UNKNOWN;
     change->done(change);
 }

@@ -14,7 +14,8 @@ struct partition {
     uint64_t target;        /* CATCHING_UP ends here */
     uint64_t believe_from;  /* what was read before our own backlog was through is not believed */
     uint64_t kills_from;    /* see coherence_knows_kills */
-    uint64_t silent_ns;     /* for so long nothing came although something is due */
+    uint64_t silent_ns;     /* for so long nothing came although something is due and Redis answers */
+    uint64_t unheard_ns;    /* for so long it was due and Redis said nothing at all */
     bool greeted, sending;  /* of this session; a batch of the backlog is on its way */
     bool greeted_before;    /* of this process: kills_from holds */
     bool applied_news;      /* for listener.applied */

@@ -213,17 +213,55 @@ static void notes_are_no_changes(void **state)
     assert_int_equal(w->view->of[0].applied, 10);
 }
 
-static void i2_silence_beyond_delta_when_a_record_is_due_is_a_gap(void **state)
+static unsigned fences_in(const char *asked)
+{
+    unsigned count = 0;
+    for (; *asked; asked += 2)
+        count += asked[0] == 'F' && asked[1] == '0';
+    return count;
+}
+
+/* Somebody reads, and Redis answers each fence with this position. */
+static void pass_answered(struct world *w, uint64_t ns, uint64_t v)
+{
+    for (uint64_t end = w->now + ns; w->now < end;) {
+        coherence_read_noticed(w->c, w->now);
+        w->asked[0] = 0;
+        pass(w, 10 * MS);
+        for (const char *asked = w->asked; *asked; asked += 2)
+            if (asked[0] == 'F')
+                coherence_fenced(w->c, (unsigned)(asked[1] - '0'), v, w->now);
+    }
+}
+
+static void i2_silence_beyond_delta_when_a_record_is_due_and_redis_answers_is_a_gap(void **state)
 {
     struct world *w = *state;
     live(w);
     coherence_saw(w->c, 0, 12);
-    pass(w, FLEET_FRESH_NS);
+    pass_answered(w, FLEET_FRESH_NS, 12);
     assert_null(strstr(w->heard, "g0"));
-    pass(w, 10 * MS);
+    pass_answered(w, 60 * MS, 12); /* another fence */
     assert_non_null(strstr(w->heard, "g0"));
     assert_int_equal(w->told_floor, 12);
     assert_int_equal(w->view->of[0].applied, 12);
+}
+
+/* A Redis that stops between an answer and its record would take everything with it that could have been served without. */
+static void i2_silence_of_a_redis_that_answers_nothing_is_no_gap(void **state)
+{
+    struct world *w = *state;
+    live(w);
+    coherence_read_noticed(w->c, w->now);
+    coherence_saw(w->c, 0, 12);
+    pass(w, 2 * NS_PER_S);
+    assert_int_equal(fences_in(w->asked), FENCES_MAX);
+    coherence_fenced(w->c, 0, 12, w->now); /* it goes on, and the record is on its way */
+    pass(w, 10 * MS);
+    assert_null(strstr(w->heard, "g0"));
+    assert_int_equal(w->view->of[0].floor, 0);
+    record(w, 0, 11);
+    assert_non_null(strstr(w->heard, "r0"));
 }
 
 static void a_stopped_host_does_not_take_its_own_pause_for_silence(void **state)
@@ -255,14 +293,6 @@ static void f13_a_fence_waits_for_the_journal_and_counts_from_its_sending(void *
     pass(w, 20 * MS);
     record(w, 0, 12);
     assert_int_equal(w->view->of[0].fresh_until_ns, sent + FLEET_FRESH_NS);
-}
-
-static unsigned fences_in(const char *asked)
-{
-    unsigned count = 0;
-    for (; *asked; asked += 2)
-        count += asked[0] == 'F' && asked[1] == '0';
-    return count;
 }
 
 static void f13_eight_fences_at_most_are_under_way(void **state)
@@ -368,7 +398,8 @@ int main(void)
         TEST(i2_a_hole_raises_the_floor_and_goes_on),
         TEST(a_record_twice_is_heard_once),
         TEST(notes_are_no_changes),
-        TEST(i2_silence_beyond_delta_when_a_record_is_due_is_a_gap),
+        TEST(i2_silence_beyond_delta_when_a_record_is_due_and_redis_answers_is_a_gap),
+        TEST(i2_silence_of_a_redis_that_answers_nothing_is_no_gap),
         TEST(a_stopped_host_does_not_take_its_own_pause_for_silence),
         TEST(f13_a_fence_waits_for_the_journal_and_counts_from_its_sending),
         TEST(f13_eight_fences_at_most_are_under_way),
