@@ -1,4 +1,4 @@
-/* Redis' language, both ways: RESP2.  hiredis is the codec; nobody else knows that.
+/* Redis' language, both ways: RESP2.  hiredis reads it; nobody else knows that.
  *
  * What must stay true: bytes reach hiredis only when a scanner of ours has seen a whole reply in them and found every
  * count and length within the limits, since hiredis believes what it reads: thirteen bytes can make it reserve 8 GiB.
