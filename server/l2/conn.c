@@ -3,8 +3,9 @@
  *     OPENING ──opened──▶ GREETING ──PING answered──▶ READY
  *        └────────────────────┴──anything wrong─────────┴──▶ ENDING ──all told──▶ gone
  *
- * Two queues: `waiting` (written into `out`, still ours) and `sent` (may be with Redis).  A flush at the end of the turn
- * moves all of the first into the second; replies are for the front of the second. */
+ * Two queues: `waiting` (written into `out`, still ours) and `sent` (may be with Redis).  A flush at the end of the turn,
+ * or as soon as so much waits that Redis may as well begin with it, moves all of the first into the second; replies are for
+ * the front of the second. */
 #include "l2/conn.h"
 
 #include <stdio.h>
@@ -17,6 +18,8 @@
 enum {
     SENTENCE_BYTES = 400,
     KEPT_BYTES = 64 * 1024,
+    /* Some thirty reads: Redis answers them while the next are made, and a system call for so many is little. */
+    EARLY_BYTES = 2 * 1024,
     GREETING_BYTES =
         3 * L2_URL_MAX, /* user, password, the rest; reserved at once: growing would leave copies behind */
     NAME_MAX_BYTES = 256,
@@ -235,12 +238,10 @@ static void on_judge(struct later *later)
 
 /* ======= commands ======= */
 
-static void on_flush(struct later *later)
+static void flush(struct conn *c, uint64_t now)
 {
-    struct conn *c = CONTAINER_OF(later, struct conn, flush);
     if (list_empty(&c->waiting) || transport_busy(c->transport))
         return;
-    uint64_t now = clock_boot_ns();
     while (!list_empty(&c->waiting)) {
         struct l2_command *command = CONTAINER_OF(list_first(&c->waiting), struct l2_command, node);
         command->sent_ns = now;
@@ -250,6 +251,11 @@ static void on_flush(struct later *later)
     transport_send(c->transport, &c->out, c->state == GREETING);
     if (c->out.capacity > KEPT_BYTES)
         buffer_finish(&c->out);
+}
+
+static void on_flush(struct later *later)
+{
+    flush(CONTAINER_OF(later, struct conn, flush), clock_boot_ns());
 }
 
 static int put(struct conn *c, struct l2_command *command)
@@ -289,7 +295,12 @@ int conn_issue(struct conn *c, struct l2_command *command)
     if (command->deadline_ns <= now)
         return CONN_E_LATE; /* whoever asks too late is no reason to end the connection */
     command->patience_ns = command->deadline_ns - now;
-    return put(c, command);
+    int e = put(c, command);
+    if (c->out.size >= EARLY_BYTES)
+        flush(
+            c,
+            now); /* answers may come within this turn: they must not be earlier by its clock than their questions */
+    return e;
 }
 
 /* ======= greeting ======= */
