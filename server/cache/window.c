@@ -34,15 +34,30 @@ static void remember_best(struct window *w, uint64_t took_ns)
         w->best_ns += (took_ns - w->best_ns) / FORGETS;
 }
 
+/* The next one is of what was asked for meanwhile: after a halving that is old news, and counts for nothing yet. */
+static void end_windowful(struct window *w)
+{
+    bool late = is_late(w, w->quickest_ns), halve = late && w->late;
+    if (halve)
+        w->size = w->size / 2 > LEAST ? w->size / 2 : LEAST;
+    w->late = late && !halve;
+}
+
+static void join_windowful(struct window *w, uint64_t took_ns, unsigned under_way)
+{
+    bool begins = w->left == 0;
+    if (begins)
+        w->left = under_way;
+    if (begins || took_ns < w->quickest_ns)
+        w->quickest_ns = took_ns;
+    if (--w->left == 0)
+        end_windowful(w);
+}
+
 void window_learns(struct window *w, uint64_t took_ns, unsigned under_way)
 {
-    bool late = is_late(w, took_ns), old_news = w->old_news > 0;
-    remember_best(w, took_ns);
-    w->old_news -= old_news;
-    if (!late) {
+    if (!is_late(w, took_ns))
         w->size = w->size + 1 / w->size < MOST ? w->size + 1 / w->size : MOST;
-    } else if (!old_news) {
-        w->size = w->size / 2 > LEAST ? w->size / 2 : LEAST;
-        w->old_news = under_way - 1;
-    }
+    join_windowful(w, took_ns, under_way);
+    remember_best(w, took_ns);
 }

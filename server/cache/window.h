@@ -1,6 +1,8 @@
 /* How many questions may be under way at once, so that others' do not wait for them: grown by one for each windowful that
- * came back in time, halved by one that came late (additive increase, multiplicative decrease: Chiu and Jain 1989).  Those
- * that were under way when it was halved are late for the same reason and halve it no further.
+ * came back in time, halved when two windowfuls in a row have nothing that did (additive increase, multiplicative decrease:
+ * Chiu and Jain 1989; the quickest of many, as in LEDBAT, RFC 6817: a pause of the machine makes all late that it meets,
+ * somebody else's work is there again in the next windowful).  Those that were under way when it was halved are late for
+ * the same reason and halve it no further.
  *
  * Late is later than four times the quickest lately, and than a millisecond.
  *
@@ -13,8 +15,10 @@
 
 struct window {
     double size;
-    uint64_t best_ns;  /* the quickest answer lately; 0: none yet */
-    unsigned old_news; /* answers still to come of those that were under way when it was halved */
+    uint64_t best_ns;     /* the quickest answer lately; 0: none yet */
+    uint64_t quickest_ns; /* of this windowful */
+    bool late;            /* the one before it was, and may count */
+    unsigned left;        /* answers that this windowful still lacks */
 };
 
 void window_init(struct window *w);

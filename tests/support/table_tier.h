@@ -6,7 +6,7 @@
 #include "base/kills.h"
 #include "base/tier.h"
 
-enum { TABLE_ROWS = 64, TABLE_BYTES = 256, TABLE_WAITING = 64 };
+enum { TABLE_ROWS = 128, TABLE_BYTES = 256, TABLE_WAITING = 64 };
 
 struct table_row {
     bool used;

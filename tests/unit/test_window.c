@@ -35,16 +35,57 @@ static void it_does_not_grow_beyond_its_most(void **state)
     assert_true(window_has_room(&w, MOST - 1));
 }
 
-static void one_that_is_late_halves_it_and_those_sent_before_do_not_again(void **state)
+/* All that are under way at a time, answered. */
+static void windowful(struct window *w, unsigned count, uint64_t took_ns)
+{
+    for (unsigned i = 0; i < count; i++)
+        window_learns(w, took_ns, count);
+}
+
+static void two_windowfuls_without_one_in_time_halve_it(void **state)
 {
     struct window w;
     window_init(&w);
-    quick(&w, 1);
-    for (unsigned i = 0; i < FIRST; i++)
-        window_learns(&w, 10 * NS_PER_MS, FIRST - i);
+    windowful(&w, FIRST, NS_PER_MS / 10);
+    windowful(&w, FIRST, 10 * NS_PER_MS);
+    assert_in_range((unsigned)w.size, FIRST, FIRST + 1);
+    windowful(&w, FIRST, 10 * NS_PER_MS);
     assert_in_range((unsigned)w.size, FIRST / 2, FIRST / 2 + 1);
-    window_learns(&w, 10 * NS_PER_MS, 8); /* sent since */
+}
+
+static void those_under_way_when_it_was_halved_do_not_halve_it_again(void **state)
+{
+    struct window w;
+    window_init(&w);
+    windowful(&w, FIRST, NS_PER_MS / 10);
+    for (unsigned i = 0; i < 3; i++)
+        windowful(&w, FIRST, 10 * NS_PER_MS);
+    assert_in_range((unsigned)w.size, FIRST / 2, FIRST / 2 + 1);
+    windowful(&w, FIRST / 2, 10 * NS_PER_MS); /* asked since */
     assert_in_range((unsigned)w.size, FIRST / 4, FIRST / 4 + 1);
+}
+
+static void a_pause_that_makes_all_late_that_are_under_way_does_not_halve_it(void **state)
+{
+    struct window w;
+    window_init(&w);
+    for (unsigned i = 0; i < 100; i++) {
+        windowful(&w, FIRST, NS_PER_MS / 10);
+        windowful(&w, FIRST, 10 * NS_PER_MS);
+    }
+    assert_true(w.size >= FIRST);
+}
+
+static void one_in_time_is_enough(void **state)
+{
+    struct window w;
+    window_init(&w);
+    for (unsigned i = 0; i < 100; i++) {
+        window_learns(&w, NS_PER_MS / 10, FIRST);
+        for (unsigned n = 1; n < FIRST; n++)
+            window_learns(&w, 10 * NS_PER_MS, FIRST);
+    }
+    assert_true(w.size >= FIRST);
 }
 
 static void it_does_not_shrink_below_its_least(void **state)
@@ -82,7 +123,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_windowful_in_time_makes_it_one_larger),
         cmocka_unit_test(it_does_not_grow_beyond_its_most),
-        cmocka_unit_test(one_that_is_late_halves_it_and_those_sent_before_do_not_again),
+        cmocka_unit_test(two_windowfuls_without_one_in_time_halve_it),
+        cmocka_unit_test(those_under_way_when_it_was_halved_do_not_halve_it_again),
+        cmocka_unit_test(a_pause_that_makes_all_late_that_are_under_way_does_not_halve_it),
+        cmocka_unit_test(one_in_time_is_enough),
         cmocka_unit_test(it_does_not_shrink_below_its_least),
         cmocka_unit_test(below_a_millisecond_nothing_is_late),
         cmocka_unit_test(what_was_quick_once_is_forgotten_in_time),
