@@ -67,7 +67,7 @@ void cache_list(struct cache *c, uint64_t *cursor, uint32_t limit,
 bool cache_l1_full(const struct cache *c)
 {
     const struct tier *l1 = c->tiers[0];
-    return l1->ops->full && l1->ops->full(l1);
+    return l1 && l1->ops->full && l1->ops->full(l1);
 }
 
 bool cache_take_restored(void *user, const struct entry *e)

@@ -20,6 +20,7 @@ struct fixture {
     struct cache_options options;
     struct kills *kills;
     struct table_tier l1, warm;
+    bool no_l1; /* switched off; before open_cache */
     struct cache *cache;
 };
 
@@ -35,7 +36,7 @@ static inline void open_cache(struct fixture *f, uint64_t gate_until_ns)
                                 .clock = &f->now_ns,
                                 .namespace = "default",
                                 .kills = f->kills,
-                                .l1 = &f->l1.tier,
+                                .l1 = f->no_l1 ? NULL : &f->l1.tier,
                                 .warm = &f->warm.tier,
                                 .hash_secret = SECRET,
                                 .epoch = EPOCH,

@@ -127,6 +127,18 @@ static void what_is_stored_of_the_policy_is_pulled_up_and_nothing_else(void **st
     assert_int_equal(look(f).last.done, 1);
 }
 
+static void without_shared_memory_a_run_has_nothing_to_fill_and_ends(void **state)
+{
+    struct fixture *f = *state;
+    cache_destroy(f->cache);
+    f->no_l1 = true;
+    open_cache(f, 0);
+    with_policy(state, "stored, key page:home");
+    assert_int_equal(set(f, "page:1", "v"), STATUS_OK);
+    fall_due(f);
+    assert_int_equal(look(f).last.state, WARMING_DONE);
+}
+
 static void sources_that_make_no_sense_are_refused_with_a_reason(void **state)
 {
     static const char *const wrong[] = {"pages",     "file hot.txt", "key ",
@@ -547,6 +559,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(named_keys_and_ranges_are_pulled_up),
         T(what_is_stored_of_the_policy_is_pulled_up_and_nothing_else),
+        T(without_shared_memory_a_run_has_nothing_to_fill_and_ends),
         T(sources_that_make_no_sense_are_refused_with_a_reason),
         T(what_is_nowhere_is_loaded_and_so_is_what_is_older_than_half_an_interval),
         T(a_life_that_is_cut_by_a_tier_is_young_all_the_same),
