@@ -114,6 +114,8 @@ struct tier_ops {
     void (*measure)(struct tier *t, struct tier_figures *ret);
     /* L1 only, and asked for each entry that comes unasked: something would have to go for the next one. */
     bool (*full)(const struct tier *t);
+    /* L1 only: the key is going to be looked for in a moment, so what that takes of memory may come nearer. */
+    void (*expect)(const struct tier *t, uint64_t key_hash);
 };
 
 /* First member of every tier. */

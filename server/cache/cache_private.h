@@ -117,6 +117,8 @@ static inline uint64_t cache_above_all(const struct cache *c, unsigned partition
 bool cache_warms(const struct cache_get *get, const struct entry *e);
 /* L1 would have to evict for one more, or had to already: what comes unasked stays out. */
 bool cache_l1_full(const struct cache *c);
+/* The key will be asked for in a moment. */
+void cache_expect(const struct cache *c, struct slice key);
 
 /* STANDALONE: the position of the next change. */
 uint64_t cache_next_position(struct cache *c);

@@ -70,6 +70,13 @@ bool cache_l1_full(const struct cache *c)
     return l1 && l1->ops->full && l1->ops->full(l1);
 }
 
+void cache_expect(const struct cache *c, struct slice key)
+{
+    const struct tier *l1 = c->tiers[0];
+    if (l1 && l1->ops->expect)
+        l1->ops->expect(l1, cache_key_hash(c, key));
+}
+
 bool cache_take_restored(void *user, const struct entry *e)
 {
     struct cache *c = user;

@@ -24,12 +24,18 @@ struct queued {
     char key[];
 };
 
-/* A get under way, or what a loader was asked for when it found nothing. */
+/* A get under way. */
 struct pull {
     struct cache_get get;
-    struct cache_fetch fetch;
     struct warming *warming;
     uint64_t began_ns;
+    struct queued *queued;
+};
+
+/* What a loader was asked for when it found nothing. */
+struct want {
+    struct cache_fetch fetch;
+    struct warming *warming;
     struct queued *queued;
 };
 
@@ -177,12 +183,6 @@ static void count(struct warming *w, const struct cache_get *get)
     w->figures.loaded += found && wanted && get->tier != TIER_L1;
 }
 
-static void pull_free(struct pull *p)
-{
-    free(p->queued);
-    free(p);
-}
-
 /* ======= loaders ======= */
 
 /* Of the key: lives of another policy's are not those it was reckoned from. */
@@ -206,40 +206,42 @@ static bool is_to_load(const struct warming *w, const struct cache_get *get)
     return wanted && cache_can_fetch(w->cache, get->key);
 }
 
-static void fetch_counted(struct pull *p)
+static void fetch_counted(struct want *want)
 {
-    struct warming *w = p->warming;
-    enum fetch_end end = p->fetch.end;
+    struct warming *w = want->warming;
+    enum fetch_end end = want->fetch.end;
     w->fetches--;
     if (end == FETCH_THERE) {
-        count(w, &p->fetch.load.get);
+        count(w, &want->fetch.load.get);
     } else {
         w->figures.done++;
         w->figures.loaded += end == FETCH_LOADED;
         w->figures.brought += end == FETCH_LOADED;
         w->figures.failed += end != FETCH_LOADED;
     }
-    pull_free(p);
+    free(want->queued);
+    free(want);
 }
 
 static void fetched(struct cache_fetch *fetch)
 {
-    struct pull *p = CONTAINER_OF(fetch, struct pull, fetch);
-    struct warming *w = p->warming;
-    fetch_counted(p);
+    struct want *want = CONTAINER_OF(fetch, struct want, fetch);
+    struct warming *w = want->warming;
+    fetch_counted(want);
     pump(w);
 }
 
-static void load(struct pull *p)
+static void load(struct warming *w, struct queued *queued)
 {
-    struct warming *w = p->warming;
-    p->fetch = (struct cache_fetch){.key = p->get.key,
-                                    .refresh_ns = refresh_ns_of(w, p->get.key),
-                                    .wait_ns = ELSEWHERE_NS,
-                                    .done = fetched};
+    struct want *want = must_alloc(sizeof(*want));
+    struct slice key = slice_of(queued->key, queued->size);
+    want->warming = w;
+    want->queued = queued;
+    want->fetch = (struct cache_fetch){
+        .key = key, .refresh_ns = refresh_ns_of(w, key), .wait_ns = ELSEWHERE_NS, .done = fetched};
     w->fetches++;
-    if (cache_fetch(w->cache, &p->fetch) == CACHE_DONE)
-        fetch_counted(p);
+    if (cache_fetch(w->cache, &want->fetch) == CACHE_DONE)
+        fetch_counted(want);
 }
 
 void warming_refresh(struct warming *w, uint64_t refresh_ns, unsigned policy)
@@ -260,11 +262,12 @@ static void pull_over(struct pull *p)
     struct warming *w = p->warming;
     w->pulls--;
     if (is_to_load(w, &p->get)) {
-        load(p);
-        return;
+        load(w, p->queued);
+    } else {
+        count(w, &p->get);
+        free(p->queued);
     }
-    count(w, &p->get);
-    pull_free(p);
+    free(p);
 }
 
 static void pulled(struct cache_get *get)
@@ -276,10 +279,20 @@ static void pulled(struct cache_get *get)
     pump(w);
 }
 
+/* While an answer is dealt with, what the next get looks at comes from memory. */
+static void expect_next(const struct warming *w)
+{
+    const struct list *first = list_first(&w->queue);
+    const struct queued *q = CONTAINER_OF(first, const struct queued, node);
+    if (first)
+        cache_expect(w->cache, slice_of(q->key, q->size));
+}
+
 static void pull_next(struct warming *w)
 {
     struct pull *p = must_alloc(sizeof(*p));
     p->queued = dequeue(w);
+    expect_next(w);
     p->warming = w;
     p->began_ns = cache_now(w->cache);
     p->get = (struct cache_get){.key = slice_of(p->queued->key, p->queued->size),

@@ -322,6 +322,11 @@ static bool tier_full(const struct tier *t)
     return l1->free.count <= L1_SEGMENTS_LOW || (l1->entries_max && l1->entries >= l1->entries_max);
 }
 
+static void tier_expect(const struct tier *t, uint64_t key_hash)
+{
+    slots_expect(CONTAINER_OF(t, const struct l1, tier), key_hash);
+}
+
 static const struct tier_ops l1_ops = {
     .name = TIER_L1,
     .get = tier_get,
@@ -335,6 +340,7 @@ static const struct tier_ops l1_ops = {
     .list = tier_list,
     .measure = tier_measure,
     .full = tier_full,
+    .expect = tier_expect,
 };
 
 struct tier *l1_tier(struct l1 *l1)

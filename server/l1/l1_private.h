@@ -204,6 +204,8 @@ static inline uint64_t slots_word(const struct l1 *l1, uint32_t slot)
 {
     return order_own(l1->buckets + slot);
 }
+/* It will be looked for soon: all lines that takes are asked for at once, and ahead of the look. */
+void slots_expect(const struct l1 *l1, uint64_t hash);
 /* The slot of a key, or SLOT_NONE. */
 uint32_t slots_find(const struct l1 *l1, struct slice key, uint64_t hash);
 /* The slot that holds exactly this word, or SLOT_NONE. */

@@ -18,6 +18,16 @@ static bool slot_is(const struct l1 *l1, uint64_t word, uint16_t tag, struct sli
            slice_equal(item_at(l1, shm_slot_offset(word)).key, key);
 }
 
+void slots_expect(const struct l1 *l1, uint64_t hash)
+{
+    uint32_t buckets[2];
+    shm_buckets(hash, l1->shape.bucket_count, buckets);
+    for (int b = 0; b < 2; b++) {
+        size_t first = (size_t)buckets[b] * SHM_SLOTS;
+        __builtin_prefetch(l1->buckets + first);
+    }
+}
+
 uint32_t slots_find(const struct l1 *l1, struct slice key, uint64_t hash)
 {
     uint32_t buckets[2];
