@@ -101,6 +101,9 @@ static struct slice resource_of(const struct policy *p)
     return all;
 }
 
+#define OF_POLICY(kind, name, sentence) .name = f.name,
+#define OF_TENANT(kind, name, sentence) .name = t->name,
+
 static struct rollup_counts counts_of(const struct rollups *u, unsigned number, const uint64_t *near)
 {
     struct policy_figures f;
@@ -111,17 +114,7 @@ static struct rollup_counts counts_of(const struct rollups *u, unsigned number, 
                                   .hits_l2 = f.hits_l2,
                                   .hits_stale = f.hits_stale,
                                   .misses = f.misses,
-                                  .misses_cold = f.misses_cold,
-                                  .misses_evicted = f.misses_evicted,
-                                  .misses_expired = f.misses_expired,
-                                  .misses_invalidated = f.misses_invalidated,
-                                  .misses_suspect = f.misses_suspect,
-                                  .misses_detached = f.misses_detached,
-                                  .misses_too_big = f.misses_too_big,
-                                  .misses_schema = f.misses_schema,
-                                  .misses_stale = f.misses_stale,
-                                  .misses_disabled = f.misses_disabled,
-                                  .sets = f.sets};
+                                  MISS_FIGURES(OF_POLICY).sets = f.sets};
 }
 
 /* By what the policy says now of its source. */
@@ -184,17 +177,7 @@ static void take_tenant(void *user, struct slice name, const struct tenant *t)
                                  .hits_l2 = t->hits_l2,
                                  .hits_stale = t->hits_stale,
                                  .misses = t->misses,
-                                 .misses_cold = t->misses_cold,
-                                 .misses_evicted = t->misses_evicted,
-                                 .misses_expired = t->misses_expired,
-                                 .misses_invalidated = t->misses_invalidated,
-                                 .misses_suspect = t->misses_suspect,
-                                 .misses_detached = t->misses_detached,
-                                 .misses_too_big = t->misses_too_big,
-                                 .misses_schema = t->misses_schema,
-                                 .misses_stale = t->misses_stale,
-                                 .misses_disabled = t->misses_disabled,
-                                 .sets = t->sets,
+                                 MISS_FIGURES(OF_TENANT).sets = t->sets,
                                  .saved_us = t->saved_us,
                                  .saved_millionths = t->saved_millionths};
     rollup_add_tenant(u->rollup, name, &more);

@@ -1,5 +1,7 @@
-/* What was counted for connections that are bound to a tenant, by tenant.  They work by socket only, so nothing of what
- * they find is found without the daemon, and their counts are exact.
+/* What was counted for connections that are bound to a tenant, by tenant.  They work by socket only: whoever could map
+ * the segment could read what is another's.  So nothing of what they find is found without the daemon, there are no hits in
+ * shared memory to be told by tenant, and their counts are exact.  Of a connection that is not bound nobody is the tenant,
+ * whatever its keys begin with: its hits in shared memory are counted by policy.
  *
  * Bound: TENANTS_COUNTED rows, which a loop over them is nothing for; a tenant who comes when all are taken has the row of
  * the quietest that nobody is connected for, whose counts go to the others, or, when there is none, counts with the others.
@@ -9,28 +11,20 @@
 #define LARDER_CACHE_TENANTS_H
 
 #include "base/knob.h"
+#include "cache/misses.h"
 #include "proto/slice.h"
 
 enum { TENANTS_COUNTED = 256 };
 
-#define TENANT_FIGURES(FIGURE)                                                                      \
-    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")                                      \
-    FIGURE(COUNTER, hits_warm, "answered from the warm tier")                                       \
-    FIGURE(COUNTER, hits_l2, "answered from Redis")                                                 \
-    FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                      \
-    FIGURE(COUNTER, misses, "not found")                                                            \
-    FIGURE(COUNTER, misses_cold, "of those: never stored, as far as is remembered")                 \
-    FIGURE(COUNTER, misses_evicted, "of those: evicted to make room")                               \
-    FIGURE(COUNTER, misses_expired, "of those: past its end")                                       \
-    FIGURE(COUNTER, misses_invalidated, "of those: invalidated")                                    \
-    FIGURE(COUNTER, misses_suspect, "of those: there, but nobody could say that it is current")     \
-    FIGURE(COUNTER, misses_detached, "of those: Redis was away, and what is here not to be served") \
-    FIGURE(COUNTER, misses_too_big, "of those: its value was too large to be stored")               \
-    FIGURE(COUNTER, misses_schema, "of those: there, with another schema than the caller wants")    \
-    FIGURE(COUNTER, misses_stale, "of those: there, but stale, and the caller refuses stale")       \
-    FIGURE(COUNTER, misses_disabled, "of those: the cache is switched off")                         \
-    FIGURE(COUNTER, sets, "entries stored")                                                         \
-    FIGURE(COUNTER, saved_us, "time of the source that hits saved")                                 \
+#define TENANT_FIGURES(FIGURE)                                      \
+    FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")      \
+    FIGURE(COUNTER, hits_warm, "answered from the warm tier")       \
+    FIGURE(COUNTER, hits_l2, "answered from Redis")                 \
+    FIGURE(COUNTER, hits_stale, "answered with a stale entry")      \
+    FIGURE(COUNTER, misses, "not found")                            \
+    MISS_FIGURES(FIGURE)                                            \
+    FIGURE(COUNTER, sets, "entries stored")                         \
+    FIGURE(COUNTER, saved_us, "time of the source that hits saved") \
     FIGURE(COUNTER, saved_millionths, "money that hits saved")
 
 struct tenant {

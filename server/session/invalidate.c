@@ -83,16 +83,6 @@ struct slice *strings_take(const struct wire_strings *list, struct slice *to)
     return to;
 }
 
-static size_t tag_names_bytes(const struct session *s, const struct wire_strings *tags)
-{
-    struct reader strings = reader_of(tags->raw);
-    struct slice tag;
-    size_t bytes = 0;
-    while (wire_next_string(&strings, &tag))
-        bytes += tenant_tag_bytes(s, tag);
-    return bytes;
-}
-
 /* Those that are prefixes, as such; or the others. */
 static struct slice *globs_take(const struct wire_strings *globs, bool prefixes, struct slice *to)
 {
@@ -112,7 +102,7 @@ static struct named collect(struct request *r, const struct wire_invalidate *m)
     const struct session *s = r->session;
     size_t count =
         m->keys.count + m->tags.count + m->prefixes.count + m->globs.count + 1; /* the tenant's own prefix */
-    struct named n = {.keys = request_room(r, count * sizeof(struct slice) + tag_names_bytes(s, &m->tags))};
+    struct named n = {.keys = request_room(r, count * sizeof(struct slice) + tenant_tags_bytes(s, &m->tags))};
     n.names = (char *)(n.keys + count);
     n.tags = strings_take(&m->keys, n.keys);
     n.prefixes = strings_take(&m->tags, n.tags);

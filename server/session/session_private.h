@@ -228,8 +228,9 @@ void tenant_bind(struct session *s, struct slice tenant);
 bool tenant_owns(const struct session *s, struct slice key_or_prefix);
 bool tenant_owns_all(const struct session *s, const struct wire_strings *list);
 bool tenant_owns_patterns(const struct session *s, const struct wire_strings *list);
-/* Bytes tenant_tag needs for a tag. */
+/* Bytes tenant_tag needs for a tag, and for all of a list. */
 size_t tenant_tag_bytes(const struct session *s, struct slice tag);
+size_t tenant_tags_bytes(const struct session *s, const struct wire_strings *tags);
 /* The tag as it is stored: "tenant:tag" for a bound connection, written to *room, which moves on. */
 struct slice tenant_tag(const struct session *s, struct slice tag, char **room);
 

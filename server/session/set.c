@@ -96,16 +96,6 @@ static bool take_tags(const struct session *s, const struct wire_strings *list, 
     return true;
 }
 
-static size_t scoped_bytes(const struct session *s, const struct wire_strings *list)
-{
-    struct reader tags = reader_of(list->raw);
-    struct slice tag;
-    size_t bytes = 0;
-    while (wire_next_string(&tags, &tag))
-        bytes += tenant_tag_bytes(s, tag);
-    return bytes;
-}
-
 static void start_item(struct request *r, const struct wire_set *m, uint32_t index,
                        const struct wire_item *item, char **names)
 {
@@ -147,7 +137,7 @@ static size_t names_bytes(const struct session *s, const struct wire_set *m)
     struct wire_item item;
     size_t bytes = 0;
     while (wire_next_item(&items, &item))
-        bytes += scoped_bytes(s, &item.tags);
+        bytes += tenant_tags_bytes(s, &item.tags);
     return bytes;
 }
 
@@ -264,7 +254,8 @@ static void start_tag(struct request *r, uint32_t index, struct slice key, const
 static void start_tags(struct request *r, const struct wire_tag *m)
 {
     size_t room = WIRE_TAGS_MAX * sizeof(struct slice);
-    struct slice *tags = (void *)outcomes_room(r, m->keys.count, room + scoped_bytes(r->session, &m->tags));
+    struct slice *tags =
+        (void *)outcomes_room(r, m->keys.count, room + tenant_tags_bytes(r->session, &m->tags));
     struct cache_tag all = {.tags = tags, .wait_all = m->flags & WIRE_SET_WAIT_ALL, .done = was_tagged};
     char *names = (char *)tags + room;
     r->trace = m->trace;

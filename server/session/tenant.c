@@ -46,6 +46,16 @@ size_t tenant_tag_bytes(const struct session *s, struct slice tag)
     return s->tenant_bytes ? s->tenant_bytes + tag.size : 0;
 }
 
+size_t tenant_tags_bytes(const struct session *s, const struct wire_strings *tags)
+{
+    struct reader names = reader_of(tags->raw);
+    struct slice tag;
+    size_t bytes = 0;
+    while (wire_next_string(&names, &tag))
+        bytes += tenant_tag_bytes(s, tag);
+    return bytes;
+}
+
 struct slice tenant_tag(const struct session *s, struct slice tag, char **room)
 {
     if (!s->tenant_bytes || !tag.size)

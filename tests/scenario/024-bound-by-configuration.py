@@ -151,21 +151,22 @@ def a_user_is_bound_whatever_he_says(larder):
     expect(silent.hello(want=3).descriptors, 0)
 
 
-def a_reload_binds_whoever_comes_from_then_on(larder):
+def reload_with_key(larder, key, more):
+    """Begins without a tenant, stores, and reloads with `more`."""
     larder.configure(RULES)
     larder.start()
-    expect(larder.client().set(b"k", b"v").status, wire.OK)
-    larder.configure(RULES + f"[tenant a]\nuids = {os.getuid()}\n")
+    expect(larder.client().set(key, b"v").status, wire.OK)
+    larder.configure(RULES + more)
     larder.signal(signal.SIGHUP)
+
+
+def a_reload_binds_whoever_comes_from_then_on(larder):
+    reload_with_key(larder, b"k", f"[tenant a]\nuids = {os.getuid()}\n")
     until(lambda: larder.client().get(b"k").status == wire.DENIED, "a new connection is bound")
 
 
 def a_tenant_whose_namespace_comes_with_the_next_start_is_not_let_into_others(larder):
-    larder.configure(RULES)
-    larder.start()
-    expect(larder.client().set(b"a:k", b"v").status, wire.OK)
-    larder.configure(RULES + f"[namespace later]\n[tenant a]\nuids = {os.getuid()}\nnamespace = later\n")
-    larder.signal(signal.SIGHUP)
+    reload_with_key(larder, b"a:k", f"[namespace later]\n[tenant a]\nuids = {os.getuid()}\nnamespace = later\n")
 
     def shut_out():
         try:

@@ -345,14 +345,22 @@ static inline void ask(struct fixture *f, const char *key)
     SAY(f, get, .keys = {1, &k});
 }
 
+/* Of a list of one. */
+#define DEFINE_ONLY(one, many, list)                                 \
+    static inline struct wire_##one only_##one(struct wire_##many m) \
+    {                                                                \
+        struct reader r = reader_of(m.list.raw);                     \
+        struct wire_##one item;                                      \
+        assert_int_equal(m.list.count, 1);                           \
+        assert_true(wire_next_##one(&r, &item));                     \
+        return item;                                                 \
+    }
+DEFINE_ONLY(entry, values, entries)
+DEFINE_ONLY(outcome, outcomes, outcomes)
+
 static inline struct wire_entry expect_entry(struct fixture *f)
 {
-    struct wire_values m = expect_values(f);
-    struct reader r = reader_of(m.entries.raw);
-    struct wire_entry e;
-    assert_int_equal(m.entries.count, 1);
-    assert_true(wire_next_entry(&r, &e));
-    return e;
+    return only_entry(expect_values(f));
 }
 
 static inline struct wire_entry get(struct fixture *f, const char *key)
@@ -363,12 +371,7 @@ static inline struct wire_entry get(struct fixture *f, const char *key)
 
 static inline struct wire_outcome expect_outcome(struct fixture *f)
 {
-    struct wire_outcomes m = expect_outcomes(f);
-    struct reader r = reader_of(m.outcomes.raw);
-    struct wire_outcome o;
-    assert_int_equal(m.outcomes.count, 1);
-    assert_true(wire_next_outcome(&r, &o));
-    return o;
+    return only_outcome(expect_outcomes(f));
 }
 
 static inline void ask_set(struct fixture *f, const char *key, struct slice value, const char *tag)

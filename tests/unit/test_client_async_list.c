@@ -188,14 +188,20 @@ static void what_the_loop_names_is_loaded_by_it_meanwhile(void **state)
     assert_int_equal(p.brought, NAMED);
 }
 
-static void keys_may_be_named_long_after_the_loop_was_asked(void **state)
+/* Asked for its keys, and has named none yet. */
+static struct fixture *begin_listing(struct fixture *f)
 {
-    struct fixture *f = *state;
     f->later = true;
     serve(f);
     warm_meanwhile(f);
     while (!f->listing)
         turn(f);
+    return f;
+}
+
+static void keys_may_be_named_long_after_the_loop_was_asked(void **state)
+{
+    struct fixture *f = begin_listing(*state);
     turn(f);
     name_more(f, f->listing);
     assert_int_equal(warmed(f).brought, NAMED);
@@ -203,12 +209,7 @@ static void keys_may_be_named_long_after_the_loop_was_asked(void **state)
 
 static void a_key_that_is_none_is_refused_and_the_others_are_named(void **state)
 {
-    struct fixture *f = *state;
-    f->later = true;
-    serve(f);
-    warm_meanwhile(f);
-    while (!f->listing)
-        turn(f);
+    struct fixture *f = begin_listing(*state);
     assert_int_equal(larder_async_listing_add(f->listing, larder_bytes("", 0)), LARDER_E_KEY);
     assert_int_equal(larder_async_listing_add(f->listing, T("user:1")), LARDER_OK);
     larder_async_listing_end(f->listing, 0);
@@ -245,12 +246,7 @@ static void who_names_too_many_waits_and_hears_that_nobody_wants_them_any_more(v
 
 static void a_listing_that_outlives_its_object_takes_no_more_and_may_be_ended(void **state)
 {
-    struct fixture *f = *state;
-    f->later = true;
-    serve(f);
-    warm_meanwhile(f);
-    while (!f->listing)
-        turn(f);
+    struct fixture *f = begin_listing(*state);
     larder_async_close(f->a);
     f->a = NULL;
     assert_int_equal(larder_async_listing_add(f->listing, T("user:1")), LARDER_E_UNREACHABLE);

@@ -1,12 +1,19 @@
 /* Refreshing on one host what is stale or will be soon: one loads, nobody waits who need not. */
 #include "support/load_host_rig.h"
 
-static void one_refreshes_what_is_stale_and_nobody_waits(void **state)
+/* KEY is there, stale for some seconds more. */
+static struct fixture *meet_stale(void **state)
 {
     struct fixture *f = meet(state);
-    struct caller a, b;
     set_for(f, "old", 1000, 10000);
     pass(f, 2 * NS_PER_S);
+    return f;
+}
+
+static void one_refreshes_what_is_stale_and_nobody_waits(void **state)
+{
+    struct fixture *f = meet_stale(state);
+    struct caller a, b;
     want(f->cache, &a, &people.ann, KEY);
     ASSERT_VALUE(a, "old");
     assert_true(a.load.get.entry.stale);
@@ -37,10 +44,8 @@ static void what_is_soon_stale_is_refreshed_when_the_caller_says_so(void **state
 
 static void a_refresh_that_failed_lets_the_stale_value_rest(void **state)
 {
-    struct fixture *f = meet(state);
+    struct fixture *f = meet_stale(state);
     struct caller a, b;
-    set_for(f, "old", 1000, 10000);
-    pass(f, 2 * NS_PER_S);
     want(f->cache, &a, &people.ann, KEY);
     fail_with(f->cache, &a, KEY);
     want(f->cache, &b, &people.ben, KEY);
@@ -54,10 +59,8 @@ static void a_refresh_that_failed_lets_the_stale_value_rest(void **state)
 
 static void whoever_refuses_stale_waits_for_the_refresh(void **state)
 {
-    struct fixture *f = meet(state);
+    struct fixture *f = meet_stale(state);
     struct caller a, b;
-    set_for(f, "old", 1000, 10000);
-    pass(f, 2 * NS_PER_S);
     want(f->cache, &a, &people.ann, KEY);
     want_as(f->cache, &b, &people.ben, KEY, (struct cache_load){.get.no_stale = true, .wait_ns = NS_PER_S});
     ASSERT_WAITS(b);

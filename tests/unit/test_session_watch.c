@@ -33,14 +33,11 @@ static void look(struct fixture *f)
     SAY(f, monitor, .wait_ms = 0);
 }
 
+DEFINE_ONLY(operation, operations, operations)
+
 static struct wire_operation only_line(struct fixture *f)
 {
-    struct wire_operations m = expect_operations(f);
-    struct reader r = reader_of(m.operations.raw);
-    struct wire_operation line;
-    assert_int_equal(m.operations.count, 1);
-    assert_true(wire_next_operation(&r, &line));
-    return line;
+    return only_operation(expect_operations(f));
 }
 
 static void watch(struct fixture *f)
