@@ -1,11 +1,13 @@
 /* dump FILE: every entry the daemon holds, into a file.
  *
- * What must stay true: FILE is either what it was before or a complete dump, never a half one.  It is written beside
- * its place, synced, and then renamed.  An entry is in it with all its tags or not at all: with fewer it would live on, once
+ * What must stay true: FILE is either what it was before or a complete dump, never a half one, and nothing is left beside
+ * it.  It is written without a name, synced, and gets its name when it is whole.  An entry is in it with all its tags or not at all: with fewer it would live on, once
  * loaded, where it must die. */
 #include "client/cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,29 +145,62 @@ static int dump_to(struct cli *cli, FILE *file, struct dumped *ret)
     return code;
 }
 
-static int finish_file(const struct cli *cli, FILE *file, const char *temporary, const char *path)
+/* A file on its way to `path`. */
+struct growing {
+    FILE *file;
+    const char *path;
+    char *beside; /* FILE.tmp: a new name cannot take another file's place, a renaming can */
+    bool named;   /* so from its beginning */
+};
+
+static int open_nameless(const char *path)
 {
-    bool synced = fsync(fileno(file)) == 0;
-    if (fclose(file) != 0 || !synced || rename(temporary, path) < 0)
-        return cli_fail(cli, EXIT_DAEMON, "%s: %s", path, strerror(errno));
-    return EXIT_DONE;
+    char *copy = strdup(path);
+    bool can_be_named = access("/proc/self/fd", X_OK) == 0;
+    int fd = copy && can_be_named ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    free(copy);
+    return fd;
+}
+
+/* Without a name it goes with this process, however that ends.  Where the file system has no such files it has one from its
+ * beginning, and what a killed dump left is written over by the next. */
+static void growing_begin(struct growing *g)
+{
+    int fd = open_nameless(g->path);
+    g->named = fd < 0;
+    g->file = g->named ? fopen(g->beside, "we") : fdopen(fd, "w");
+}
+
+static bool give_name(struct growing *g)
+{
+    char self[32];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fileno(g->file));
+    unlink(g->beside); /* of one that was killed just here, or had its name from its beginning */
+    g->named = linkat(AT_FDCWD, self, AT_FDCWD, g->beside, AT_SYMLINK_FOLLOW) == 0;
+    return g->named;
+}
+
+static int growing_end(struct cli *cli, struct growing *g, int code)
+{
+    bool whole = code == EXIT_DONE && fflush(g->file) == 0 && fsync(fileno(g->file)) == 0 &&
+                 (g->named || give_name(g)) && rename(g->beside, g->path) == 0;
+    if (code == EXIT_DONE && !whole)
+        code = cli_fail(cli, EXIT_DAEMON, "%s: %s", g->path, strerror(errno));
+    if (g->named && !whole)
+        unlink(g->beside);
+    fclose(g->file); /* all of it is on disk */
+    return code;
 }
 
 static int dump_to_path(struct cli *cli, const char *path, struct dumped *ret)
 {
-    char *temporary;
-    if (asprintf(&temporary, "%s.tmp", path) < 0)
+    struct growing g = {.path = path};
+    if (asprintf(&g.beside, "%s.tmp", path) < 0)
         return cli_fail(cli, EXIT_DAEMON, "no memory");
-    FILE *file = fopen(temporary, "we");
-    int code =
-        file ? dump_to(cli, file, ret) : cli_fail(cli, EXIT_DAEMON, "%s: %s", temporary, strerror(errno));
-    if (file && code == EXIT_DONE)
-        code = finish_file(cli, file, temporary, path);
-    else if (file)
-        fclose(file);
-    if (file && code != EXIT_DONE)
-        unlink(temporary);
-    free(temporary);
+    growing_begin(&g);
+    int code = g.file ? growing_end(cli, &g, dump_to(cli, g.file, ret))
+                      : cli_fail(cli, EXIT_DAEMON, "%s: %s", g.beside, strerror(errno));
+    free(g.beside);
     return code;
 }
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import resource
+import signal
+import subprocess
 
 import wire_client as wire
-from scenario import expect, play
+from scenario import expect, play, product
 
 COUNT = 200
 
@@ -130,6 +133,34 @@ def a_load_that_was_interrupted_goes_on_where_it_was(larder):
     assert not os.path.exists(path + ".pos")
 
 
+def no_room():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def a_dump_that_is_killed_leaves_nothing_behind(larder):
+    larder.start()
+    fill(larder)
+    path = dump(larder)
+    before, beside = open(path, "rb").read(), sorted(os.listdir(larder.home))
+    killed = subprocess.run([product("larder"), "dump", path], env=larder.environment(), capture_output=True, timeout=30, check=False,
+                            preexec_fn=no_room)
+    expect(killed.returncode, -signal.SIGXFSZ, "the kernel ends it in the midst of its file")
+    expect(sorted(os.listdir(larder.home)), beside)
+    expect(open(path, "rb").read(), before)
+
+
+def what_an_older_one_left_beside_the_file_is_no_obstacle(larder):
+    larder.start()
+    fill(larder)
+    left = os.path.join(larder.home, "entries.dump.tmp")
+    with open(left, "wb") as file:
+        file.write(b"half a dump")
+    path = dump(larder)
+    assert not os.path.exists(left)
+    larder.says("warm", "--file", path)
+
+
 def what_was_gone_through_before_an_interruption_is_not_brought_back_after_it(larder):
     larder.start()
     before = fill(larder)
@@ -158,5 +189,6 @@ play(a_dump_loaded_into_an_empty_cache_brings_everything_back, a_dump_of_a_prefi
      loading_never_overwrites_what_is_there, a_truncated_or_corrupt_dump_is_refused_and_brings_nothing_wrong,
      a_missing_file_is_a_clear_error, tags_come_with_a_dump_and_kill_what_was_loaded,
      what_is_nowhere_with_its_tags_is_left_out_and_counted, tags_of_a_tenant_are_told_as_it_names_them,
-     a_load_that_was_interrupted_goes_on_where_it_was,
+     a_load_that_was_interrupted_goes_on_where_it_was, a_dump_that_is_killed_leaves_nothing_behind,
+     what_an_older_one_left_beside_the_file_is_no_obstacle,
      what_was_gone_through_before_an_interruption_is_not_brought_back_after_it)
