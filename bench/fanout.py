@@ -20,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fleet50 import Host, Redis, calls, wait_for
+from fleet50 import Host, calls
+from servers import Redis, wait_for
 
 ASKED = 30000  # answers a measurement rests on, at least
 STREAM = "{fanout}:j"

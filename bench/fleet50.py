@@ -12,12 +12,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from servers import Redis, wait_for
 
 IDLE_AFTER_S = 11  # a namespace without reads for 10 s asks for no promise any more (server/l2/fence.h)
 L1 = "4MiB"
@@ -25,32 +26,6 @@ L1 = "4MiB"
 
 def interrupted(*_):
     sys.exit(1)
-
-
-class Redis:
-    """redis-server on a Unix socket, and a connection for looking at it."""
-
-    def __init__(self, folder, maxmemory="512mb"):
-        self.path = folder / "redis.sock"
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", folder, "--save", "", "--appendonly",
-             "no", "--maxmemory", maxmemory, "--maxmemory-policy", "volatile-lru", "--maxclients", "10000"],
-            stdout=(folder / "redis.log").open("w"), stderr=subprocess.STDOUT)
-        self.socket = socket.socket(socket.AF_UNIX)
-        wait_for(lambda: self.path.exists() and self.socket.connect_ex(str(self.path)) == 0, "redis-server")
-        self.file = self.socket.makefile("rb")
-
-    def ask(self, *words):
-        self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
-        line = self.file.readline()
-        if line[:1] != b"$":
-            return line[1:].strip().decode()
-        size = int(line[1:])
-        return self.file.read(size + 2)[:-2].decode() if size >= 0 else None
-
-    def info(self, section="everything"):
-        lines = (line.split(":", 1) for line in self.ask("INFO", section).splitlines() if ":" in line)
-        return {name: value for name, value in lines}
 
 
 def calls(info, command, count="calls"):
@@ -99,14 +74,6 @@ class Host:
                 sums["all"] += int(words[1])
                 sums[kind] += int(words[1])
         return sums
-
-
-def wait_for(good, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not good():
-        if time.monotonic() > end:
-            sys.exit(f"fleet50: {what} did not come up")
-        time.sleep(0.02)
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------

@@ -13,47 +13,15 @@ import json
 import random
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from itertools import accumulate
 from pathlib import Path
 
-from fleet50 import Redis, wait_for
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-import wire_client as wire
+from servers import Host, Redis, wire
 
 BATCH, VALUE = 20, b"x" * 300
 SETTLE_S, BEFORE_S, WINDOWS, CURVE_S = 40, 5, [0.5, 1, 2, 4], 0.1
-
-
-class Host:
-    def __init__(self, options, folder, name, redis, hot_list):
-        self.home = folder / name
-        self.home.mkdir()
-        (self.home / "larder.conf").touch()
-        self.path = self.home / "s"
-        self.process = subprocess.Popen(
-            [options.build / "larderd", "--config", self.home / "larder.conf", "--socket", self.path, "--state", self.home / "state",
-             "--l1-bytes", options.l1, "--warm", "off", "--hot-list", str(hot_list), "--log-level", "warn", "--redis",
-             f"unix:{redis.path}"], stdout=subprocess.DEVNULL, stderr=(self.home / "log").open("w"))
-        wait_for(self.answers, "larderd")
-
-    def answers(self):
-        try:
-            self.client = wire.Client(str(self.path))
-            return self.client.stats()["state"] == "FRESH"
-        except (OSError, wire.Closed):
-            return False
-
-    def figure(self, name):
-        return self.client.stats()["namespaces"]["default"]["cache"][name]
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 class Keys:
@@ -93,6 +61,10 @@ def curve(told, before):
     return [[(n + 0.5) * CURVE_S, h / a / before] for n, (h, a) in sorted(bins.items())]
 
 
+def begin(options, home, redis, hot_list):
+    return Host(options.build, home, redis, warm="off", l1_bytes=options.l1, hot_list=hot_list)
+
+
 def fill(host, names):
     for n in range(0, len(names), 500):
         host.client.mset([host.client.item(name, VALUE, ttl_ms=3600000) for name in names[n:n + 500]])
@@ -100,7 +72,7 @@ def fill(host, names):
 
 def joins(options, folder, name, redis, first, keys, hot_list):
     before = ratio(load(first, keys, options.rate, BEFORE_S))
-    second = Host(options, folder, name, redis, hot_list)
+    second = begin(options, folder / name, redis, hot_list)
     try:
         told = load(second, keys, options.rate, WINDOWS[-1])
         return {"curve": curve(told, before), "fleet": before, "warmed": second.figure("hot_warmed"), **{f"{w} s": ratio(told, w) / before for w in WINDOWS}}
@@ -111,7 +83,7 @@ def joins(options, folder, name, redis, first, keys, hot_list):
 def measure(options, folder):
     redis = Redis(folder)
     keys = Keys(options.keys)
-    first = Host(options, folder, "first", redis, 16384)
+    first = begin(options, folder / "first", redis, 16384)
     rows = {"with": [], "without": []}
     try:
         fill(first, keys.names)

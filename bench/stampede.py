@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fleet50 import Host, Redis, wait_for
+from fleet50 import Host
+from servers import Redis, wait_for
 
 GOAL_MS = 20
 

@@ -21,38 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from fleet50 import Redis, wait_for
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-import wire_client as wire
+from servers import Host, Redis, wire
 
 VALUE, L1, PAUSE_S = b"x" * 100, "512MiB", 0.001
 UNDER_WAY = 128  # of a warming at most (server/cache/window.c)
 HERE = b"here"   # in L1 before anything is warmed
-
-
-class Host:
-    def __init__(self, options, folder, name, redis, **flags):
-        self.home = folder / name
-        self.home.mkdir()
-        (self.home / "larder.conf").touch()
-        self.path, more = self.home / "s", [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", value)]
-        self.process = subprocess.Popen(
-            [options.build / "larderd", "--config", self.home / "larder.conf", "--socket", self.path, "--state", self.home / "state",
-             "--hot-list", "0", "--log-level", "warn", "--redis", f"unix:{redis.path}", *more],
-            stdout=subprocess.DEVNULL, stderr=(self.home / "log").open("w"))
-        wait_for(self.answers, "larderd")
-
-    def answers(self):
-        try:
-            self.client = wire.Client(str(self.path))
-            return self.client.stats()["state"] == "FRESH"
-        except (OSError, wire.Closed):
-            return False
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 # Pings and gets in turn, in a process of its own: this one has the warming to watch.
@@ -72,7 +45,7 @@ print(*(f"{ping} {get}" for ping, get in told), sep="\\n")
 
 
 def begin_caller(host):
-    return subprocess.Popen([sys.executable, "-c", CALLER, str(host.path), sys.path[0], str(PAUSE_S)], stdin=subprocess.PIPE,
+    return subprocess.Popen([sys.executable, "-c", CALLER, str(host.path), str(Path(wire.__file__).parent), str(PAUSE_S)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -88,7 +61,7 @@ def p99(times):
 
 
 def fill(options, folder, redis):
-    host = Host(options, folder, "filler", redis, warm="off", l1_bytes="16MiB")
+    host = Host(options.build, folder / "filler", redis, warm="off", hot_list=0, l1_bytes="16MiB")
     try:
         for n in range(0, options.keys, 500):
             host.client.mset([host.client.item(b"key:%012d" % k, VALUE, ttl_ms=86400000) for k in range(n, min(n + 500, options.keys))])
@@ -105,7 +78,7 @@ def plain_rate(options, redis):
 
 
 def warmed(options, folder, name, redis):
-    host = Host(options, folder, name, redis, warm=options.warm, l1_bytes=L1)
+    host = Host(options.build, folder / name, redis, warm=options.warm, hot_list=0, l1_bytes=L1)
     try:
         host.client.get(HERE)
         quiet = begin_caller(host)

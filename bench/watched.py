@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fleet50 import wait_for
+from servers import wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 import wire_client as wire
