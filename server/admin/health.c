@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -104,38 +106,63 @@ static void judge_tiers(struct health *h, const struct health_space *s)
     h->failing |= s->wants_l1 && !s->has_l1 && !s->has_warm;
 }
 
-/* The commonest reason of its misses says what would help. */
-static const char *better_hits(const struct health_space *s, uint64_t never)
+struct reason {
+    uint64_t misses;
+    const char *word, *advice;
+};
+enum { REASONS = 5 };
+
+static int commonest_first(const void *a, const void *b)
 {
-    uint64_t most = s->expired > s->invalidated ? s->expired : s->invalidated;
-    most = most > s->missed_evicted ? most : s->missed_evicted;
-    if (s->expired == most && most >= never)
-        return "most of those entries had ended: a longer ttl, or stale, would keep them";
-    if (s->invalidated == most && most >= never)
-        return "most of those entries had been invalidated: narrower tags or prefixes would leave more alive";
-    if (s->missed_evicted >= never)
-        return "L1 evicts: raise l1_bytes, or warm_bytes when the warm tier is full as well";
-    return "most keys were asked for the first time: see whether they are set after a miss, and warm what is "
-           "known to be "
-           "asked for";
+    const struct reason *x = a, *y = b;
+    return (x->misses < y->misses) - (x->misses > y->misses);
+}
+
+/* Why gets missed, the commonest reason first; it says what would help. */
+static void find_reasons(const struct health_space *s, struct reason ret[REASONS])
+{
+    uint64_t known = s->cold + s->expired + s->invalidated + s->missed_evicted;
+    const struct reason all[REASONS] = {
+        {s->expired, "expired", "most of those entries had ended: a longer ttl, or stale, would keep them"},
+        {s->invalidated, "invalidated",
+         "most of those entries had been invalidated: narrower tags or prefixes would leave more alive"},
+        {s->missed_evicted, "evicted",
+         "L1 evicts: raise l1_bytes, or warm_bytes when the warm tier is full as well"},
+        {s->cold, "never stored before",
+         "most keys were asked for the first time: see whether they are set after a miss (larder monitor), "
+         "and "
+         "warm what is known to be asked for"},
+        {s->misses > known ? s->misses - known : 0, "for other reasons",
+         "larder stats names the other reasons: policies.NAME.misses_..."}};
+    memcpy(ret, all, sizeof(all));
+    qsort(ret, REASONS, sizeof(*ret), commonest_first);
+}
+
+/* "90 % expired, 10 % evicted": of those that there are. */
+static void tell_reasons(const struct health_space *s, const struct reason of[REASONS], char *to, size_t room)
+{
+    size_t used = 0;
+    for (unsigned n = 0; n < REASONS && of[n].misses && used < room; n++)
+        used += (size_t)snprintf(to + used, room - used, "%s%.0f %% %s", n ? ", " : "",
+                                 percent(of[n].misses, s->misses), of[n].word);
 }
 
 static void judge_hits(struct health *h, const struct health_space *s, const struct health_facts *facts,
                        const struct health_options *o)
 {
-    uint64_t asked = s->hits + s->misses, known = s->expired + s->invalidated + s->missed_evicted;
-    uint64_t never = s->misses > known ? s->misses - known : 0;
+    uint64_t asked = s->hits + s->misses;
     bool critical = s->hits * 1000 < asked * o->critical_hit_ratio;
+    struct reason reasons[REASONS];
+    char told[HEALTH_TEXT] = "";
     if (asked < o->hit_ratio_needs || s->hits * 1000 >= asked * o->min_hit_ratio)
         return;
-    health_add(h, HEALTH_HIT_RATIO, critical ? 20 : 8, s->name, better_hits(s, never),
-               "hit ratio %.1f %% over the last %s (%s below %.0f %%): of %llu misses %.0f %% "
-               "expired, %.0f %% invalidated, %.0f %% evicted, %.0f %% not there",
+    find_reasons(s, reasons);
+    tell_reasons(s, reasons, told, sizeof(told));
+    health_add(h, HEALTH_HIT_RATIO, critical ? 20 : 8, s->name, reasons[0].advice,
+               "hit ratio %.1f %% over the last %s (%s below %.0f %%); why %llu gets missed: %s",
                percent(s->hits, asked), span_of(facts->window_ns).text, critical ? "critical" : "an issue",
                (double)(critical ? o->critical_hit_ratio : o->min_hit_ratio) / 10,
-               (unsigned long long)s->misses, percent(s->expired, s->misses),
-               percent(s->invalidated, s->misses), percent(s->missed_evicted, s->misses),
-               percent(never, s->misses));
+               (unsigned long long)s->misses, told);
 }
 
 static void judge_room(struct health *h, const struct health_space *s, const struct health_facts *facts,

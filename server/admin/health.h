@@ -77,7 +77,7 @@ struct health_space {
     bool wants_l1, has_l1, wants_warm, has_warm;
     const char *l1_trouble, *warm_trouble, *page_trouble, *tier_trouble; /* sentences or NULL */
     uint64_t bad_records;                                                /* since the start */
-    uint64_t hits, misses, expired, invalidated, missed_evicted;
+    uint64_t hits, misses, cold, expired, invalidated, missed_evicted;
     uint64_t evicted, l1_entries, l1_bytes; /* the last two: now */
     char l1_more[96];                       /* what half more L1 would do, in words; "": not known */
     uint64_t warm_evicted, puts_dropped;

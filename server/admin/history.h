@@ -47,7 +47,7 @@ struct history_sample {
 
 /* Of one namespace. */
 struct history_space {
-    uint64_t hits, misses, expired, invalidated, missed_evicted, evicted, warm_evicted, puts_dropped;
+    uint64_t hits, misses, cold, expired, invalidated, missed_evicted, evicted, warm_evicted, puts_dropped;
 };
 
 struct history;

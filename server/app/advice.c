@@ -53,7 +53,7 @@ struct size {
     const char *word;
 };
 static const struct size sizes[] = {
-    {0.5, "half"}, {0.75, "a quarter less"}, {1.25, "a quarter more"}, {1.5, "half more"}};
+    {0.5, "half of its memory"}, {0.75, "a quarter less"}, {1.25, "a quarter more"}, {1.5, "half more"}};
 
 static double ratio_of(double part, double whole)
 {
@@ -79,6 +79,12 @@ static bool worth_it(double times, double more_misses, double error)
                      : more_misses + error < CHEAP_POINTS;
 }
 
+/* Of what rounds to none, no "-0". */
+static double whole(double number)
+{
+    return fabs(number) < 0.5 ? 0 : number;
+}
+
 static json_t *advice_of_size(const struct space *s, const struct curve *c, const struct curve_summary *sum,
                               const struct size *size)
 {
@@ -87,8 +93,8 @@ static json_t *advice_of_size(const struct space *s, const struct curve *c, cons
     char line[160];
     print_line(s, size->times, line, sizeof(line));
     json_t *o = advice(s, "memory", s->config->name, worth_it(size->times, more, p.error) ? line : NULL,
-                       "%s: L1 would miss %.1f %% ± %.1f of what is asked for, now %.1f %%: %+.0f hits/s",
-                       size->word, 100 * p.misses, 100 * p.error, 100 * now, -more * sum->uses_per_s);
+                       "with %s L1 would miss %.1f %% ± %.1f of what is asked for, now %.1f %%: %+.0f hits/s",
+                       size->word, 100 * p.misses, 100 * p.error, 100 * now, whole(-more * sum->uses_per_s));
     json_object_set_new(o, "times", json_real(size->times));
     json_object_set_new(o, "l1_miss_ratio", json_real(p.misses));
     json_object_set_new(o, "error", json_real(p.error));

@@ -29,7 +29,7 @@ def a_low_hit_ratio_is_told_with_its_reason_and_goes_with_its_cause(larder):
     until(lambda: ask(b"not-there").get("hit_ratio") == "critical", "a critical hit ratio")
     health = admin.health()
     expect(health["status"], "degraded")
-    assert health["score"] <= 80 and "100 % not there" in health["issues"][0], health
+    assert health["score"] <= 80 and "100 % never stored before" in health["issues"][0], health
     assert health["recommendations"], health
     until(lambda: "hit_ratio" not in ask(b"there"), "it is gone")
     expect(admin.health()["score"], 100)

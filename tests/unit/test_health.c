@@ -138,20 +138,30 @@ static void the_reason_of_the_misses_says_what_would_help(void **state)
 {
     space.hits = 0;
     const struct {
-        uint64_t expired, invalidated, evicted;
+        uint64_t expired, invalidated, evicted, cold;
         const char *word;
-    } rows[] = {{900, 50, 0, "ttl"}, {50, 900, 0, "tags"}, {100, 0, 500, "l1_bytes"}, {0, 0, 10, "warm"}};
+    } rows[] = {{900, 50, 0, 50, "ttl"},
+                {50, 900, 0, 50, "tags"},
+                {100, 0, 500, 400, "l1_bytes"},
+                {0, 0, 10, 990, "warm"},
+                {0, 0, 10, 0, "larder stats"}};
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         space.expired = rows[i].expired;
         space.invalidated = rows[i].invalidated;
         space.missed_evicted = rows[i].evicted;
+        space.cold = rows[i].cold;
         assert_non_null(strstr(found(HEALTH_HIT_RATIO)->recommendation, rows[i].word));
     }
     space.expired = 900;
     space.invalidated = 50;
     space.missed_evicted = 20;
+    space.cold = 0;
     assert_non_null(
-        strstr(found(HEALTH_HIT_RATIO)->issue, "90 % expired, 5 % invalidated, 2 % evicted, 3 % not there"));
+        strstr(found(HEALTH_HIT_RATIO)->issue,
+               "1000 gets missed: 90 % expired, 5 % invalidated, 3 % for other reasons, 2 % evicted"));
+    space.cold = 1000;
+    space.expired = space.invalidated = space.missed_evicted = 0;
+    assert_non_null(strstr(found(HEALTH_HIT_RATIO)->issue, "missed: 100 % never stored before"));
 }
 
 static void room_that_is_short_is_told_with_what_to_raise(void **state)
