@@ -6,6 +6,8 @@
 /* How much of the time between two ticks counts as silence of the tail: a host that was stopped must not take its own
  * pause for somebody else's. */
 #define SILENCE_STEP_NS (5 * COHERENCE_TICK_NS)
+/* Redis speaks for so long after an answer: the next fence and one to spare, and by far less than silence is let pass. */
+#define HEARD_NS (2 * FENCE_EVERY_NS)
 /* How old the last fence in the warm tier's memory may be: less precise, but not a commit per fence. */
 #define MEMORY_EVERY_NS (1 * NS_PER_S)
 
@@ -108,11 +110,17 @@ static void tail_spoke(struct partition *part)
     part->silent_ns = part->unheard_ns = 0;
 }
 
-/* Redis answers, and so the silence until now was the tail's. */
-static void redis_spoke(struct partition *part)
+/* Redis answers, and so the silence until now was the tail's; a long one may have been its own until just now. */
+static void redis_spoke(struct partition *part, uint64_t now_ns)
 {
     part->silent_ns += part->unheard_ns < SILENCE_STEP_NS ? part->unheard_ns : SILENCE_STEP_NS;
     part->unheard_ns = 0;
+    part->heard_ns = now_ns;
+}
+
+static bool redis_speaks(const struct coherence *c, unsigned p, uint64_t now_ns)
+{
+    return c->state != COHERENCE_LIVE /* no questions yet */ || now_ns - c->of[p].heard_ns <= HEARD_NS;
 }
 
 /* A gap or an epoch goes to the warm tier in the turn of its effects: kills that are forgotten there under the old
@@ -399,18 +407,18 @@ void coherence_record(struct coherence *c, unsigned p, uint64_t note, const stru
     tell_shown(c);
 }
 
-/* A position was shown, and its record does not come (I2).  While Redis is asked, which it is when it matters, only what is
- * answered makes that a loss: of a Redis that says nothing at all everything is late, the session ends, and who comes back
- * reads on where it was.  A loss made of that would have nothing served until then. */
-static void watch_tail(struct coherence *c, unsigned p, uint64_t passed_ns)
+/* A position was shown, and its record does not come (I2), though Redis answers.  Of one that says nothing at all everything
+ * is late: the session ends, and who comes back reads on where it was; a loss made of that would have nothing served until
+ * then. */
+static void watch_tail(struct coherence *c, unsigned p, uint64_t now_ns, uint64_t passed_ns)
 {
     struct partition *part = &c->of[p];
     if (c->view.of[p].seen <= c->view.of[p].applied)
         tail_spoke(part);
+    else if (redis_speaks(c, p, now_ns))
+        part->silent_ns += passed_ns;
     else
         part->unheard_ns += passed_ns;
-    if (c->state != COHERENCE_LIVE) /* no questions yet */
-        redis_spoke(part);
     if (RULE(I2_silence, part->silent_ns <= FLEET_FRESH_NS))
         return;
     tell(c, p, tail_lost(&c->view.of[p]));
@@ -449,7 +457,7 @@ void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_
     case FENCE_WENT_BACK: coherence_lost(c, went_back, now_ns); return;
     case FENCE_GOOD: break;
     }
-    redis_spoke(&c->of[p]);
+    redis_spoke(&c->of[p], now_ns);
     tail_saw(&c->view.of[p], v);
     backoff_reset(&c->pause);
     c->figures.trouble = NULL;
@@ -461,7 +469,7 @@ void coherence_fenced(struct coherence *c, unsigned p, uint64_t v, uint64_t now_
 
 static void tick_linked(struct coherence *c, unsigned p, uint64_t now_ns, uint64_t passed_ns)
 {
-    watch_tail(c, p, passed_ns < SILENCE_STEP_NS ? passed_ns : SILENCE_STEP_NS);
+    watch_tail(c, p, now_ns, passed_ns < SILENCE_STEP_NS ? passed_ns : SILENCE_STEP_NS);
     if (c->state == COHERENCE_LIVE)
         fence_if_due(c, p, now_ns);
     tell_applied(c, p);
@@ -523,7 +531,7 @@ void coherence_answered(struct coherence *c, struct fleet_change *change, uint64
     list_remove(node_of(change));
     if (shows_position(change->outcome)) {
         tail_saw(&c->view.of[p], change->v);
-        redis_spoke(&c->of[p]);
+        redis_spoke(&c->of[p], now_ns);
     }
     c->figures.unknown += change->outcome == FLEET_UNKNOWN;
     change->done(change);

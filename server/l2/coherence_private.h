@@ -16,6 +16,7 @@ struct partition {
     uint64_t kills_from;    /* see coherence_knows_kills */
     uint64_t silent_ns;     /* for so long nothing came although something is due and Redis answers */
     uint64_t unheard_ns;    /* for so long it was due and Redis said nothing at all */
+    uint64_t heard_ns;      /* the last answer of Redis */
     bool greeted, sending;  /* of this session; a batch of the backlog is on its way */
     bool greeted_before;    /* of this process: kills_from holds */
     bool applied_news;      /* for listener.applied */
