@@ -225,18 +225,34 @@ static void *hit_often(void *user)
     return NULL;
 }
 
-static void the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes(void **state)
+static void hit_with_all_stripes(struct fixture *f)
 {
-    struct fixture *f = *state;
     pthread_t threads[STRIPES - 1]; /* one stripe is ours */
-    store_near(f->c);
-    uint64_t before = told(f->c, "\"overall\":", "hits_shared");
     for (int i = 0; i < STRIPES - 1; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, hit_often, f->c), 0);
     hit_often(f->c);
     for (int i = 0; i < STRIPES - 1; i++)
         pthread_join(threads[i], NULL);
-    assert_int_equal(told(f->c, "\"overall\":", "hits_shared"), before + STRIPES * HITS);
+}
+
+/* False: a daemon that got no processor in time was left for a new connection, and what was counted in the old one's page is
+ * lost with it, as it may be. */
+static bool each_hit_is_counted(struct fixture *f)
+{
+    uint64_t attaches = counted(f->c).attaches, before = told(f->c, "\"overall\":", "hits_shared");
+    hit_with_all_stripes(f);
+    uint64_t after = told(f->c, "\"overall\":", "hits_shared");
+    if (counted(f->c).attaches != attaches)
+        return false;
+    assert_int_equal(after, before + STRIPES * HITS);
+    return true;
+}
+
+static void the_daemon_counts_each_hit_of_as_many_threads_as_there_are_stripes(void **state)
+{
+    struct fixture *f = *state;
+    store_near(f->c);
+    UNTIL(each_hit_is_counted(f));
 }
 
 int main(void)
