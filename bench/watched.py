@@ -107,8 +107,8 @@ def measure(o, daemon, looking):
 
 
 def share(slices, alone, over):
-    """Gets a second of a slice as a share of those of the slice beside it; the median."""
-    return statistics.median(s["gets"] / s[over] / (a["gets"] / a[over]) for s, a in zip(slices, alone))
+    """Gets a second of a slice as a share of those of the slice beside it; the median of those in which the daemon had a turn at all."""
+    return statistics.median(s["gets"] / s[over] / (a["gets"] / a[over]) for s, a in zip(slices, alone) if a["gets"] and s[over])
 
 
 CASES = {
