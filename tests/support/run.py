@@ -3,7 +3,10 @@
     run.py [--kills N] [--seconds N] GROUP…
 
 Each group is a list of programs; each program prints TAP, or is one case told by its exit code (77: skipped).
-Failures are printed with all the program said; the last line is `N passed, N failed, N skipped`."""
+Failures are printed with all the program said; the last line is `N passed, N failed, N skipped`.
+
+The build of the first group is made first; those of the others beside its tests, which wait more than they compute.
+Programs that measure run alone: one at a time, after the others of their group, and when nothing is built any more."""
 
 import argparse
 import concurrent.futures
@@ -40,6 +43,35 @@ class Result:
         failed = sum(not c.passed for c in self.cases)
         skipped = sum(c.passed and c.skipped is not None for c in self.cases)
         return len(self.cases) - failed - skipped, failed, skipped
+
+
+# ---- what a group is built in ----------------------------------------------------------------------------
+
+BUILDS = {"asan": "asan", "scenario-asan": "asan-all", "ubsan": "ubsan", "tsan": "tsan", "fuzz": "fuzz", "fuzz-long": "fuzz"}
+
+
+def build_of(group):
+    return BUILDS.get(group, "release")
+
+
+class Builds:
+    """The builds of these groups, one after another, by `./dev build KIND`; all but the first give way to the tests."""
+
+    def __init__(self, groups):
+        self.kinds = list(dict.fromkeys(map(build_of, groups)))
+        pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        self.made = {kind: pool.submit(self.make, kind) for kind in self.kinds}
+
+    def make(self, kind):
+        yielding = [] if kind == self.kinds[0] else ["nice", "-n", "10"]
+        done = subprocess.run([*yielding, f"{ROOT}/dev", "build", kind], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+        return done.returncode == 0
+
+    def is_made(self, group):
+        return self.made[build_of(group)].result()
+
+    def wait(self):
+        concurrent.futures.wait(self.made.values())
 
 
 # ---- what a group consists of --------------------------------------------------------------------------
@@ -201,15 +233,38 @@ def end_of(code):
     return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
 
 
-def run_all(programs):
-    """Two at a time, those that measure or load the machine alone and last."""
-    together = [p for p in programs if not p.alone]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+# Of their group the longest, by minutes or half a minute, and so begun first.
+LONGEST = ("/fleet_model", "/fleet_model without seen_before", "/unit warm i11-a-change-leaves-before-older-reads",
+           "/129-hot-list", "/403-dashboard", "/123-loads-in-a-fleet", "/warm_full", "/l1_evict")
+
+
+def begun_first(program):
+    return not program.name.endswith(LONGEST)
+
+
+def width(programs):
+    """Most of them wait, and so twice as many as there are processors; a fuzzer that shares one does less in its seconds."""
+    processors = max(2, os.cpu_count() or 2)
+    return processors if all(p.name.startswith("fuzz/") for p in programs) else 2 * processors
+
+
+def run_all(programs, builds=None):
+    """Many at a time, those that measure or load the machine alone and last."""
+    together = sorted((p for p in programs if not p.alone), key=begun_first)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=width(programs)) as pool:
         for done in concurrent.futures.as_completed([pool.submit(run, p) for p in together]):
             yield done.result()
-    for program in programs:
-        if program.alone:
-            yield run(program)
+    alone = [p for p in programs if p.alone]
+    if alone and builds:
+        builds.wait()
+    for program in alone:
+        yield run(program)
+
+
+def programs_of(group, options, builds):
+    if not builds.is_made(group):
+        return [nothing(group, f"./dev build {build_of(group)} failed")]
+    return GROUPS[group](options) or [nothing(group, "the group has no tests")]
 
 
 # ---- telling -------------------------------------------------------------------------------------------
@@ -246,10 +301,9 @@ def main():
     arguments.add_argument("--minutes", type=int)
     arguments.add_argument("groups", nargs="+", choices=sorted(GROUPS), metavar="GROUP")
     options = arguments.parse_args()
-    totals, failures = [0, 0, 0], []
+    totals, failures, builds = [0, 0, 0], [], Builds(options.groups)
     for group in options.groups:
-        programs = GROUPS[group](options) or [nothing(group, "the group has no tests")]
-        for result in run_all(programs):
+        for result in run_all(programs_of(group, options, builds), builds):
             tell(result)
             tell_figures(result)
             totals = [a + b for a, b in zip(totals, result.count())]
