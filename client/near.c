@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "client/client.h"
+#include "proto/shm_map.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -64,7 +65,7 @@ static void *map_file(int fd, int seals, int protection, size_t *ret_bytes)
     struct stat st;
     if (!sealed(fd, seals) || fstat(fd, &st) < 0 || st.st_size <= 0)
         return NULL;
-    void *base = mmap(NULL, (size_t)st.st_size, protection, MAP_SHARED, fd, 0);
+    void *base = shm_map(fd, (size_t)st.st_size, protection);
     *ret_bytes = (size_t)st.st_size;
     return base == MAP_FAILED ? NULL : base;
 }

@@ -456,6 +456,7 @@ void l1_measure(struct l1 *l1, struct l1_figures *ret)
     ret->l1_dead_bytes = segment_dead_bytes(l1);
     ret->l1_segment_bytes = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
     ret->l1_total_bytes = l1->shape.total_bytes;
+    ret->l1_huge_bytes = l1->huge_index_bytes + (l1->huge ? huge_bytes(l1->huge) : 0);
     ret->l1_clients = l1->pages_count;
 }
 

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "l1/curve.h"
 #include "l1/eviction.h"
+#include "l1/huge.h"
 #include "l1/l1.h"
 #include "l1/order.h"
 
@@ -114,6 +115,8 @@ struct l1 {
     struct shm_header *header;
     au64 *cells, *gens, *buckets;
     struct shm_shape shape;
+    uint64_t huge_index_bytes;
+    struct huge *huge; /* NULL: no huge pages here, or no loop (tests) */
 
     /* segments */
     struct segment *segments;

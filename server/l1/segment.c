@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "proto/shm_map.h"
 
 enum {
     ENTRY_BYTES =
@@ -17,6 +18,8 @@ enum {
     SEGMENTS_WANTED = 128,
     BUCKET_ITEMS = 6, /* of 8 slots: load 0.75, where two choices lose nothing */
 };
+
+#define HUGE_BUDGET_NS (20 * NS_PER_MS) /* of a start; usually 0.2 ms a block */
 
 /* ---- queues ----------------------------------------------------------------------------------------------- */
 
@@ -152,7 +155,10 @@ static int file_make(struct l1 *l1)
         return trouble("memfd_create");
     if (ftruncate(l1->fd, (off_t)s->total_bytes) != 0)
         return trouble("ftruncate");
-    void *base = mmap(NULL, s->total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, l1->fd, 0);
+    l1->huge_index_bytes = l1->options.l1_huge_pages
+                               ? huge_begin(l1->fd, s->segments_offset, s->total_bytes, HUGE_BUDGET_NS)
+                               : 0;
+    void *base = shm_map(l1->fd, s->total_bytes, PROT_READ | PROT_WRITE);
     if (base == MAP_FAILED)
         return trouble("mmap");
     l1->base = base;
@@ -234,6 +240,8 @@ static int incarnation_begin(struct l1 *l1)
         file_unmake(l1);
         return r;
     }
+    if (l1->huge_index_bytes && l1->loop)
+        l1->huge = huge_create(l1->loop, l1->fd, l1->shape.segments_offset, l1->shape.total_bytes);
     point_into_file(l1);
     bookkeeping_make(l1);
     life_begin(l1);
@@ -245,6 +253,7 @@ static void incarnation_end(struct l1 *l1)
     if (!l1->base)
         return;
     life_end(l1);
+    l1->huge = huge_destroy(l1->huge);
     file_unmake(l1);
     evict_teardown(l1);
     free(l1->segments);
@@ -309,6 +318,8 @@ static uint32_t segment_open(struct l1 *l1, enum pool pool, unsigned ttl_class, 
         return SEGMENT_NONE;
     uint32_t segment = l1->free.first;
     struct segment *s = &l1->segments[segment];
+    if (!s->populated && l1->huge)
+        huge_used(l1->huge, segment_start(l1, segment) + segment_bytes(l1));
     if (!s->populated && !populate(l1->base + segment_start(l1, segment), segment_bytes(l1)))
         return SEGMENT_NONE; /* the machine is out of memory: what is here stays, new entries wait for eviction */
     queue_remove(l1, &l1->free, segment);
