@@ -94,9 +94,22 @@ int exit_code_of(int result)
     }
 }
 
+/* Verbs that only ask need not be told what may have become of a change. */
+static bool only_asks(const char *verb)
+{
+    static const char *const changing[] = {"set", "touch", "tag", "invalidate", "clear", "limit", "warm"};
+    for (size_t n = 0; verb && n < sizeof(changing) / sizeof(*changing); n++)
+        if (strcmp(verb, changing[n]) == 0)
+            return false;
+    return true;
+}
+
 int cli_error(const struct cli *cli, const char *what, int result)
 {
     const char *said = larder_message(cli->client), *sentence = larder_strerror(result);
+    if (result == LARDER_E_TIMEOUT && only_asks(cli->verb))
+        return cli_fail(cli, EXIT_TIMED_OUT, "no answer in time (%s): larderd hangs, or has too much to do",
+                        larder_socket(cli->client));
     if (result == LARDER_E_UNREACHABLE)
         return cli_fail(cli, EXIT_UNREACHABLE, "%s (%s); is larderd running?", sentence,
                         larder_socket(cli->client));

@@ -34,7 +34,12 @@ def exit_codes_tell_what_happened(larder):
 def a_stopped_daemon_is_a_time_out(larder):
     larder.start()
     larder.signal(signal.SIGSTOP)
-    expect(code(larder, "--timeout", "200ms", "set", "k", "v"), TIMED_OUT)
+    said = larder.cli("--timeout", "200ms", "set", "k", "v")
+    expect(said.returncode, TIMED_OUT)
+    assert "may or may not" in said.stderr, said.stderr
+    said = larder.cli("--timeout", "200ms", "health")
+    expect(said.returncode, TIMED_OUT)
+    assert "larderd hangs" in said.stderr, said.stderr
     larder.signal(signal.SIGCONT)
 
 
