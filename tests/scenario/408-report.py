@@ -255,6 +255,19 @@ def http_tells_the_same_and_what_is_wrong_with_a_question(larder):
     expect(admin.ask("POST", "/api/cache/report").status, 405)
 
 
+def a_report_that_takes_turns_is_told_by_socket_and_by_http(larder):
+    admin = Admin(larder, more=CONFIG)
+    told = Told(larder, open(larder.config, encoding="utf-8").read())
+    for day in range(10):  # more than are added up in one turn
+        with larder.client() as client:
+            client.set(b"user:%d" % day, b"v")
+        told.minute_passes(24 * 3600)
+    wanted = told.report(days=400)
+    expect([row["sets"] for row in wanted["rows"]], [1] * 10 + [0])
+    report = admin.get("/api/cache/report?days=400").json()
+    expect((report["rows"], report["totals"]), (wanted["rows"], wanted["totals"]))
+
+
 def names_of_a_secret_namespace_are_not_told_by_http(larder):
     admin = Admin(larder, more="[namespace vault]\nl1_bytes = 4MiB\nsecret = on\n")
     told = Told(larder, open(larder.config, encoding="utf-8").read())
@@ -284,4 +297,4 @@ play(what_several_processes_did_is_told_exactly_over_a_kill_and_restarts, a_kill
      the_command_prints_a_table_csv_and_json,
      what_is_hot_is_told_and_no_name_is_written_that_the_warm_tier_does_not_hold, what_became_of_warmings_is_told_after_a_kill, without_a_warm_tier_it_says_so,
      http_tells_the_same_and_what_is_wrong_with_a_question,
-     names_of_a_secret_namespace_are_not_told_by_http, a_tenant_does_not_see_it)
+     a_report_that_takes_turns_is_told_by_socket_and_by_http, names_of_a_secret_namespace_are_not_told_by_http, a_tenant_does_not_see_it)
