@@ -146,8 +146,7 @@ static bool worth_a_retry(const struct call *call, int r, bool was_new)
 {
     if (call->retried || was_new)
         return false;
-    return r == LARDER_E_UNREACHABLE ||
-           (call->repeatable && (r == LARDER_E_UNKNOWN || r == LARDER_E_DRAINING));
+    return r == LARDER_E_UNREACHABLE || r == LARDER_E_DRAINING || (call->repeatable && r == LARDER_E_UNKNOWN);
 }
 
 int ask(struct call *call, enum wire_code code, const void *message, enum wire_code answer_code, void *answer)

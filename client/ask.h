@@ -1,8 +1,10 @@
 /* One request and its reply.
  *
- * RETRIES.  A request of which nothing left this process is sent again once, on a new connection: that is how a daemon
- * that restarted is met.  One that may have arrived is repeated only when it is a read; a change whose reply was lost
- * is UNKNOWN or TIMEOUT, for the caller to judge.  All of it within the one deadline. */
+ * RETRIES.  A request that was certainly not carried out is sent again once, on a new connection: that is how a daemon
+ * that restarted is met.  So it is when nothing of it left this process, when a daemon that stops said so (DRAINING), and
+ * when the connection was reset: a Unix socket is closed so, and not just at its end, when bytes are left in it unread, and
+ * there is one request in it at a time.  One that may have arrived is repeated only when it is a read; a change whose reply
+ * was lost is UNKNOWN or TIMEOUT, for the caller to judge.  All of it within the one deadline. */
 #ifndef LARDER_CLIENT_ASK_H
 #define LARDER_CLIENT_ASK_H
 

@@ -160,6 +160,8 @@ static int receive_some(struct channel *ch, size_t wanted, struct descriptors *r
             ch->in.size += (size_t)n;
             return 0;
         }
+        if (n < 0 && errno == ECONNRESET)
+            return LARDER_E_UNREACHABLE; /* it went with the request unread: ask.h */
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return LARDER_E_UNKNOWN;
     }

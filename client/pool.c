@@ -66,6 +66,13 @@ static void backoff_over(struct pool *pool)
     atomic_store(&pool->retry_at_ns, 0);
 }
 
+/* It took the connection and hung up on the greeting, or said that it stops.  Behind a socket that a service manager keeps
+ * waits the next one. */
+static bool was_stopping(const struct channel *ch, int r)
+{
+    return r == LARDER_E_DRAINING || (r == LARDER_E_UNREACHABLE && !ch->nobody_listens);
+}
+
 int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_t deadline_ns,
               struct descriptors *ret)
 {
@@ -74,6 +81,8 @@ int pool_dial(struct larder_client *c, struct channel *ch, uint8_t want, uint64_
     if (now_ns() < atomic_load(&pool->retry_at_ns))
         return atomic_load_explicit(&pool->why, memory_order_relaxed);
     int r = channel_dial(ch, &c->dialing, want, deadline_ns, ret, message, sizeof(message));
+    if (was_stopping(ch, r))
+        r = channel_dial(ch, &c->dialing, want, deadline_ns, ret, message, sizeof(message));
     struct seat *seat = seat_mine(c, &c->seats);
     if (seat)
         memcpy(seat->message, message, sizeof(message));

@@ -1,4 +1,6 @@
-/* A process that uses liblarder as a test tells it, one line a command, one line an answer:
+/* puppet SOCKET [DEADLINE_MS]
+ *
+ * A process that uses liblarder as a test tells it, one line a command, one line an answer:
  *
  *     get KEY              HIT|MISS|…  near|socket  VALUE|REASON  MICROSECONDS
  *     set KEY VALUE        RESULT
@@ -108,6 +110,8 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     options.socket = argv[1];
+    if (argc > 2)
+        options.connect_ms = options.get_ms = options.change_ms = (uint32_t)strtoul(argv[2], NULL, 10);
     if (larder_open(&client, &options) != LARDER_OK)
         return 1;
     while (fgets(line, sizeof(line), stdin))

@@ -3,9 +3,12 @@
 import os
 import socket
 import subprocess
+import threading
 
 from scenario import die_with_parent, expect, pipe_notify, play, until
 from tree import product
+
+DEADLINE_MS = "20000"  # of calls that a restart holds up
 
 
 def ready_is_told_when_it_answers_and_stopping_when_it_goes(larder):
@@ -29,12 +32,16 @@ def the_watchdog_is_fed(larder):
     until(lambda: b"WATCHDOG=1" in messages_of(listening), "WATCHDOG=1")
 
 
-def a_socket_from_activation_is_used(larder):
+def listen(larder):
+    """The socket, as a service manager keeps it."""
     larder.configure("")
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(larder.socket)
     listening.listen()
+    return listening
 
+
+def activate(larder, listening):
     def hand_over():
         die_with_parent()
         os.dup2(listening.fileno(), 3)
@@ -45,9 +52,57 @@ def a_socket_from_activation_is_used(larder):
     larder.daemon = subprocess.Popen(command, env=larder.environment(), preexec_fn=hand_over, pass_fds=[3],
                                      stderr=open(larder.log_path, "ab"))
     larder.others.append(larder.daemon)
+
+
+def a_socket_from_activation_is_used(larder):
+    activate(larder, listen(larder))
     until(larder.answers, "it answers on the socket it was given")
     larder.stop()
     assert os.path.exists(larder.socket), "a socket that belongs to the service manager was removed"
 
 
-play(ready_is_told_when_it_answers_and_stopping_when_it_goes, the_watchdog_is_fed, a_socket_from_activation_is_used)
+def calls_made_while_nobody_is_there_wait_for_the_next(larder):
+    listening = listen(larder)
+    activate(larder, listening)
+    one, other = larder.puppet(DEADLINE_MS), larder.puppet(DEADLINE_MS)
+    expect(one.ask("set", "k", "v"), ["0"])
+    expect(other.ask("get", "k")[0], "HIT")
+    larder.stop()
+    one.tell("set", "late", "v")
+    other.tell("get", "k")
+    activate(larder, listening)
+    expect(one.answer(), ["0"])
+    answer = other.answer()
+    expect((answer[0], answer[2]), ("HIT", "v"))
+
+
+def no_call_fails_over_a_restart(larder):
+    listening = listen(larder)
+    activate(larder, listening)
+    puppets = [larder.puppet(DEADLINE_MS) for _ in range(4)]
+    answers, over = [], threading.Event()
+
+    def call(puppet, number):
+        key = f"k{number}"
+        while not over.is_set():
+            answers.append(puppet.ask("set", key, "v"))
+            answers.append(puppet.ask("get", key)[:1])
+
+    callers = [threading.Thread(target=call, args=(p, n)) for n, p in enumerate(puppets)]
+    for caller in callers:
+        caller.start()
+    for _ in range(3):
+        seen = len(answers)
+        until(lambda: len(answers) > seen + 100, "calls are answered")
+        larder.stop()
+        activate(larder, listening)
+    seen = len(answers)
+    until(lambda: len(answers) > seen + 100, "calls are answered by the last")
+    over.set()
+    for caller in callers:
+        caller.join()
+    expect([a for a in answers if a not in (["0"], ["HIT"])], [])
+
+
+play(ready_is_told_when_it_answers_and_stopping_when_it_goes, the_watchdog_is_fed, a_socket_from_activation_is_used,
+     calls_made_while_nobody_is_there_wait_for_the_next, no_call_fails_over_a_restart)

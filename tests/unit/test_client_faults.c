@@ -5,11 +5,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "proto/status.h"
 #include "support/client_peer.h"
 
 /* ======= scripts ======= */
@@ -183,6 +185,36 @@ static void breaks_once(struct peer *p, int fd)
         peer_send_pong(fd, head.id, "larder");
 }
 
+/* A first connection that is closed with a request in it unread, then one that carries everything out. */
+static void leaves_a_request_unread_once(struct peer *p, int fd)
+{
+    struct wire_head head;
+    struct wire_result done = {.status = STATUS_OK};
+    struct buffer b;
+    if (!peer_greet(fd) || !peer_take(fd, &head))
+        return;
+    if (p->connections == 1) {
+        peer_send_pong(fd, head.id, "larder");
+        poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+        return;
+    }
+    buffer_init(&b, 4096);
+    wire_write_result(&b, head.id, &done, 4096);
+    peer_send(fd, &b, b.size);
+    until_the_client_leaves(fd);
+    buffer_finish(&b);
+}
+
+/* One that stops while it is greeted, then one that answers. */
+static void hangs_up_on_the_first_greeting(struct peer *p, int fd)
+{
+    struct wire_head head;
+    if (p->connections == 1 || !peer_greet(fd))
+        return;
+    while (peer_take(fd, &head))
+        peer_send_pong(fd, head.id, "larder");
+}
+
 /* ======= hellos that go wrong ======= */
 
 static int ping_of(script_fn *script)
@@ -306,6 +338,29 @@ static void a_change_whose_reply_never_comes_is_unknown_and_sent_once(void **sta
     assert_int_equal(p.connections, 1);
 }
 
+static void a_change_that_was_left_unread_is_sent_again_on_a_new_connection(void **state)
+{
+    struct peer p;
+    peer_start(&p, leaves_a_request_unread_once);
+    larder_client *c = peer_client(&p, false);
+    assert_int_equal(larder_ping(c), LARDER_OK);
+    assert_int_equal(larder_invalidate(c, larder_text("k")), LARDER_OK);
+    larder_close(c);
+    peer_finish(&p);
+    assert_int_equal(p.connections, 2);
+}
+
+static void a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next(void **state)
+{
+    struct peer p;
+    peer_start(&p, hangs_up_on_the_first_greeting);
+    larder_client *c = peer_client(&p, false);
+    assert_int_equal(larder_ping(c), LARDER_OK);
+    larder_close(c);
+    peer_finish(&p);
+    assert_int_equal(p.connections, 2);
+}
+
 static void a_read_whose_connection_breaks_is_asked_again_on_a_new_one(void **state)
 {
     struct peer p;
@@ -350,6 +405,8 @@ int main(void)
         cmocka_unit_test(a_reply_of_another_kind_is_a_protocol_error),
         cmocka_unit_test(an_entry_too_few_is_a_protocol_error),
         cmocka_unit_test(a_change_whose_reply_never_comes_is_unknown_and_sent_once),
+        cmocka_unit_test(a_change_that_was_left_unread_is_sent_again_on_a_new_connection),
+        cmocka_unit_test(a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next),
         cmocka_unit_test(a_read_whose_connection_breaks_is_asked_again_on_a_new_one),
         cmocka_unit_test(a_peer_that_cannot_be_had_is_left_alone_for_a_while),
     };
