@@ -6,7 +6,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import tap
-from tree import ROOT, files, run
+from tree import ROOT, SCRATCH, files, run
 
 FLAGS = ["-D_GNU_SOURCE", "-I.", "-Iserver", "-Itests", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-fsyntax-only"]
 
@@ -21,7 +21,7 @@ def complaint(path, compiler, standard, language):
 
 
 def self_test():
-    with tempfile.NamedTemporaryFile("w", suffix=".h", dir=os.path.join(ROOT, "tests")) as header:
+    with tempfile.NamedTemporaryFile("w", prefix=SCRATCH, suffix=".h", dir=os.path.join(ROOT, "tests")) as header:
         header.write("uint64_t needs_stdint(void);\n")
         header.flush()
         assert complaint(header.name, "cc", "gnu11", "c"), "a header without its includes was accepted"

@@ -7,6 +7,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("LARDER_BUILD") or os.path.join(ROOT, "build"))
 ROOMS = ["proto", "server", "client", "bench", "tests"]
 NOT_OURS = {"node_modules", "__pycache__", "corpus"}
+SCRATCH = "."  # what a lint writes beside the sources while another one reads them
 
 
 def files(*endings):
@@ -15,7 +16,7 @@ def files(*endings):
     for room in ROOMS:
         for folder, inner, names in os.walk(os.path.join(ROOT, room)):
             inner[:] = sorted(set(inner) - NOT_OURS)
-            found += [os.path.relpath(os.path.join(folder, n), ROOT) for n in names if n.endswith(endings)]
+            found += [os.path.relpath(os.path.join(folder, n), ROOT) for n in names if n.endswith(endings) and not n.startswith(SCRATCH)]
     return sorted(found)
 
 
