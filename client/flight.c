@@ -1,19 +1,19 @@
 #include "client/flight.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "client/futex.h"
 #include "client/value.h"
 
 struct flight {
     struct flight *next; /* in its bucket */
     uint64_t hash;
-    bool listed, landed;
-    unsigned aboard;   /* the pilot and all who wait */
-    uint64_t asked_ns; /* written by its pilot before it lands */
+    bool listed;
+    _Atomic unsigned aboard; /* the pilot and all who wait; grows with the lock and while it is listed only */
+    _Atomic uint32_t landed; /* 1: asked_ns and landing are written, and do not change any more */
+    uint64_t asked_ns;
     pthread_t pilot;
-    pthread_cond_t has_landed;
     struct landing landing;
     size_t key_bytes;
     unsigned char key[];
@@ -68,24 +68,11 @@ static void unlist(struct flights *flights, struct flight *flight)
     flight->listed = false;
 }
 
-static int landed_init(pthread_cond_t *condition)
-{
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0)
-        return -1;
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    int r = pthread_cond_init(condition, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    return r;
-}
-
 static struct flight *begin(struct flights *flights, struct slice key, uint64_t hash)
 {
     struct flight *flight = calloc(1, sizeof(*flight) + key.size);
-    if (!flight || landed_init(&flight->has_landed) != 0) {
-        free(flight);
+    if (!flight)
         return NULL;
-    }
     flight->hash = hash;
     flight->aboard = 1;
     flight->pilot = pthread_self();
@@ -119,13 +106,12 @@ uint64_t flights_joined(struct flights *flights)
     return joined;
 }
 
-/* With the lock; the last one cleans up. */
+/* The last one cleans up.  The pilot is aboard until it has landed, so what is listed has somebody aboard. */
 static void leave(struct flight *flight)
 {
-    if (--flight->aboard)
+    if (atomic_fetch_sub_explicit(&flight->aboard, 1, memory_order_acq_rel) > 1)
         return;
     larder_value_free(&flight->landing.value);
-    pthread_cond_destroy(&flight->has_landed);
     free(flight);
 }
 
@@ -161,26 +147,14 @@ void flight_land(struct flights *flights, struct flight *flight, int result, int
     bool with_value = result == LARDER_HIT || result == LARDER_ABSENT;
     if (shut_and_look_round(flights, flight) && with_value && value_copy(&landing->value, value) < 0)
         result = LARDER_E_MEMORY;
-    pthread_mutex_lock(&flights->lock);
     landing->result = result;
     landing->load_error = load_error;
     landing->vouched = vouched;
-    flight->landed = true;
-    pthread_cond_broadcast(&flight->has_landed);
+    futex_set(&flight->landed, 1);
     leave(flight);
-    pthread_mutex_unlock(&flights->lock);
 }
 
 /* ======= who waits ======= */
-
-static bool wait_landed(struct flights *flights, struct flight *flight, uint64_t deadline_ns)
-{
-    struct timespec until = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
-    while (!flight->landed)
-        if (pthread_cond_timedwait(&flight->has_landed, &flights->lock, &until) == ETIMEDOUT)
-            return flight->landed;
-    return true;
-}
 
 static bool may_take(const struct flight *flight, uint64_t began_ns)
 {
@@ -198,21 +172,17 @@ static int take(const struct flight *flight, struct landing *ret, larder_value *
     return value_copy(value, &landing->value) < 0 ? LARDER_E_MEMORY : landing->result;
 }
 
-bool flight_wait(struct flights *flights, struct flight *flight, uint64_t began_ns, uint64_t deadline_ns,
-                 struct landing *ret, larder_value *value)
+bool flight_wait(struct flight *flight, uint64_t began_ns, uint64_t deadline_ns, struct landing *ret,
+                 larder_value *value)
 {
     bool mine = pthread_equal(flight->pilot, pthread_self());
-    pthread_mutex_lock(&flights->lock);
-    bool landed = !mine && wait_landed(flights, flight, deadline_ns);
-    pthread_mutex_unlock(&flights->lock);
+    bool landed = !mine && futex_wait_while(&flight->landed, 0, deadline_ns);
     bool mine_to_take = !landed || may_take(flight, began_ns);
     ret->load_error = 0;
     ret->result = mine ? LARDER_E_INVALID : landed ? LARDER_OK : LARDER_E_TIMEOUT;
-    if (landed && mine_to_take) /* what has landed does not change any more */
+    if (landed && mine_to_take)
         ret->result = take(flight, ret, value);
-    pthread_mutex_lock(&flights->lock);
     leave(flight);
-    pthread_mutex_unlock(&flights->lock);
     return mine_to_take;
 }
 

@@ -18,7 +18,8 @@
  * There are never more flights than threads inside larder_get_or_load.  FORK: a child forgets all of them; what its
  * parent's threads wait for lands in the parent.
  *
- * Thread rule: any thread; one lock, never held during a wait, a loader or a copy. */
+ * Thread rule: any thread; one lock, never held during a wait, a loader or a copy.  Those aboard wait and leave without
+ * it, so that a thousand who are woken at once do not wait for each other. */
 #ifndef LARDER_CLIENT_FLIGHT_H
 #define LARDER_CLIENT_FLIGHT_H
 
@@ -72,8 +73,8 @@ void flight_land(struct flights *flights, struct flight *flight, int result, int
 
 /* Waits, and leaves the flight.  True: `ret` and `value` say how it ended for a caller that began at `began_ns`; its
  * own time-out counts as an end (TIMEOUT, value untouched), so does waiting for oneself (INVALID).  False: look again. */
-bool flight_wait(struct flights *flights, struct flight *flight, uint64_t began_ns, uint64_t deadline_ns,
-                 struct landing *ret, larder_value *value);
+bool flight_wait(struct flight *flight, uint64_t began_ns, uint64_t deadline_ns, struct landing *ret,
+                 larder_value *value);
 
 /* ---- who changes keys ---- */
 

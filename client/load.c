@@ -359,7 +359,7 @@ static bool waited_in_vain(struct load *l, int *ret)
 static bool ride(struct load *l, struct flight *flight, int *ret)
 {
     struct landing landing;
-    if (!flight_wait(&l->c->flights, flight, l->began_ns, patience(l), &landing, l->value))
+    if (!flight_wait(flight, l->began_ns, patience(l), &landing, l->value))
         return false;
     *ret = landing.result;
     if (landing.result == LARDER_E_TIMEOUT)

@@ -65,7 +65,7 @@ static bool ride(uint64_t began_ns, struct pilot p, struct landing *ret)
     struct flight *flight = flight_board(&flights, key(), HASH, &mine);
     assert_false(mine);
     in_a_thread(lands, &p);
-    bool took = flight_wait(&flights, flight, began_ns, FOREVER_NS, ret, &value);
+    bool took = flight_wait(flight, began_ns, FOREVER_NS, ret, &value);
     if (took && ret->result == LARDER_HIT)
         assert_memory_equal(value.data, "brought", 7);
     larder_value_free(&value);
