@@ -65,7 +65,7 @@ struct cache_options {
     FIGURE(COUNTER, compared, "entries not vouched for that Redis said are still the same")              \
     FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                           \
     FIGURE(COUNTER, misses, "not found")                                                                 \
-    MISS_FIGURES(FIGURE)  \
+    MISS_FIGURES(FIGURE)                                                                                 \
     FIGURE(COUNTER, reads_joined, "gets that waited for a read of the same key already under way")       \
     FIGURE(COUNTER, promotions, "entries carried from a lower tier into L1")                             \
     FIGURE(COUNTER, fills_refused, "promotions and sets with a token refused: something newer happened") \
