@@ -145,9 +145,10 @@ typedef struct larder_options {
     const char *namespace_;  /* NULL: $LARDER_NAMESPACE, else "default" */
     const char *tenant;      /* NULL: none; else all keys must begin with it and ':', and shared memory is not used */
     const char *name;        /* who this is, for the daemon's logs; NULL: none */
-    uint32_t connect_ms;     /* 0: 100 */
-    uint32_t get_ms;         /* deadline of gets; 0: 50 */
-    uint32_t change_ms;      /* deadline of everything else; 0: 500 */
+    /* Deadlines.  0: $LARDER_TIMEOUT_MS (milliseconds, a minute at most; for machines slower than the usual ones), else: */
+    uint32_t connect_ms;     /* 100 */
+    uint32_t get_ms;         /* of gets: 50 */
+    uint32_t change_ms;      /* of everything else: 500 */
     bool strict;             /* a get without a daemon is an error instead of a miss */
     bool no_shared_memory;   /* always ask the daemon */
     /* Called with one line an operation when not NULL and $LARDER_DEBUG=1 or debug is set; from any thread that uses

@@ -103,9 +103,33 @@ static void a_daemon_that_says_nothing_is_tried_less_and_less(void **state)
     close(fd);
 }
 
+static uint64_t gets_wait_ms(const char *environment, uint32_t get_ms)
+{
+    larder_client *c;
+    larder_options o = LARDER_OPTIONS_INIT;
+    o.get_ms = get_ms;
+    setenv("LARDER_TIMEOUT_MS", environment, 1);
+    assert_int_equal(larder_open(&c, &o), LARDER_OK);
+    uint64_t ns = c->get_ns;
+    larder_close(c);
+    unsetenv("LARDER_TIMEOUT_MS");
+    return ns / 1000000;
+}
+
+static void the_environment_says_the_deadlines_that_the_program_leaves_open(void **state)
+{
+    (void)state;
+    assert_int_equal(gets_wait_ms("7000", 0), 7000);
+    assert_int_equal(gets_wait_ms("7000", 20), 20);
+    assert_int_equal(gets_wait_ms("99999999999999999999", 0), 60000);
+    for (const char *const *nothing = (const char *const[]){"", "0", "-5", "soon", NULL}; *nothing; nothing++)
+        assert_int_equal(gets_wait_ms(*nothing, 0), 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_environment_says_the_deadlines_that_the_program_leaves_open),
         cmocka_unit_test_setup_teardown(where_nobody_listens_the_wait_stays_short, make_place, drop_place),
         cmocka_unit_test_setup_teardown(a_dead_daemons_socket_is_tried_as_often, make_place, drop_place),
         cmocka_unit_test_setup_teardown(a_daemon_that_says_nothing_is_tried_less_and_less, make_hasty_place,
