@@ -8,6 +8,8 @@
  *
  * With a fleet, what L1 or warm has is served only while somebody vouches for it: a lease, else the fleet's word that it
  * is still the same version (AT_L2 with `held`, then from the start, `confirmed`), else, while the fleet is away, flagged.
+ * Of a value that never leaves this host the fleet knows no version: there its word is how far its changes go, and all of
+ * them must have been done here.
  *
  * What must stay true: promotion is a fill.  A read that was under way while its key changed answers those who had
  * joined before the change and is inserted nowhere (I3, I11, F9); kills by name are judged when the read ends, in the
@@ -160,6 +162,12 @@ static int answer_found(struct cache *c, struct cache_get *get, const struct ent
 
 /* ======= who vouches ======= */
 
+/* What never leaves its host is not in Redis. */
+static bool stays_here(const struct cache *c, const struct cache_get *get)
+{
+    return !policy_allows(policy_of(c, get), TIER_L2);
+}
+
 enum { VOUCHED, CONFIRMED, FLAGGED, TO_COMPARE, NOBODY };
 
 /* The caller knows of a change that has not been done here yet: only the fleet can answer (C4). */
@@ -188,6 +196,8 @@ static int vouched_for(struct cache *c, const struct cache_get *get, const struc
         return detached_is(c) && !is_ahead_of_us(c, get) ? FLAGGED : NOBODY;
     if (e->epoch != p->epoch)
         return NOBODY;
+    if (e->suspect && stays_here(c, get))
+        return NOBODY; /* changes were lost, and nobody else knows what they were */
     bool ahead = is_ahead_of_us(c, get);
     if (!e->suspect && !ahead && cache_now(c) < p->fresh_until_ns)
         return VOUCHED;
@@ -263,7 +273,7 @@ static int at_l1(struct cache *c, struct cache_get *get)
         return not_found(get, read.reason);
     if (is_unnamed(get, &read.entry))
         return not_found(get, MISS_UNNAMED);
-    if (get->confirmed && version_is(&read.entry, &get->known))
+    if (get->confirmed && !stays_here(c, get) && version_is(&read.entry, &get->known))
         l1->ops->confirm(l1, get->key, get->key_hash, read.entry.v, get->confirmed_stale);
     return found_here(c, get, &read.entry, TIER_L1);
 }
@@ -318,6 +328,14 @@ static int found_there(struct cache *c, struct cache_get *get, struct entry *e)
     return answer_found(c, get, e, TIER_L2);
 }
 
+/* Where it lies, which may be no more what it was: it was asked about, and that took time. */
+static int look_again(struct cache_get *get)
+{
+    get->held = false;
+    get->step = AT_L1;
+    return STEP_MORE;
+}
+
 /* The version held here is the current one: once more from the start, where it lies. */
 static int same(struct cache_get *get, const struct tier_read *read)
 {
@@ -326,22 +344,23 @@ static int same(struct cache_get *get, const struct tier_read *read)
     get->confirmed = true;
     get->confirmed_stale = read->entry.stale;
     get->known = (struct version){read->known.epoch, read->known.v, read->known.id};
-    get->held = false;
-    get->step = AT_L1;
-    return STEP_MORE;
+    return look_again(get);
+}
+
+/* Asked how far the fleet's changes go.  Whatever else Redis has of the key is of another policy's time. */
+static int told_position(struct cache *c, struct cache_get *get, const struct tier_read *read, int outcome)
+{
+    bool told = outcome == TIER_FOUND || read->reason == MISS_COLD || read->reason == MISS_EXPIRED;
+    if (!told || read->at_v > c->fleet->view->of[get->partition].applied || ++get->compared > COMPARED_MAX)
+        return not_found(get, MISS_SUSPECT);
+    get->confirmed = true;
+    get->confirmed_stale = false;
+    return look_again(get);
 }
 
 static struct tier *tier_at(const struct cache *c, unsigned step)
 {
     return c->tiers[step - AT_WARM + 1];
-}
-
-/* The fleet went away while it was asked about what is here: now it is served as what is here then, flagged. */
-static int look_again(struct cache_get *get)
-{
-    get->held = false;
-    get->step = AT_L1;
-    return STEP_MORE;
 }
 
 /* A warming get that asks for a tag reads what it does not want, too.  L1 knows tags by their fingerprints. */
@@ -366,7 +385,9 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
     if (outcome == TIER_SAME)
         return same(get, read);
     if (outcome != TIER_FOUND && get->held && detached_is(c))
-        return look_again(get);
+        return look_again(get); /* the fleet went away meanwhile: served as what is here then, flagged */
+    if (tier == TIER_L2 && stays_here(c, get))
+        return told_position(c, get, read, outcome);
     if (outcome != TIER_FOUND)
         return not_found(get, read->reason);
     if (is_unnamed(get, &e))
@@ -410,11 +431,10 @@ static void land(struct flight *flight, struct tier_read *read, int outcome)
     }
 }
 
-/* What never leaves its host, and what is never stored, is not in Redis. */
+/* For a value; about one that is here it is always asked. */
 static bool may_ask(const struct cache *c, const struct cache_get *get, const struct tier *tier)
 {
-    const struct policy *policy = policy_of(c, get);
-    return tier->ops->name != TIER_L2 || (policy_allows(policy, TIER_L2) && policy->store);
+    return tier->ops->name != TIER_L2 || get->held || (!stays_here(c, get) && policy_of(c, get)->store);
 }
 
 static int at_slow_tier(struct cache *c, struct cache_get *get)

@@ -62,10 +62,80 @@ static void redis_is_not_asked_for_what_never_gets_there(void **state)
     get(f, &g, "t:none");
     assert_int_equal(f->fleet.gets, 0);
     set(f, "t:a", "v");
-    lease_ends(f);
-    get(f, &g, "t:a"); /* nobody vouches, and there is nothing to compare with */
-    assert_miss(&g, MISS_SUSPECT);
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "t:a");
+    assert_value(&g, "v");
     assert_int_equal(f->fleet.gets, 0);
+}
+
+static void where_nobody_vouches_redis_says_whether_this_host_knows_all_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    keep_here(f);
+    set(f, "t:a", "v");
+    table_fleet_hear(&f->fleet);
+    lease_ends(f);
+    get(f, &g, "t:a");
+    assert_value(&g, "v");
+    assert_int_equal(f->fleet.gets, 1);
+    table_fleet_remove(&f->fleet, "t:b");
+    get(f, &g, "t:a"); /* that record could have been its own */
+    assert_miss(&g, MISS_SUSPECT);
+    table_fleet_hear(&f->fleet);
+    get(f, &g, "t:a");
+    assert_value(&g, "v");
+    table_fleet_remove(&f->fleet, "t:a");
+    table_fleet_hear(&f->fleet);
+    assert_int_equal(get(f, &g, "t:a"), STATUS_MISS);
+}
+
+static void after_lost_changes_nothing_that_stayed_here_can_be_proven(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    keep_here(f);
+    set(f, "t:a", "v");
+    table_fleet_remove(&f->fleet, "t:b");
+    table_fleet_gap(&f->fleet);
+    get(f, &g, "t:a");
+    assert_miss(&g, MISS_SUSPECT);
+    lease_ends(f);
+    get(f, &g, "t:a");
+    assert_miss(&g, MISS_SUSPECT);
+}
+
+static void what_redis_has_of_it_from_before_is_not_served(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get miss, g;
+    table_fleet_set(&f->fleet, "t:a", "theirs", f->now_ns + LIFE);
+    table_fleet_hear(&f->fleet);
+    keep_here(f);
+    get(f, &miss, "t:a");
+    assert_miss(&miss, MISS_COLD);
+    struct cache_set s = a_set("t:a", "loaded");
+    s.token = slice_of(miss.token, miss.token_bytes);
+    assert_int_equal(cache_set(f->cache, &s), CACHE_DONE);
+    lease_ends(f);
+    get(f, &g, "t:a");
+    assert_value(&g, "loaded");
+}
+
+static void what_changes_while_redis_is_asked_about_it_is_asked_about_again(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g = a_get("t:a");
+    keep_here(f);
+    set(f, "t:a", "v");
+    table_fleet_hear(&f->fleet);
+    lease_ends(f);
+    f->fleet.slow_reads = true;
+    assert_int_equal(cache_get(f->cache, &g), CACHE_PENDING);
+    table_fleet_remove(&f->fleet, "t:a");
+    table_fleet_hear(&f->fleet);
+    table_fleet_answer_reads(&f->fleet);
+    assert_int_equal(g.status, STATUS_MISS);
 }
 
 static void a_fill_of_it_stays_here_and_bothers_nobody(void **state)
@@ -253,6 +323,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_value_never_leaves_its_host_and_the_others_learn_that_theirs_is_old),
         TEST(redis_is_not_asked_for_what_never_gets_there),
+        TEST(where_nobody_vouches_redis_says_whether_this_host_knows_all_changes),
+        TEST(after_lost_changes_nothing_that_stayed_here_can_be_proven),
+        TEST(what_redis_has_of_it_from_before_is_not_served),
+        TEST(what_changes_while_redis_is_asked_about_it_is_asked_about_again),
         TEST(a_fill_of_it_stays_here_and_bothers_nobody),
         TEST(a_fill_of_it_after_an_invalidation_is_refused),
         TEST(its_conditions_are_judged_by_what_this_host_has),
