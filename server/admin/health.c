@@ -7,6 +7,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 
+enum { OVERBOOKED_SHARE = 50 };             /* thousandths: less is what neighbours cost anybody */
+#define OVERBOOKED_NEEDS_NS (60 * NS_PER_S) /* a start has company and is no news */
+
 const char *health_condition_word(enum health_condition condition)
 {
     static const char *const words[] = {
@@ -244,6 +247,12 @@ static void judge_load(struct health *h, const struct health_facts *f, const str
     if (f->log_dropped)
         health_add(h, HEALTH_LOG, 1, NULL, NULL, "%llu log lines were dropped: nobody reads them fast enough",
                    (unsigned long long)f->log_dropped);
+    if (f->window_ns >= OVERBOOKED_NEEDS_NS && over(f->off_cpu_ns, f->window_ns, OVERBOOKED_SHARE))
+        health_add(
+            h, HEALTH_OVERBOOKED, 2, NULL,
+            "give it processors, or CPUWeight= in its unit; its quota, if it has one, may be too small",
+            "in the middle of its work the daemon had no processor for %.0f %% of the last %s",
+            percent(f->off_cpu_ns, f->window_ns), span_of(f->window_ns).text);
 }
 
 void health_begin(struct health *h)

@@ -60,6 +60,7 @@ struct health_options {
     CONDITION(CLIENT_MEMORY, "client_memory") \
     CONDITION(REFUSED, "clients_refused")     \
     CONDITION(LOG, "log_lines_dropped")       \
+    CONDITION(OVERBOOKED, "cpu_overbooked")   \
     CONDITION(SCORE, "score")
 
 enum health_condition {
@@ -99,6 +100,7 @@ struct health_facts {
     uint64_t memory_used, memory_max; /* of the process; max 0: unknown */
     uint64_t client_bytes, client_bytes_max;
     uint64_t refused, log_dropped;
+    uint64_t off_cpu_ns; /* of turns of the loop: it had work and no processor */
 };
 
 /* ---- findings ------------------------------------------------------------------------------------------- */

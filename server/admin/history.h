@@ -27,7 +27,8 @@ enum {
     SAMPLE(gets_measured, "gets whose time was measured") \
     SAMPLE(gets_ns, "and what they took together")        \
     SAMPLE(refused, "clients refused for want of room")   \
-    SAMPLE(log_dropped, "log lines nobody read")
+    SAMPLE(log_dropped, "log lines nobody read")          \
+    SAMPLE(off_cpu_ns, "long turns without a processor")
 #define HISTORY_GAUGES(SAMPLE)                          \
     SAMPLE(l1_bytes, "bytes of live items in L1")       \
     SAMPLE(warm_bytes, "bytes of the warm tier in use") \

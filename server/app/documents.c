@@ -281,6 +281,8 @@ static json_t *turns(const struct documents *d)
     put_us(o, "p99_us", t.p99_ns);
     put_us(o, "p999_us", t.p999_ns);
     put_us(o, "max_us", t.max_ns);
+    put_us(o, "cpu_max_us", t.cpu_max_ns);
+    put_us(o, "off_cpu_us", t.off_cpu_ns);
     return o;
 }
 
@@ -480,7 +482,8 @@ void documents_log(const struct documents *d)
     log_info("statistics", L_U64("uptime_s", (loop_now_ns(d->loop) - d->started_ns) / NS_PER_S),
              L_U64("clients", sessions.client_connections), L_U64("client_bytes", sessions.client_bytes),
              L_U64("requests", sessions.requests), L_US("turn_p99_us", t.p99_ns),
-             L_US("turn_max_us", t.max_ns), L_U64("resident_bytes", resident_bytes()));
+             L_US("turn_max_us", t.max_ns), L_US("turn_cpu_max_us", t.cpu_max_ns),
+             L_US("off_cpu_us", t.off_cpu_ns), L_U64("resident_bytes", resident_bytes()));
     for (unsigned i = 0; i < d->spaces_count; i++) {
         measure(&d->spaces[i], &c);
         log_info("statistics", L_TEXT("namespace", d->spaces[i].config->name),

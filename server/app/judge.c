@@ -98,6 +98,8 @@ static struct history_sample sample_of(const struct documents *d, const struct r
     struct history_sample s = {.at_ns = loop_now_ns(d->loop), .wall_s = clock_wall_ns() / NS_PER_S};
     struct session_figures sessions = {0};
     struct session_times times = {0};
+    struct loop_turns turns;
+    loop_turns(d->loop, &turns);
     if (d->sessions) {
         sessions_measure(d->sessions, &sessions);
         sessions_times(d->sessions, CLASS_GET, &times);
@@ -109,6 +111,7 @@ static struct history_sample sample_of(const struct documents *d, const struct r
     s.gets_ns = times.sum_ns;
     s.refused = sessions.connections_refused;
     s.log_dropped = log_dropped();
+    s.off_cpu_ns = turns.off_cpu_ns;
     s.clients = sessions.client_connections;
     s.resident_bytes = resident_bytes();
     return s;
@@ -214,7 +217,8 @@ static void judge_with(const struct documents *d, const struct readings *all,
                                  .client_bytes = sessions.client_bytes,
                                  .client_bytes_max = d->config->net.client_memory,
                                  .refused = since(now.refused, before->refused),
-                                 .log_dropped = since(now.log_dropped, before->log_dropped)};
+                                 .log_dropped = since(now.log_dropped, before->log_dropped),
+                                 .off_cpu_ns = since(now.off_cpu_ns, before->off_cpu_ns)};
     health_judge(ret, &facts, &d->config->health);
     free(spaces);
 }

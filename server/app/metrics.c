@@ -390,6 +390,13 @@ static void expose_times(struct exposition *e, const struct documents *d)
                "99 of 100 turns of the loop were no longer, since the start.", (double)t.p99_ns / NS_PER_S);
     expose_one(e, "larder_loop_turn_max_seconds", "gauge", "The longest turn of the loop since the start.",
                (double)t.max_ns / NS_PER_S);
+    expose_one(
+        e, "larder_loop_turn_cpu_max_seconds", "gauge",
+        "The most processor time that one turn of 1 ms or more took: how long the daemon itself blocks.",
+        (double)t.cpu_max_ns / NS_PER_S);
+    expose_one(e, "larder_loop_off_cpu_seconds_total", "counter",
+               "What turns of 1 ms or more lasted without a processor: the machine has too few.",
+               (double)t.off_cpu_ns / NS_PER_S);
 }
 
 static double seconds_of(struct timeval t)

@@ -12,6 +12,7 @@
 uint64_t clock_boot_ns(void);
 uint64_t clock_mono_ns(void);
 uint64_t clock_wall_ns(void);
+uint64_t clock_thread_ns(void); /* of a processor, that this thread has used; a system call */
 
 /* 36 characters and a NUL: which boot of this machine we live in. */
 void clock_boot_id(char ret_id[37]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "net/effort.h"
 #include "net/turns.h"
 
 struct loop {
@@ -20,6 +21,7 @@ struct loop {
     unsigned offloads;
     struct list later;
     struct turns turns;
+    struct effort effort;
 };
 
 /* ======= time ======= */
@@ -84,17 +86,24 @@ static void on_no_waiting(uv_idle_t *idle)
     (void)idle;
 }
 
+static void end_turn(struct loop *l)
+{
+    uint64_t now = clock_boot_ns(), lasted = l->turn_began_ns ? now - l->turn_began_ns : 0;
+    if (l->turn_began_ns)
+        turns_add(&l->turns, lasted);
+    if (effort_wants(&l->effort, now, lasted))
+        effort_turn(&l->effort, now, lasted, clock_thread_ns());
+    l->turn_began_ns = 0;
+    l->now_known = false;
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
     struct loop *l = prepare->data;
     run_later(l);
     if (!list_empty(&l->later))
         uv_idle_start(&l->no_waiting, on_no_waiting);
-    uint64_t now = clock_boot_ns();
-    if (l->turn_began_ns)
-        turns_add(&l->turns, now - l->turn_began_ns);
-    l->turn_began_ns = 0;
-    l->now_known = false;
+    end_turn(l);
     l->in_poll = true;
 }
 
@@ -115,6 +124,8 @@ void loop_turns(const struct loop *l, struct loop_turns *ret)
         .p99_ns = turns_quantile(&l->turns, 990),
         .p999_ns = turns_quantile(&l->turns, 999),
         .max_ns = l->turns.max_ns,
+        .cpu_max_ns = l->effort.max_ns,
+        .off_cpu_ns = l->effort.off_ns,
     };
 }
 

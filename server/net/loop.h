@@ -63,9 +63,12 @@ struct offload {
 };
 void offload_start(struct loop *l, struct offload *o);
 
-/* How long turns took, from the end of one poll to the beginning of the next: for the stats document. */
+/* How long turns took, from the end of one poll to the beginning of the next: for the stats document.  Of those that
+ * took a millisecond or more also (net/effort.h): the most of a processor that one took, and what all of them lasted
+ * without having one, which is the machine's doing. */
 struct loop_turns {
     uint64_t turns, p50_ns, p99_ns, p999_ns, max_ns;
+    uint64_t cpu_max_ns, off_cpu_ns;
 };
 void loop_turns(const struct loop *l, struct loop_turns *ret);
 

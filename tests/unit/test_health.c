@@ -208,6 +208,14 @@ static void load_over_its_bounds_is_an_issue(void **state)
     RAISED_AND_CLEARED(HEALTH_LOG, facts.log_dropped = 1, facts.log_dropped = 0);
 }
 
+static void a_loop_without_a_processor_is_a_hint_but_not_at_the_start(void **state)
+{
+    RAISED_AND_CLEARED(HEALTH_OVERBOOKED, facts.off_cpu_ns = 15001 * NS_PER_MS,
+                       facts.off_cpu_ns = 15000 * NS_PER_MS);
+    facts.off_cpu_ns = 15 * NS_PER_S;
+    RAISED_AND_CLEARED(HEALTH_OVERBOOKED, facts.window_ns = 60 * NS_PER_S, facts.window_ns = 59 * NS_PER_S);
+}
+
 static void the_score_is_what_is_left_and_an_issue_of_its_own_below_its_bound(void **state)
 {
     RAISED_AND_CLEARED(HEALTH_SCORE, (facts.redis.linked = false, facts.refused = 1),
@@ -380,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup(the_reason_of_the_misses_says_what_would_help, begin),
         cmocka_unit_test_setup(room_that_is_short_is_told_with_what_to_raise, begin),
         cmocka_unit_test_setup(redis_away_late_full_or_wrong_is_an_issue, begin),
+        cmocka_unit_test_setup(a_loop_without_a_processor_is_a_hint_but_not_at_the_start, begin),
         cmocka_unit_test_setup(load_over_its_bounds_is_an_issue, begin),
         cmocka_unit_test_setup(the_score_is_what_is_left_and_an_issue_of_its_own_below_its_bound, begin),
         cmocka_unit_test_setup(more_findings_than_have_room_still_weigh, begin),

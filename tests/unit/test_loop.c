@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "net/effort.h"
 #include "net/loop.h"
 #include "net/turns.h"
 
@@ -257,6 +258,56 @@ static void turns_are_counted(void **state)
     assert_true(after.p50_ns <= after.p99_ns && after.p99_ns <= after.max_ns);
 }
 
+static void a_turn_that_slept_was_on_no_processor(void **state)
+{
+    struct effort e = {.looked_ns = 100 * NS_PER_MS, .cpu_ns = 7 * NS_PER_MS};
+    effort_turn(&e, 110 * NS_PER_MS, 9 * NS_PER_MS, 9 * NS_PER_MS);
+    assert_int_equal(e.max_ns, 2 * NS_PER_MS);
+    assert_int_equal(e.off_ns, 7 * NS_PER_MS);
+}
+
+static void what_a_turn_took_is_counted_from_the_last_look(void **state)
+{
+    struct effort e = {.cpu_ns = 0};
+    assert_true(effort_wants(&e, EFFORT_LOOK_NS, 0));
+    effort_turn(&e, EFFORT_LOOK_NS, 0, 900000); /* short ones until now */
+    assert_false(effort_wants(&e, 2 * EFFORT_LOOK_NS - 1, EFFORT_LOOK_NS - 1));
+    assert_true(effort_wants(&e, 2 * EFFORT_LOOK_NS, EFFORT_LOOK_NS));
+    effort_turn(&e, 5 * NS_PER_MS, 3 * NS_PER_MS, 900000 + 3 * NS_PER_MS);
+    assert_int_equal(e.max_ns, 3 * NS_PER_MS);
+    assert_int_equal(e.off_ns, 0);
+}
+
+static void a_turn_took_no_more_of_a_processor_than_it_lasted(void **state)
+{
+    struct effort e = {.cpu_ns = 0};
+    effort_turn(&e, 10 * NS_PER_MS, 2 * NS_PER_MS, 3 * NS_PER_MS); /* some of it before the turn began */
+    assert_int_equal(e.max_ns, 2 * NS_PER_MS);
+    assert_int_equal(e.off_ns, 0);
+}
+
+static void work_until_it_was_long(struct later *w)
+{
+    uint64_t from = clock_thread_ns();
+    while (clock_thread_ns() - from < 2 * EFFORT_LOOK_NS)
+        ;
+    fired++;
+}
+
+static void a_long_turn_says_what_it_took_of_a_processor(void **state)
+{
+    struct later w;
+    struct loop_turns t;
+    later_init(&w, work_until_it_was_long);
+    for (fired = 0; fired < 2;) { /* the first may belong to no turn: nothing came before it */
+        later_ask(loop, &w);
+        loop_run_once(loop);
+    }
+    loop_turns(loop, &t);
+    assert_true(t.cpu_max_ns >= 2 * EFFORT_LOOK_NS);
+    assert_true(t.cpu_max_ns <= t.max_ns);
+}
+
 static void quantiles_are_right_to_one_step(void **state)
 {
     static struct turns t;
@@ -310,6 +361,10 @@ int main(void)
         LOOP_TEST(offloaded_work_runs_on_another_thread),
         LOOP_TEST(run_returns_only_after_pool_work_is_done),
         LOOP_TEST(turns_are_counted),
+        LOOP_TEST(a_long_turn_says_what_it_took_of_a_processor),
+        cmocka_unit_test(a_turn_that_slept_was_on_no_processor),
+        cmocka_unit_test(what_a_turn_took_is_counted_from_the_last_look),
+        cmocka_unit_test(a_turn_took_no_more_of_a_processor_than_it_lasted),
         cmocka_unit_test(quantiles_are_right_to_one_step),
         cmocka_unit_test(sums_of_turns_are_as_if_all_had_been_one),
         cmocka_unit_test(a_turn_of_any_length_has_a_cell),
