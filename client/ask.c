@@ -127,10 +127,12 @@ static bool spoils_connection(int r)
 }
 
 static int attempt(struct call *call, bool fresh, enum wire_code code, const void *message,
-                   enum wire_code answer_code, void *answer, bool *ret_is_new)
+                   enum wire_code answer_code, void *answer, bool *ret_connected)
 {
     struct reply reply;
-    int r = call_borrow(call, fresh, ret_is_new);
+    bool is_new;
+    int r = call_borrow(call, fresh, &is_new);
+    *ret_connected = r == 0;
     if (r == 0)
         r = send_and_receive(call, code, message, &reply);
     if (r == 0)
@@ -142,20 +144,22 @@ static int attempt(struct call *call, bool fresh, enum wire_code code, const voi
     return r;
 }
 
-static bool worth_a_retry(const struct call *call, int r, bool was_new)
+/* Also on a connection made for it: the daemon may have begun to stop in between.  One that cannot be had at all was tried
+ * as often as it is worth when it was dialed. */
+static bool worth_a_retry(const struct call *call, int r, bool was_connected)
 {
-    if (call->retried || was_new)
+    if (call->retried || !was_connected)
         return false;
     return r == LARDER_E_UNREACHABLE || r == LARDER_E_DRAINING || (call->repeatable && r == LARDER_E_UNKNOWN);
 }
 
 int ask(struct call *call, enum wire_code code, const void *message, enum wire_code answer_code, void *answer)
 {
-    bool is_new;
-    int r = attempt(call, call->retried, code, message, answer_code, answer, &is_new);
-    if (worth_a_retry(call, r, is_new)) {
+    bool connected;
+    int r = attempt(call, call->retried, code, message, answer_code, answer, &connected);
+    if (worth_a_retry(call, r, connected)) {
         call->retried = true;
-        r = attempt(call, true, code, message, answer_code, answer, &is_new);
+        r = attempt(call, true, code, message, answer_code, answer, &connected);
     }
     if (r == 0)
         fallback_over(&call->client->fallback);

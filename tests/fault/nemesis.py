@@ -27,7 +27,7 @@ import tap
 import wire_client as wire
 from fleet import BY_DEFAULT, Fleet
 from redis_client import RedisError
-from scenario import die_with_parent, until
+from scenario import USUAL, die_with_parent, until
 from tree import product
 
 HOSTS, CLIENTS, PARTITIONS = 3, 8, 2
@@ -63,7 +63,7 @@ class Client:
         for n in (number, number + 1):
             words += [n % len(hosts), hosts[n % len(hosts)].socket]
         self.process = subprocess.Popen([product("traffic"), *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, bufsize=1, env=hosts[0].environment(), preexec_fn=die_with_parent)
+                                        text=True, bufsize=1, env=hosts[0].environment(**USUAL), preexec_fn=die_with_parent)
 
     def tell(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import history
 import tap
 from fleet import BY_DEFAULT, Fleet
-from scenario import die_with_parent, until
+from scenario import USUAL, die_with_parent, until
 from tree import product
 
 LATE_MS = 200          # beyond a deadline: what a busy machine of two cores may add
@@ -35,7 +35,7 @@ WITHIN_S = 30          # until it is FRESH again
 class Pace:
     def __init__(self, host):
         self.process = subprocess.Popen([product("pace"), host.socket, str(LATE_MS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, bufsize=1, env=host.environment(), preexec_fn=die_with_parent)
+                                        text=True, bufsize=1, env=host.environment(**USUAL), preexec_fn=die_with_parent)
 
     def tell(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")

@@ -5,9 +5,9 @@ import time
 
 import wire_client as wire
 from fleet import BY_DEFAULT, play
-from scenario import expect, until
+from scenario import USUAL, expect, until
 
-DEADLINE_MS = 500 + 400  # of a change in the library, and what a busy machine adds
+DEADLINE_MS = 500 + 4500  # of a change in the library, and what a starved machine adds
 
 
 def flagged(got, value):
@@ -16,7 +16,7 @@ def flagged(got, value):
 
 def goes_on(fleet, begin, end):
     a, b = fleet.start(2, redis={"command_timeout": BY_DEFAULT})
-    reader = a.puppet()
+    reader = a.puppet(env=USUAL)
     fleet.share(b"k", b"v", a, b)
     until(lambda: reader.ask("get", "k")[1] == "near", "the library maps it")
     begin(fleet, a)
@@ -29,7 +29,7 @@ def goes_on(fleet, begin, end):
     end(fleet, a)
     for host in (a, b):
         host.until_fresh()
-    expect(a.ask().set(b"k", b"w").status, wire.OK)
+    until(lambda: a.ask().set(b"k", b"w").status == wire.OK, "changes are committed again")
     until(lambda: b.ask().get(b"k").value == b"w", "the other host knows")
     assert slowest <= DEADLINE_MS, f"a call took {slowest:.0f} ms"
 

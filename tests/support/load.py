@@ -6,7 +6,7 @@ import re
 import struct
 import subprocess
 
-from scenario import die_with_parent, until
+from scenario import USUAL, die_with_parent, until
 from tree import product, read
 
 WORDS = re.findall(r"WORD\((\w+)\)", re.search(r"#define LEDGER_WORDS\(WORD\)(.*?)\n\n", read("tests/fault/ledger.h"),
@@ -20,7 +20,7 @@ class Load:
         self.writers, self.readers = writers, readers
         numbers = map(str, (writers, readers, reads, seed))
         self.process = subprocess.Popen([product("churn"), larder.socket, self.path, *numbers], stdout=subprocess.PIPE,
-                                        text=True, env=larder.environment(), preexec_fn=die_with_parent)
+                                        text=True, env=larder.environment(**USUAL), preexec_fn=die_with_parent)
         larder.others.append(self.process)
         until(lambda: os.path.exists(self.path) and os.path.getsize(self.path), "the ledger")
         with open(self.path, "r+b") as file:

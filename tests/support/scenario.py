@@ -24,6 +24,7 @@ from tree import ROOT, product
 
 SECONDS = 10        # how long a condition may take before it counts as never
 POLL_SECONDS = 0.01
+USUAL = {"LARDER_TIMEOUT_MS": ""}  # an environment for those who are about the deadlines that the library has by itself
 NOBODY = 65534
 
 
@@ -160,8 +161,9 @@ class Larder:
         assert done.returncode == code, f"larder {arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def puppet(self, *arguments):
-        self.others.append(puppet := Puppet([product("puppet"), self.socket, *arguments], self.environment()))
+    def puppet(self, *arguments, env=None):
+        command = [product("puppet"), self.socket, *arguments]
+        self.others.append(puppet := Puppet(command, self.environment(**(env or {}))))
         return puppet
 
     # ---- the end ----

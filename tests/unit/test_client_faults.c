@@ -185,12 +185,21 @@ static void breaks_once(struct peer *p, int fd)
         peer_send_pong(fd, head.id, "larder");
 }
 
+static void carries_out(int fd, const struct wire_head *request)
+{
+    struct wire_result done = {.status = STATUS_OK};
+    struct buffer b;
+    buffer_init(&b, 4096);
+    wire_write_result(&b, request->id, &done, 4096);
+    peer_send(fd, &b, b.size);
+    until_the_client_leaves(fd);
+    buffer_finish(&b);
+}
+
 /* A first connection that is closed with a request in it unread, then one that carries everything out. */
 static void leaves_a_request_unread_once(struct peer *p, int fd)
 {
     struct wire_head head;
-    struct wire_result done = {.status = STATUS_OK};
-    struct buffer b;
     if (!peer_greet(fd) || !peer_take(fd, &head))
         return;
     if (p->connections == 1) {
@@ -198,11 +207,19 @@ static void leaves_a_request_unread_once(struct peer *p, int fd)
         poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
         return;
     }
-    buffer_init(&b, 4096);
-    wire_write_result(&b, head.id, &done, 4096);
-    peer_send(fd, &b, b.size);
-    until_the_client_leaves(fd);
-    buffer_finish(&b);
+    carries_out(fd, &head);
+}
+
+/* As that, and the request is the first on it. */
+static void greets_and_leaves_the_first_request_unread_once(struct peer *p, int fd)
+{
+    struct wire_head head;
+    if (!peer_greet(fd))
+        return;
+    if (p->connections == 1)
+        poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+    else if (peer_take(fd, &head))
+        carries_out(fd, &head);
 }
 
 /* One that stops while it is greeted, then one that answers. */
@@ -350,6 +367,17 @@ static void a_change_that_was_left_unread_is_sent_again_on_a_new_connection(void
     assert_int_equal(p.connections, 2);
 }
 
+static void so_is_one_left_unread_by_a_daemon_that_had_just_greeted(void **state)
+{
+    struct peer p;
+    peer_start(&p, greets_and_leaves_the_first_request_unread_once);
+    larder_client *c = peer_client(&p, false);
+    assert_int_equal(larder_invalidate(c, larder_text("k")), LARDER_OK);
+    larder_close(c);
+    peer_finish(&p);
+    assert_int_equal(p.connections, 2);
+}
+
 static void a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next(void **state)
 {
     struct peer p;
@@ -406,6 +434,7 @@ int main(void)
         cmocka_unit_test(an_entry_too_few_is_a_protocol_error),
         cmocka_unit_test(a_change_whose_reply_never_comes_is_unknown_and_sent_once),
         cmocka_unit_test(a_change_that_was_left_unread_is_sent_again_on_a_new_connection),
+        cmocka_unit_test(so_is_one_left_unread_by_a_daemon_that_had_just_greeted),
         cmocka_unit_test(a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next),
         cmocka_unit_test(a_read_whose_connection_breaks_is_asked_again_on_a_new_one),
         cmocka_unit_test(a_peer_that_cannot_be_had_is_left_alone_for_a_while),
