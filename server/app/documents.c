@@ -262,6 +262,7 @@ static json_t *namespaces(const struct documents *d)
         put_text(o, "state", mode_text(cache_mode(s->cache)));
         json_object_set_new(o, "cache", figures(cache_rows, COUNT_OF(cache_rows), &c.cache));
         json_object_set_new(o, "loaders", loaders(s->cache));
+        json_object_set_new(o, "times", times_of_space(s));
         if (s->l1)
             json_object_set_new(o, "l1", figures(l1_rows, COUNT_OF(l1_rows), &c.l1));
         if (s->warm)

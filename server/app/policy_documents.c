@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "app/put.h"
 #include "app/readable.h"
+#include "app/times.h"
 #include "base/clock.h"
 #include "cache/runs.h"
 #include "l1/l1.h"
@@ -132,7 +133,9 @@ static json_t *warming(const struct space *s, const struct policy *p)
 static json_t *one(const struct space *s, const struct policy *p, const struct near_hits *near)
 {
     struct told t = figures_of(s, p, near);
+    struct took took;
     json_t *o = head(s, p->name), *figures = figures_told(&t);
+    cache_measure_policy_took(s->cache, p->number, &took);
     put_number(o, "hits", t.hits);
     if (t.alone)
         put_number(o, "hits_shared", t.near);
@@ -141,6 +144,7 @@ static json_t *one(const struct space *s, const struct policy *p, const struct n
     json_object_update(o, figures);
     json_decref(figures);
     put_ratio(o, "hit_ratio", t.hits, t.hits + t.figures.misses);
+    json_object_set_new(o, "times", times_one(&took));
     json_t *warms = warming(s, p);
     if (warms)
         json_object_set_new(o, "warming", warms);
@@ -197,7 +201,7 @@ struct tenant_list {
     const struct space *space;
 };
 
-static void list_tenant(void *user, struct slice name, const struct tenant *t)
+static void list_tenant(void *user, struct slice name, const struct tenant *t, const struct took *took)
 {
     const struct tenant_list *l = user;
     uint64_t hits = t->hits_l1 + t->hits_warm + t->hits_l2;
@@ -208,6 +212,7 @@ static void list_tenant(void *user, struct slice name, const struct tenant *t)
         put_number(o, tenant_rows[f].name,
                    *(const uint64_t *)(const void *)((const char *)t + tenant_rows[f].offset));
     put_ratio(o, "hit_ratio", hits, hits + t->misses);
+    json_object_set_new(o, "times", took ? times_one(took) : json_null());
     json_array_append_new(l->array, o);
 }
 

@@ -2,10 +2,11 @@
 
 #include <stdio.h>
 #include "app/put.h"
+#include "app/readable.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "l1/l1.h"
-#include "net/turns.h"
+#include "base/turns.h"
 
 static const char *const op_names[] = {[CLASS_GET] = "get",
                                        [CLASS_SET] = "set",
@@ -29,15 +30,12 @@ static bool goes_far(enum session_class op)
 
 /* ---- hits of clients ----------------------------------------------------------------------------------- */
 
-struct near {
-    struct turns turns;
-    uint64_t sum_ns;
-};
-
 /* Cells of shared memory are unions of cells of turns: nothing is lost. */
-static void add_near(struct near *near, struct l1 *l1)
+static void add_near(struct took *near, struct l1 *l1)
 {
     struct l1_times t;
+    if (!l1)
+        return;
     l1_near_times(l1, &t);
     near->sum_ns += t.sum_ns;
     for (unsigned i = 0; i < SHM_TOOK_CELLS; i++)
@@ -45,23 +43,11 @@ static void add_near(struct near *near, struct l1 *l1)
             turns_add_many(&near->turns, shm_took_end(i), t.cells[i]);
 }
 
-static void take_near(const struct documents *d, struct near *ret)
+static void take_near(const struct documents *d, struct took *ret)
 {
-    *ret = (struct near){.sum_ns = 0};
+    *ret = (struct took){.sum_ns = 0};
     for (unsigned i = 0; i < d->spaces_count; i++)
-        if (d->spaces[i].l1)
-            add_near(ret, d->spaces[i].l1);
-}
-
-static struct session_times times_of(const struct near *near)
-{
-    const struct turns *t = &near->turns;
-    return (struct session_times){.count = t->count,
-                                  .sum_ns = near->sum_ns,
-                                  .p50_ns = turns_quantile(t, 500),
-                                  .p95_ns = turns_quantile(t, 950),
-                                  .p99_ns = turns_quantile(t, 990),
-                                  .max_ns = t->max_ns};
+        add_near(ret, d->spaces[i].l1);
 }
 
 /* ---- stats --------------------------------------------------------------------------------------------- */
@@ -83,15 +69,20 @@ static json_t *one(const struct session_times *t)
     return o;
 }
 
+json_t *times_one(const struct took *t)
+{
+    struct session_times times = session_times_of(t);
+    return one(&times);
+}
+
 static json_t *by_reach(const struct documents *d, enum session_class op)
 {
     struct session_times t = {0};
-    struct near near;
+    struct took near;
     json_t *o = json_object();
     if (op == CLASS_GET) {
         take_near(d, &near);
-        t = times_of(&near);
-        json_object_set_new(o, "near", one(&t));
+        json_object_set_new(o, "near", times_one(&near));
     }
     for (unsigned reach = REACH_L1; reach < REACH_COUNT; reach++) {
         sessions_times_to(d->sessions, op, reach, &t);
@@ -112,6 +103,17 @@ json_t *times_document(const struct documents *d)
         json_object_set_new(all, op_names[op], o);
     }
     return all;
+}
+
+json_t *times_of_space(const struct space *s)
+{
+    struct took near = {.sum_ns = 0};
+    json_t *o = json_object();
+    add_near(&near, s->l1);
+    json_object_set_new(o, "near", times_one(&near));
+    for (unsigned op = 0; op < CLASS_COUNT; op++)
+        json_object_set_new(o, op_names[op], times_one(&s->session.times[op]));
+    return o;
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------- */
@@ -149,9 +151,9 @@ static void expose(struct exposition *e, const struct series *s)
 
 static void expose_near(struct exposition *e, const struct documents *d)
 {
-    struct near near;
+    struct took near;
     take_near(d, &near);
-    struct series s = {.op = op_names[CLASS_GET], .tier = "near", .times = times_of(&near)};
+    struct series s = {.op = op_names[CLASS_GET], .tier = "near", .times = session_times_of(&near)};
     for (unsigned i = 0; i < COUNT_OF(bounds_ns); i++)
         s.within[i] = turns_within(&near.turns, bounds_ns[i]);
     expose(e, &s);
@@ -167,14 +169,111 @@ static void expose_op(struct exposition *e, const struct documents *d, enum sess
     expose(e, &s);
 }
 
+/* ---- of namespaces, policies and tenants ---- */
+
+/* Fewer, since there may be many series: from what L1 takes to where people notice. */
+static const unsigned few_bounds_ns[] = {2500,   5000,    10000,    25000,     50000,     100000,
+                                         250000, 1000000, 10000000, 100000000, 1000000000};
+
+struct few {
+    struct exposition *e;
+    const char *family, *label; /* besides the namespace */
+    const struct space *space;
+    bool names; /* of tenants may be told by HTTP */
+};
+
+/* Whoever was asked for nothing has no series: a daemon of many policies that few use has few. */
+static void expose_few(const struct few *f, const char *value, const struct took *t)
+{
+    struct exposition_label of[] = {{"namespace", f->space->config->name}, {f->label, value}, {NULL, NULL}};
+    char bound[24];
+    if (!t->turns.count)
+        return;
+    for (unsigned i = 0; i <= COUNT_OF(few_bounds_ns); i++) {
+        bool last = i == COUNT_OF(few_bounds_ns);
+        uint64_t within = last ? t->turns.count : turns_within(&t->turns, few_bounds_ns[i]);
+        if (!last)
+            snprintf(bound, sizeof(bound), "%g", few_bounds_ns[i] / 1e9);
+        exposition_sample(f->e, f->family, "_bucket", LABELS(of[0], of[1], {"le", last ? "+Inf" : bound}),
+                          (double)within);
+    }
+    exposition_sample(f->e, f->family, "_sum", LABELS(of[0], of[1]), (double)t->sum_ns / NS_PER_S);
+    exposition_sample(f->e, f->family, "_count", LABELS(of[0], of[1]), (double)t->turns.count);
+}
+
+static void expose_space(const struct few *f)
+{
+    struct took near = {.sum_ns = 0};
+    add_near(&near, f->space->l1);
+    expose_few(f, "get_near", &near);
+    for (unsigned op = 0; op < CLASS_COUNT; op++)
+        expose_few(f, op_names[op], &f->space->session.times[op]);
+}
+
+static void expose_policies(const struct few *f)
+{
+    const struct policies *all = cache_policies(f->space->cache);
+    for (unsigned n = 0; n < policies_count(all); n++) {
+        const struct policy *p = policies_nth(all, n);
+        struct took took;
+        cache_measure_policy_took(f->space->cache, p->number, &took);
+        expose_few(f, p->name, &took);
+    }
+}
+
+static void expose_tenant(void *user, struct slice name, const struct tenant *counts, const struct took *took)
+{
+    json_t *text = name.size ? readable(name) : json_string(":others"); /* no tenant's name has a ':' */
+    (void)counts;
+    if (took)
+        expose_few(user, json_string_value(text), took);
+    json_decref(text);
+}
+
+/* Keys of a secret namespace begin with their names. */
+static void expose_tenants(const struct few *f)
+{
+    struct few of = *f;
+    if (f->names && !f->space->config->cache.secret)
+        tenants_each(cache_tenants(f->space->cache), expose_tenant, &of);
+}
+
+static const struct {
+    const char *family, *label, *help;
+    void (*expose)(const struct few *f);
+} few_rows[] = {
+    {"larder_namespace_request_duration_seconds", "op",
+     "Time of the requests of a namespace, as above; op get_near: of hits in shared memory, the sample.",
+     expose_space},
+    {"larder_policy_request_duration_seconds", "policy",
+     "Time until a key that the daemon was asked for was answered (get, lease), by policy.", expose_policies},
+    {"larder_tenant_request_duration_seconds", "tenant",
+     "The same of connections that are bound to a tenant: 32 tenants, and the others.", expose_tenants},
+};
+
+static void expose_few_rows(struct exposition *e, const struct documents *d)
+{
+    for (unsigned row = 0; row < COUNT_OF(few_rows); row++) {
+        exposition_family(e, few_rows[row].family, "histogram", few_rows[row].help);
+        for (unsigned i = 0; i < d->spaces_count; i++) {
+            struct few f = {e, few_rows[row].family, few_rows[row].label, &d->spaces[i],
+                            d->config->admin.http_names};
+            few_rows[row].expose(&f);
+        }
+    }
+}
+
 void times_expose(struct exposition *e, const struct documents *d)
 {
     exposition_family(
         e, family, "histogram",
-        "Time in the daemon, from the frame to its reply: one in 16 of those answered at once, all "
-        "that had to wait; tier near: time in the client, of one in 1,024 hits in shared memory.");
+        "Time in the daemon, from the frame to its reply: measured are one in 16 of those answered at once, "
+        "for "
+        "which they stand, and all that had to wait; tier near: time in the client, of one in 1,024 hits in "
+        "shared memory.");
     expose_near(e, d);
     for (unsigned op = 0; op < CLASS_COUNT; op++)
         for (unsigned reach = REACH_NOWHERE; reach < (goes_far(op) ? REACH_COUNT : REACH_L1); reach++)
             expose_op(e, d, op, reach);
+    expose_few_rows(e, d);
 }

@@ -1,5 +1,6 @@
-/* How long requests took, by operation and by how far they had to go: as JSON for stats, as a histogram for /metrics.
- * `near` are the hits that clients found in shared memory by themselves; they measure one in a thousand. */
+/* How long requests took, by operation and by how far they had to go, and by namespace, policy and tenant: as JSON for stats,
+ * as histograms for /metrics.  `near` are the hits that clients found in shared memory by themselves; they measure one in a
+ * thousand, and tell it by namespace. */
 #ifndef LARDER_APP_TIMES_H
 #define LARDER_APP_TIMES_H
 
@@ -9,6 +10,11 @@
 
 json_t *times_document(const struct documents *d);
 void times_expose(struct exposition *e, const struct documents *d);
+
+/* The requests of a namespace by operation, and `near`. */
+json_t *times_of_space(const struct space *s);
+/* count, avg_us, p50_us, p95_us, p99_us, max_us. */
+json_t *times_one(const struct took *t);
 
 /* A quantity of time, as documents write it. */
 void put_us(json_t *object, const char *name, uint64_t ns);

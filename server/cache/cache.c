@@ -75,6 +75,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->position = setup->start_no << POSITION_START_SHIFT;
     c->policies = only_defaults(setup->options);
     c->by_policy = must_alloc(POLICY_NUMBERS * sizeof(*c->by_policy));
+    c->took_by_policy = must_alloc(POLICY_NUMBERS * sizeof(struct took *));
     c->tenants = tenants_create();
     if (setup->fleet)
         join_fleet(c);
@@ -116,6 +117,9 @@ struct cache *cache_destroy(struct cache *c)
     c->policies = policies_destroy(c->policies);
     c->quotas = quotas_destroy(c->quotas);
     free(c->by_policy);
+    for (unsigned n = 0; n < POLICY_NUMBERS; n++)
+        free(c->took_by_policy[n]);
+    free(c->took_by_policy);
     tenants_destroy(c->tenants);
     free(c);
     return NULL;
@@ -193,11 +197,18 @@ static bool changes_hands(const struct policies *from, const struct policies *to
     return was && is && strcmp(was, is) != 0;
 }
 
+static void begin_anew(struct cache *c, unsigned number)
+{
+    c->by_policy[number] = (struct policy_figures){0};
+    free(c->took_by_policy[number]);
+    c->took_by_policy[number] = NULL;
+}
+
 void cache_take_policies(struct cache *c, struct policies *taken)
 {
     for (unsigned n = 1; n < POLICY_NUMBERS; n++)
         if (changes_hands(c->policies, taken, n))
-            c->by_policy[n] = (struct policy_figures){0};
+            begin_anew(c, n);
     policies_destroy(c->policies);
     c->policies = taken;
     runs_plan(c);
@@ -212,6 +223,20 @@ void cache_measure_policy(const struct cache *c, unsigned number, struct policy_
 {
     CHECK(number < POLICY_NUMBERS);
     *ret = c->by_policy[number];
+}
+
+struct took *cache_policy_took(struct cache *c, unsigned number)
+{
+    CHECK(number < POLICY_NUMBERS);
+    if (__builtin_expect(!c->took_by_policy[number], 0))
+        c->took_by_policy[number] = must_alloc(sizeof(struct took));
+    return c->took_by_policy[number];
+}
+
+void cache_measure_policy_took(const struct cache *c, unsigned number, struct took *ret)
+{
+    CHECK(number < POLICY_NUMBERS);
+    *ret = c->took_by_policy[number] ? *c->took_by_policy[number] : (struct took){.sum_ns = 0};
 }
 
 struct tenants *cache_tenants(const struct cache *c)

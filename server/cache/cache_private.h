@@ -53,6 +53,7 @@ struct cache {
     struct policies *policies;
     struct quotas *quotas;            /* NULL: none yet */
     struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
+    struct took **took_by_policy;     /* as many; NULL until one of its keys is asked for */
     struct tenants *tenants;
 };
 

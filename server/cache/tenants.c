@@ -10,6 +10,7 @@ enum { NAME_BYTES = 255, COUNTS = sizeof(struct tenant) / sizeof(uint64_t) };
 struct row {
     struct tenant counts; /* first: this is what a connection has */
     struct tenant taken;
+    struct took *took; /* NULL: with the others */
     unsigned connections;
     uint8_t name_bytes;
     char name[NAME_BYTES];
@@ -18,17 +19,25 @@ struct row {
 struct tenants {
     struct row others;
     struct row *of[TENANTS_COUNTED]; /* up to the first NULL */
+    unsigned timed;
 };
 
 struct tenants *tenants_create(void)
 {
-    return must_alloc(sizeof(struct tenants));
+    struct tenants *t = must_alloc(sizeof(*t));
+    t->others.took = must_alloc(sizeof(*t->others.took));
+    return t;
 }
 
 struct tenants *tenants_destroy(struct tenants *t)
 {
-    for (unsigned n = 0; t && n < TENANTS_COUNTED; n++)
+    if (!t)
+        return NULL;
+    for (unsigned n = 0; n < TENANTS_COUNTED && t->of[n]; n++) {
+        free(t->of[n]->took);
         free(t->of[n]);
+    }
+    free(t->others.took);
     free(t);
     return NULL;
 }
@@ -63,11 +72,58 @@ static struct row *quietest(struct tenants *t)
     return found;
 }
 
+/* ======= whose time is told apart ======= */
+
+static void give_took(struct tenants *t, struct row *row)
+{
+    if (row->took || t->timed == TENANTS_TIMED)
+        return;
+    row->took = must_alloc(sizeof(*row->took));
+    t->timed++;
+}
+
+static void take_took(struct tenants *t, struct row *row)
+{
+    if (!row->took)
+        return;
+    took_merge(t->others.took, row->took);
+    free(row->took);
+    row->took = NULL;
+    t->timed--;
+}
+
+/* Twice as loud: of two that are alike neither loses what was counted for it to the other, again and again. */
+static void look_for_louder(struct tenants *t)
+{
+    struct row *quiet = NULL, *loud = NULL;
+    for (unsigned n = 0; n < TENANTS_COUNTED && t->of[n]; n++) {
+        struct row *row = t->of[n];
+        if (row->took && (!quiet || traffic(row) < traffic(quiet)))
+            quiet = row;
+        if (!row->took && (!loud || traffic(row) > traffic(loud)))
+            loud = row;
+    }
+    if (!loud || !traffic(loud))
+        return;
+    if (t->timed == TENANTS_TIMED && traffic(loud) > 2 * traffic(quiet))
+        take_took(t, quiet);
+    give_took(t, loud);
+}
+
+struct took *tenants_took(struct tenants *t, struct tenant *tenant)
+{
+    struct row *row = CONTAINER_OF(tenant, struct row, counts);
+    return row->took ? row->took : t->others.took;
+}
+
+/* ======= who has a row ======= */
+
 /* What was not taken of it is taken as the others'. */
 static void empty(struct tenants *t, struct row *row)
 {
     add(&t->others.counts, &row->counts);
     add(&t->others.taken, &row->taken);
+    take_took(t, row);
     memset(row, 0, sizeof(*row));
 }
 
@@ -77,6 +133,7 @@ static struct row *find(struct tenants *t, struct slice name)
         if (!t->of[n]) {
             t->of[n] = must_alloc(sizeof(*t->of[n]));
             name_row(t->of[n], name);
+            give_took(t, t->of[n]);
         }
         if (slice_equal(slice_of(t->of[n]->name, t->of[n]->name_bytes), name))
             return t->of[n];
@@ -86,6 +143,7 @@ static struct row *find(struct tenants *t, struct slice name)
         return &t->others;
     empty(t, row);
     name_row(row, name);
+    give_took(t, row);
     return row;
 }
 
@@ -108,12 +166,14 @@ void tenants_leave(struct tenants *t, struct tenant *tenant)
 /* ======= telling ======= */
 
 void tenants_each(const struct tenants *t,
-                  void (*each)(void *user, struct slice name, const struct tenant *all), void *user)
+                  void (*each)(void *user, struct slice name, const struct tenant *all,
+                               const struct took *took),
+                  void *user)
 {
     for (unsigned n = 0; n < TENANTS_COUNTED && t->of[n]; n++)
-        each(user, slice_of(t->of[n]->name, t->of[n]->name_bytes), &t->of[n]->counts);
-    if (traffic(&t->others))
-        each(user, slice_text(""), &t->others.counts);
+        each(user, slice_of(t->of[n]->name, t->of[n]->name_bytes), &t->of[n]->counts, t->of[n]->took);
+    if (traffic(&t->others) || t->others.took->turns.count)
+        each(user, slice_text(""), &t->others.counts, t->others.took);
 }
 
 static void take(struct row *row, void (*each)(void *user, struct slice name, const struct tenant *more),
@@ -133,4 +193,5 @@ void tenants_take(struct tenants *t, void (*each)(void *user, struct slice name,
     for (unsigned n = 0; n < TENANTS_COUNTED && t->of[n]; n++)
         take(t->of[n], each, user);
     take(&t->others, each, user);
+    look_for_louder(t);
 }

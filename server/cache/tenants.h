@@ -6,15 +6,23 @@
  * Bound: TENANTS_COUNTED rows, which a loop over them is nothing for; a tenant who comes when all are taken has the row of
  * the quietest that nobody is connected for, whose counts go to the others, or, when there is none, counts with the others.
  *
+ * TENANTS_TIMED of them have a histogram of the time that their keys took: those who came first, and each minute one of
+ * the others who asked for twice as much as the quietest of these takes its place.  All else, and what was counted for a
+ * tenant before it had one of its own and after, is the others'.
+ *
  * Pure memory.  Thread rule: loop thread only. */
 #ifndef LARDER_CACHE_TENANTS_H
 #define LARDER_CACHE_TENANTS_H
 
 #include "base/knob.h"
+#include "base/turns.h"
 #include "cache/misses.h"
 #include "proto/slice.h"
 
-enum { TENANTS_COUNTED = 256 };
+enum {
+    TENANTS_COUNTED = 256,
+    TENANTS_TIMED = 32, /* 80 KiB of histograms, and 32 series of each of /metrics' families of them */
+};
 
 #define TENANT_FIGURES(FIGURE)                                      \
     FIGURE(COUNTER, hits_l1, "answered from L1 by the daemon")      \
@@ -39,10 +47,16 @@ struct tenants *tenants_destroy(struct tenants *t); /* NULL ok, returns NULL */
 struct tenant *tenants_enter(struct tenants *t, struct slice name);
 void tenants_leave(struct tenants *t, struct tenant *tenant);
 
-/* Each with its counts since the daemon's start, and what of them was not taken yet; an empty name: the others. */
+/* Where the time of its keys is counted now: until tenants_take or tenants_enter is called next. */
+struct took *tenants_took(struct tenants *t, struct tenant *tenant);
+
+/* Each with its counts since the daemon's start, and what of them was not taken yet; an empty name: the others.  `took`:
+ * NULL when its time is told with that of the others. */
 void tenants_each(const struct tenants *t,
-                  void (*each)(void *user, struct slice name, const struct tenant *all), void *user);
-/* The same of what was counted since this was called last. */
+                  void (*each)(void *user, struct slice name, const struct tenant *all,
+                               const struct took *took),
+                  void *user);
+/* The same of what was counted since this was called last: once a minute, and when somebody asks. */
 void tenants_take(struct tenants *t, void (*each)(void *user, struct slice name, const struct tenant *more),
                   void *user);
 

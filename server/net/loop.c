@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/turns.h"
 #include "net/effort.h"
-#include "net/turns.h"
 
 struct loop {
     uv_loop_t uv;

@@ -105,11 +105,22 @@ void spares_free(struct sessions *all)
 
 /* ======= begin ======= */
 
+static bool is_sampled(struct class_times *t)
+{
+    if (t->unmeasured) {
+        t->unmeasured--;
+        return false;
+    }
+    t->random = t->random * 6364136223846793005u + 1442695040888963407u; /* Knuth's, its upper bits */
+    t->unmeasured = (unsigned)(t->random >> (64 - SAMPLE_BITS));
+    return true;
+}
+
 static void measure_from_here(struct request *r, struct sessions *all)
 {
     r->looked_on = (uint8_t)((monitor_watched(&all->monitor) ? LOOKED_ON_BY_WATCHERS : 0) |
                              (log_on(LOG_DEBUG) ? LOOKED_ON_BY_LOG : 0));
-    r->measured = all->times[r->verb->class].sample++ % SAMPLE_EVERY == 0;
+    r->measured = is_sampled(&all->times[r->verb->class]);
     bool exact = r->measured || r->looked_on & LOOKED_ON_BY_LOG || (r->looked_on && all->monitor.near);
     r->began_ns = exact ? clock_boot_ns() : loop_now_ns(all->host.loop);
 }
@@ -148,16 +159,46 @@ void *request_room(struct request *r, size_t bytes)
 
 /* ======= the one reply ======= */
 
-static void count_time(struct request *r)
+static uint64_t since_it_began(const struct request *r, uint64_t now_ns)
 {
-    struct sessions *all = r->session->all;
-    if (!r->measured && !r->filed)
+    return now_ns > r->began_ns ? now_ns - r->began_ns : 0;
+}
+
+/* The first of a kind that is in no sample has taken as long as the turn has, at most. */
+static void count_unmeasured(const struct request *r, struct took *t)
+{
+    if (!took_unmeasured(t))
+        took_measured(t, since_it_began(r, clock_boot_ns()));
+}
+
+void request_took(const struct request *r, struct took *const *counted, unsigned count)
+{
+    if (!r->filed && !r->measured) {
+        for (unsigned i = 0; i < count; i++)
+            count_unmeasured(r, counted[i]);
         return;
-    uint64_t now = r->measured ? clock_boot_ns() : loop_now_ns(all->host.loop);
-    struct class_times *times = &all->times[r->verb->class];
-    uint64_t took = now > r->began_ns ? now - r->began_ns : 0;
-    turns_add(&times->to[r->reach].turns, took);
-    times->to[r->reach].sum_ns += took;
+    }
+    uint64_t now = r->measured ? clock_boot_ns() : loop_now_ns(r->session->all->host.loop);
+    void (*add)(struct took * t, uint64_t ns) = r->filed ? took_waited : took_measured;
+    for (unsigned i = 0; i < count; i++)
+        add(counted[i], since_it_began(r, now));
+}
+
+void request_took_key(const struct request *r, const struct cache_get *get)
+{
+    struct took *counted[2] = {cache_policy_took(r->session->space->cache, get->policy)};
+    if (get->tenant)
+        counted[1] = tenants_took(cache_tenants(r->session->space->cache), get->tenant);
+    request_took(r, counted, get->tenant ? 2 : 1);
+}
+
+static void count_time(const struct request *r)
+{
+    struct session *s = r->session;
+    struct took *counted[2] = {&s->all->times[r->verb->class].to[r->reach]};
+    if (s->space)
+        counted[1] = &s->space->times[r->verb->class];
+    request_took(r, counted, s->space ? 2 : 1);
 }
 
 /* A reply that finds no room is replaced by the news of that; a peer with no room even for this is not reading. */

@@ -364,11 +364,12 @@ void sessions_measure(const struct sessions *all, struct session_figures *ret)
     ret->client_bytes = streams_bytes(all->streams);
 }
 
-static struct session_times times_of(const struct turns *turns, uint64_t sum_ns)
+struct session_times session_times_of(const struct took *t)
 {
+    const struct turns *turns = &t->turns;
     return (struct session_times){
         .count = turns->count,
-        .sum_ns = sum_ns,
+        .sum_ns = t->sum_ns,
         .p50_ns = turns_quantile(turns, 500),
         .p95_ns = turns_quantile(turns, 950),
         .p99_ns = turns_quantile(turns, 990),
@@ -378,21 +379,16 @@ static struct session_times times_of(const struct turns *turns, uint64_t sum_ns)
 
 void sessions_times(const struct sessions *all, enum session_class which, struct session_times *ret)
 {
-    const struct class_times *t = &all->times[which];
-    struct turns turns = {0};
-    uint64_t sum_ns = 0;
-    for (unsigned reach = 0; reach < REACH_COUNT; reach++) {
-        turns_merge(&turns, &t->to[reach].turns);
-        sum_ns += t->to[reach].sum_ns;
-    }
-    *ret = times_of(&turns, sum_ns);
+    struct took sum = {.sum_ns = 0};
+    for (unsigned reach = 0; reach < REACH_COUNT; reach++)
+        took_merge(&sum, &all->times[which].to[reach]);
+    *ret = session_times_of(&sum);
 }
 
 void sessions_times_to(const struct sessions *all, enum session_class which, enum session_reach reach,
                        struct session_times *ret)
 {
-    const struct class_times *t = &all->times[which];
-    *ret = times_of(&t->to[reach].turns, t->to[reach].sum_ns);
+    *ret = session_times_of(&all->times[which].to[reach]);
 }
 
 uint64_t sessions_times_within(const struct sessions *all, enum session_class which, enum session_reach reach,

@@ -10,11 +10,14 @@
 #define LARDER_SESSION_SESSION_H
 
 #include "base/knob.h"
+#include "base/turns.h"
 #include "cache/cache.h"
 #include "net/limits.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "proto/pack.h"
+
+enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_LEASE, CLASS_COUNT };
 
 /* A namespace as sessions see it.  Made by app/, lives until sessions_destroy. */
 struct session_space {
@@ -23,6 +26,7 @@ struct session_space {
     bool secret; /* gives out no mapping */
     const struct session_space_ops *ops;
     void *user;
+    struct took times[CLASS_COUNT]; /* of its requests, counted by sessions; 0 at the beginning */
 };
 
 struct session_space_ops {
@@ -102,9 +106,8 @@ struct session_figures {
     FIGURE_FIELDS(SESSION_FIGURES)
 };
 
-/* Time in the daemon, from the frame to its reply: the first and then one in 16 of those answered at once, all that
- * had to wait. */
-enum session_class { CLASS_GET, CLASS_SET, CLASS_INVALIDATE, CLASS_LOOK, CLASS_LEASE, CLASS_COUNT };
+/* Time in the daemon, from the frame to its reply.  All requests are counted; measured are the first and then about one
+ * in 16 of those answered at once, and all that had to wait. */
 
 /* How far a get or a lease had to go: the tier that had the key, or all of them in vain; of several keys the farthest.
  * NOWHERE: whatever asks for no entry, and what was refused.  The first four are the numbers of enum tier_name. */
@@ -113,6 +116,7 @@ enum session_reach { REACH_NOWHERE, REACH_L1, REACH_WARM, REACH_L2, REACH_MISS, 
 struct session_times {
     uint64_t count, sum_ns, p50_ns, p95_ns, p99_ns, max_ns;
 };
+struct session_times session_times_of(const struct took *t);
 
 struct sessions;
 

@@ -14,7 +14,7 @@
 #include "cache/runs.h"
 #include "cache/warming.h"
 #include "net/stream.h"
-#include "net/turns.h"
+#include "base/turns.h"
 #include "proto/wire.h"
 #include "session/monitor.h"
 #include "session/session.h"
@@ -26,18 +26,19 @@ enum {
     SPARE_OPS = 1024,     /* one batch: kept for the next */
     SPARE_REQUESTS = 128, /* one connection's worth */
     BIG_BUFFER = 16 * 1024, /* larger ones are kept by the spare request on top only */
-    SAMPLE_EVERY = 16,      /* requests a measured one: two clock reads are 5 % of a get */
+    SAMPLE_BITS =
+        5, /* 0 to 31 requests are not measured between two that are: two clock reads are 5 % of a get */
     FRAME_VALUE_ROOM =
         192 << 10, /* a frame holds at least this and WIRE_FRAME_ROOM: 1,024 misses with tokens */
     KEYS_DEFAULT = 100,
 };
 
 struct class_times {
-    struct {
-        struct turns turns;
-        uint64_t sum_ns;
-    } to[REACH_COUNT];
-    unsigned sample; /* by class: the first of each is measured, however many of another come between */
+    struct took to[REACH_COUNT];
+    /* By class: the first of each is measured, however many of another come between.  Then at random, since what is
+     * asked for comes in rounds: each sixteenth would be of the same policy again and again. */
+    unsigned unmeasured; /* to come */
+    uint64_t random;
 };
 
 /* Lines of the debug log, of the present second. */
@@ -178,6 +179,10 @@ void *request_room(struct request *r, size_t bytes);
 
 /* A verb's run ends with this: replies at once when nothing is pending, else files the request with its deadline. */
 void request_started(struct request *r, uint32_t timeout_ms);
+/* What of it came to an end now is counted with those. */
+void request_took(const struct request *r, struct took *const *counted, unsigned count);
+/* The same of one of its keys, with those of its policy and tenant. */
+void request_took_key(const struct request *r, const struct cache_get *get);
 /* A pending op was answered. */
 void request_released(struct request *r);
 void request_abandon(struct request *r); /* its peer has gone */

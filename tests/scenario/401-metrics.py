@@ -11,8 +11,9 @@ from scenario import expect, play
 CONTRACT = ["requests_total", "request_duration_seconds_bucket", "hits_total", "misses_total", "l1_bytes", "evictions_total",
             "invalidations_total", "redis_up", "detached_seconds_total", "loads_total", "client_connections", "build_info",
             "warm_entries", "state", "http_requests_total", "lease_wait_seconds_count", "client_unreached_total",
-            "health_score", "health_issues"]
-LABELS = {"namespace", "op", "result", "tier", "reason", "policy", "kind", "source", "fate", "outcome", "state", "le", "quantile",
+            "health_score", "health_issues", "namespace_request_duration_seconds_bucket", "policy_request_duration_seconds_bucket",
+            "tenant_request_duration_seconds_bucket"]
+LABELS = {"namespace", "tenant", "op", "result", "tier", "reason", "policy", "kind", "source", "fate", "outcome", "state", "le", "quantile",
           "version", "condition", "severity", "status"}
 
 
@@ -22,7 +23,10 @@ def promtool_finds_nothing_wrong(larder):
     admin = Admin(larder, more='[namespace other]\n[policy users]\npattern = user:*')
     larder.start()
     larder.client().set(b"user:1", b"1")
+    larder.client().get(b"user:1")
+    larder.client(tenant='a"b\\c\n').get(b'a"b\\c\n:1')
     text = admin.get("/metrics")
+    assert b"tenant_request_duration_seconds_count" in text.body
     expect(text.headers["Content-Type"].split(";")[0], "text/plain")
     done = subprocess.run(["promtool", "check", "metrics"], input=text.body, capture_output=True, check=False)
     expect((done.returncode, done.stdout, done.stderr), (0, b"", b""))
@@ -34,6 +38,7 @@ def names_of_the_contract_are_there_and_labels_are_few(larder):
     client = larder.client()
     client.set(b"secret-key", b"1", tags=[b"secret-tag"])
     client.get(b"secret-key")
+    larder.client(tenant="acme").get(b"acme:1")
     metrics = admin.metrics()
     for name in CONTRACT:
         assert any(re.match(rf"larder_{name}(\{{|$)", sample) for sample in metrics), name
@@ -73,7 +78,20 @@ def counters_are_those_of_the_work_that_was_done(larder):
             'larder_redis_up{namespace="default"}': 0,
             'larder_client_connections': 1}.items():
         expect(m[sample], wanted, sample)
-    assert m['larder_request_duration_seconds_count{op="get",tier="l1"}'] >= 1
+    expect(m['larder_request_duration_seconds_count{op="get",tier="l1"}'], 6)
+
+
+def tenants_are_told_to_none_who_may_not_know_names(larder):
+    admin = Admin(larder, more="[namespace vault]\nsecret = on\n")
+    larder.start()
+    larder.client(tenant="acme").get(b"acme:1")
+    larder.client(tenant="hidden", namespace="vault").get(b"hidden:1")
+    metrics = str(admin.metrics())
+    assert "acme" in metrics and "hidden" not in metrics
+    admin = Admin(larder, "http_names = off")
+    larder.restart()
+    larder.client(tenant="acme").get(b"acme:1")
+    assert "acme" not in str(admin.metrics())
 
 
 def metrics_can_be_switched_off(larder):
@@ -83,4 +101,4 @@ def metrics_can_be_switched_off(larder):
 
 
 play(promtool_finds_nothing_wrong, names_of_the_contract_are_there_and_labels_are_few,
-     counters_are_those_of_the_work_that_was_done, metrics_can_be_switched_off)
+     counters_are_those_of_the_work_that_was_done, tenants_are_told_to_none_who_may_not_know_names, metrics_can_be_switched_off)

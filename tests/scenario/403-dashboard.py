@@ -62,7 +62,7 @@ def it_shows_what_is_and_asks_nobody_else(larder, browser):
     work(larder.client())
     browser.until_text("#ratio", lambda t: t.endswith("%"), "a hit ratio")
     browser.until_text("#issues", lambda t: "hit ratio 66.7 %" in t, "the low hit ratio, among the issues")
-    for css, part in [("#policies", "users"), ("#tiers", "warm"), ("#namespaces", "sessions"), ("#days", "saved calls"), ("#redis", "none"),
+    for css, part in [("#policies", "users"), ("#policies", "99 % within"), ("#policies", "µs"), ("#tiers", "warm"), ("#namespaces", "sessions"), ("#days", "saved calls"), ("#redis", "none"),
                       ("#state", "STANDALONE"), ("#score", "of 100")]:
         assert part in browser.text(css), (css, browser.text(css))
     browser.until_text("#days", lambda t: "1,800" in t or "1.8K" in t, "what was counted today")

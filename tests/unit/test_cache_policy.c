@@ -345,6 +345,42 @@ static void figures_survive_a_reload_by_name(void **state)
     assert_int_equal(figures(f, "q").misses, 0);
 }
 
+/* The histogram of the policy of that key, with one more in it. */
+static uint64_t timed(struct fixture *f, const char *key)
+{
+    struct took took;
+    unsigned number = policies_match(cache_policies(f->cache), slice_text(key))->number;
+    took_waited(cache_policy_took(f->cache, number), 1000);
+    cache_measure_policy_took(f->cache, number, &took);
+    return took.turns.count;
+}
+
+static void times_survive_a_reload_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    take(f, &s);
+    assert_int_equal(timed(f, "t:a"), 1);
+    assert_int_equal(timed(f, "other"), 1);
+    s.rule.ttl = 2 * SECOND;
+    take(f, &s);
+    assert_int_equal(timed(f, "t:a"), 2);
+    assert_int_equal(timed(f, "other"), 2);
+}
+
+static void times_of_a_number_that_goes_to_another_name_begin_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    char name[16];
+    s.name = name;
+    for (unsigned n = 0; n < 2 * POLICY_NUMBERS; n++) {
+        snprintf(name, sizeof(name), "p%u", n);
+        take(f, &s);
+        assert_int_equal(timed(f, "t:a"), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +401,8 @@ int main(void)
         TEST(a_set_held_back_obeys_the_policy_of_when_it_is_let_go),
         TEST(each_policy_counts_its_own),
         TEST(figures_survive_a_reload_by_name),
+        TEST(times_survive_a_reload_by_name),
+        TEST(times_of_a_number_that_goes_to_another_name_begin_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "net/effort.h"
 #include "net/loop.h"
-#include "net/turns.h"
+#include "base/turns.h"
 
 static struct loop *loop;
 static unsigned fired, ended;
@@ -344,6 +344,30 @@ static void a_turn_of_any_length_has_a_cell(void **state)
     assert_int_equal(t.count, 2);
 }
 
+static void what_was_not_measured_counts_as_the_last_of_the_sample_did(void **state)
+{
+    static struct took t;
+    assert_false(took_unmeasured(&t)); /* the first is to be measured */
+    took_measured(&t, 1000);
+    took_waited(&t, 1000000);
+    for (int i = 0; i < 15; i++)
+        assert_true(took_unmeasured(&t));
+    assert_int_equal(t.turns.count, 17);
+    assert_int_equal(t.sum_ns, 16 * 1000 + 1000000);
+    assert_int_equal(turns_within(&t.turns, 2000), 16); /* the one that waited is one */
+}
+
+static void sums_of_what_things_took_lose_nothing(void **state)
+{
+    static struct took a, b;
+    took_waited(&a, 5000);
+    took_measured(&b, 1000);
+    took_merge(&a, &b);
+    assert_true(took_unmeasured(&a));
+    assert_int_equal(a.turns.count, 3);
+    assert_int_equal(a.sum_ns, 7000);
+}
+
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, make_loop, drop_loop)
 
 int main(void)
@@ -368,6 +392,8 @@ int main(void)
         cmocka_unit_test(quantiles_are_right_to_one_step),
         cmocka_unit_test(sums_of_turns_are_as_if_all_had_been_one),
         cmocka_unit_test(a_turn_of_any_length_has_a_cell),
+        cmocka_unit_test(what_was_not_measured_counts_as_the_last_of_the_sample_did),
+        cmocka_unit_test(sums_of_what_things_took_lose_nothing),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }

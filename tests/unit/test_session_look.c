@@ -3,6 +3,8 @@
 
 #include <endian.h>
 
+DEFINE_SAY(lease)
+
 /* ======= tenants ======= */
 
 static void a_bound_connection_names_only_its_own_keys(void **state)
@@ -183,7 +185,7 @@ static void outcomes_and_the_welcome_tell_partitions(void **state)
     assert_int_equal(expect_entry(f).status, STATUS_HIT);
 }
 
-static void the_first_request_of_each_kind_is_timed(void **state)
+static void every_request_of_each_kind_counts_from_the_first_on(void **state)
 {
     struct fixture *f = *state;
     struct session_times times;
@@ -194,10 +196,64 @@ static void the_first_request_of_each_kind_is_timed(void **state)
         assert_int_equal(times.count, 1);
         assert_true(times.sum_ns > 0 && times.p50_ns > 0 && times.p99_ns <= times.max_ns);
     }
-    for (unsigned i = 1; i <= 16; i++)
+    for (unsigned i = 1; i <= 100; i++)
         get(f, "k");
     sessions_times(f->sessions, CLASS_GET, &times);
-    assert_int_equal(times.count, 2);
+    assert_int_equal(times.count, 101);
+    assert_int_equal(session_times_of(&f->space.times[CLASS_GET]).count, 101);
+    assert_int_equal(session_times_of(&f->space.times[CLASS_SET]).count, 1);
+}
+
+static uint64_t timed_by_policy(const struct fixture *f)
+{
+    struct took took;
+    cache_measure_policy_took(f->cache, 0, &took);
+    assert_int_equal(turns_within(&took.turns, UINT64_MAX), took.turns.count);
+    return took.turns.count;
+}
+
+static void each_key_of_a_request_counts_for_its_policy(void **state)
+{
+    struct fixture *f = *state;
+    struct slice keys[] = {S("a"), S("b"), S("c")}, key = S("leased");
+    for (unsigned i = 0; i < 40; i++) {
+        SAY(f, get, .keys = {3, keys});
+        expect_values(f);
+    }
+    assert_int_equal(timed_by_policy(f), 120);
+    SAY(f, lease, .keys = {1, &key});
+    expect_values(f);
+    assert_int_equal(timed_by_policy(f), 121);
+    struct policy_figures figures;
+    cache_measure_policy(f->cache, 0, &figures);
+    assert_int_equal(figures.gets, 121);
+}
+
+static void what_is_refused_counts_for_no_policy(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(get(f, "").status, STATUS_BAD_KEY);
+    assert_int_equal(timed_by_policy(f), 0);
+}
+
+static void count_took(void *user, struct slice name, const struct tenant *t, const struct took *took)
+{
+    uint64_t *sum = user;
+    assert_slice(name, "acme");
+    assert_int_equal(t->misses, 2);
+    *sum += took->turns.count;
+}
+
+static void keys_of_a_bound_connection_count_for_its_tenant(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t took = 0;
+    get(f, "acme:1");
+    get(f, "acme:2");
+    get(f, "other:1"); /* denied */
+    tenants_each(cache_tenants(f->cache), count_took, &took);
+    assert_int_equal(took, 2);
+    assert_int_equal(timed_by_policy(f), 2);
 }
 
 static uint64_t timed_to(struct fixture *f, enum session_reach reach)
@@ -215,9 +271,7 @@ static void a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go(void **stat
     set(f, "k", "v", NULL);
     get(f, "k");
     assert_int_equal(timed_to(f, REACH_L1), 1);
-    for (unsigned i = 1; i < 16; i++)
-        get(f, "k");
-    SAY(f, get, .keys = {2, both}); /* the next that is measured */
+    SAY(f, get, .keys = {2, both});
     expect_values(f);
     assert_int_equal(timed_to(f, REACH_MISS), 1);
     f->l1.ops.drop(&f->l1.tier, S("k"), 0, UINT64_MAX);
@@ -312,7 +366,10 @@ int main(void)
         GREETED(documents_come_from_the_host),
         GREETED(the_doctor_of_a_host_by_itself_answers_at_once),
         GREETED(outcomes_and_the_welcome_tell_partitions),
-        GREETED(the_first_request_of_each_kind_is_timed),
+        GREETED(every_request_of_each_kind_counts_from_the_first_on),
+        GREETED(each_key_of_a_request_counts_for_its_policy),
+        GREETED(what_is_refused_counts_for_no_policy),
+        BOUND(keys_of_a_bound_connection_count_for_its_tenant),
         GREETED(a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go),
         GREETED(a_report_that_takes_turns_is_answered_when_it_is_made_and_holds_nobody_up),
         GREETED(a_report_that_takes_too_long_is_told_so_and_asked_for_no_more),

@@ -25,6 +25,7 @@ static int end(void **state)
 struct sum {
     const char *name;
     uint64_t misses, everybody, rows;
+    uint64_t took, all_took, timed; /* of tenants_each */
 };
 
 static void sum_up(void *user, struct slice name, const struct tenant *t)
@@ -33,6 +34,22 @@ static void sum_up(void *user, struct slice name, const struct tenant *t)
     s->misses += slice_equal(name, slice_text(s->name)) ? t->misses : 0;
     s->everybody += t->misses;
     s->rows += t->misses > 0;
+}
+
+static void sum_up_all(void *user, struct slice name, const struct tenant *t, const struct took *took)
+{
+    struct sum *s = user;
+    sum_up(user, name, t);
+    s->took += took && slice_equal(name, slice_text(s->name)) ? took->turns.count : 0;
+    s->all_took += took ? took->turns.count : 0;
+    s->timed += took && name.size;
+}
+
+static struct sum told(const char *name)
+{
+    struct sum s = {.name = name};
+    tenants_each(all, sum_up_all, &s);
+    return s;
 }
 
 static struct sum taken(const char *name)
@@ -63,12 +80,10 @@ static void connections_of_one_tenant_have_one_row(void **state)
 
 static void what_was_counted_is_told_whole_as_often_as_it_is_asked(void **state)
 {
-    struct sum s = {.name = "acme"};
     miss("acme", 2);
     taken("acme");
-    tenants_each(all, sum_up, &s);
-    tenants_each(all, sum_up, &s);
-    assert_int_equal(s.misses, 4);
+    assert_int_equal(told("acme").misses, 2);
+    assert_int_equal(told("acme").misses, 2);
 }
 
 static void a_newcomer_has_the_row_of_the_quietest_that_nobody_is_connected_for(void **state)
@@ -100,6 +115,72 @@ static void when_somebody_is_connected_for_each_the_rest_counts_with_the_others(
     assert_int_equal(taken("").misses, 5);
 }
 
+/* Asked for, and answered. */
+static void ask(struct tenant *t, unsigned times)
+{
+    t->misses += times;
+    for (unsigned i = 0; i < times; i++)
+        took_waited(tenants_took(all, t), 1000);
+}
+
+/* One more than have a histogram; the one before the last of them asked once, the others twice. */
+static struct tenant *one_too_many(struct tenant **ret_quiet)
+{
+    char name[16];
+    struct tenant *t = NULL;
+    for (unsigned n = 0; n <= TENANTS_TIMED; n++) {
+        snprintf(name, sizeof(name), "t%u", n);
+        t = tenants_enter(all, slice_text(name));
+        ask(t, n == TENANTS_TIMED - 1 ? 1 : 2);
+        *ret_quiet = n == TENANTS_TIMED - 1 ? t : *ret_quiet;
+    }
+    return t;
+}
+
+static void the_time_of_tenants_beyond_those_with_a_histogram_is_the_others(void **state)
+{
+    struct tenant *quiet;
+    one_too_many(&quiet);
+    assert_int_equal(told("t0").took, 2);
+    assert_int_equal(told("").took, 2);
+    struct sum s = told("");
+    assert_int_equal(s.timed, TENANTS_TIMED);
+    assert_int_equal(s.all_took, s.everybody);
+}
+
+static void who_asks_twice_as_much_as_the_quietest_has_its_histogram_from_the_next_minute_on(void **state)
+{
+    struct tenant *quiet, *loud = one_too_many(&quiet);
+    taken(""); /* twice, not more */
+    assert_int_equal(told("t31").took, 1);
+    ask(loud, 1);
+    assert_int_equal(told("t32").took, 0);
+    taken("");
+    ask(loud, 5);
+    ask(quiet, 1);
+    assert_int_equal(told("t32").took, 5);
+    struct sum s = told("");
+    assert_int_equal(s.took, 3 + 1 + 1); /* of the loud one before, all of the quiet one */
+    assert_int_equal(s.timed, TENANTS_TIMED);
+    assert_int_equal(s.all_took, s.everybody);
+}
+
+static void the_time_of_a_tenant_that_lost_its_row_stays_with_the_others(void **state)
+{
+    struct tenant *t = miss("gone", 0);
+    char name[16];
+    ask(t, 1);
+    tenants_leave(all, t);
+    for (unsigned n = 0; n < TENANTS_COUNTED; n++) {
+        snprintf(name, sizeof(name), "t%u", n);
+        ask(tenants_enter(all, slice_text(name)), 2);
+    }
+    struct sum s = told("gone");
+    assert_int_equal(s.misses, 0);
+    assert_int_equal(s.timed, TENANTS_TIMED); /* the newcomer has its histogram's place, too */
+    assert_int_equal(s.all_took, s.everybody);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +190,12 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(when_somebody_is_connected_for_each_the_rest_counts_with_the_others,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(the_time_of_tenants_beyond_those_with_a_histogram_is_the_others,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            who_asks_twice_as_much_as_the_quietest_has_its_histogram_from_the_next_minute_on, begin, end),
+        cmocka_unit_test_setup_teardown(the_time_of_a_tenant_that_lost_its_row_stays_with_the_others, begin,
+                                        end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,11 @@ function whyMissed(cache) {
     .slice(0, 3).map(([name, value]) => `${percent(value, cache.misses)} ${name.slice(7).replace("_", " ")}`).join(", ") || "–";
 }
 
+/* In the daemon; what clients find in shared memory by themselves never gets there. */
+function took(times, quantile) {
+  return times && times.count ? micros(times[quantile]) : "–";
+}
+
 function showTables(stats) {
   table("tiers", [["tier", (r) => r.name], ["hits", (r) => count(r.hits)], ["of all hits", (r) => percent(r.hit_share, 1)],
                   ["entries", (r) => count(r.entries)], ["bytes", (r) => bytesText(r.bytes)],
@@ -160,6 +165,7 @@ function showTables(stats) {
   table("policies", [["policy", (r) => r.name], ["namespace", (r) => r.namespace, true], ["hits", (r) => count(r.hits)],
                      ["misses", (r) => count(r.misses)], ["hit ratio", (r) => percent(r.hits, r.hits + (r.misses || 0))],
                      ["expected", (r) => (r.expect_hit_ratio ? percent(r.expect_hit_ratio, 1) : "–")], ["sets", (r) => count(r.sets)],
+                     ["half within", (r) => took(r.times, "p50_us")], ["99 % within", (r) => took(r.times, "p99_us")],
                      ["saved", (r) => (r.saved_s ? durationText(Math.round(r.saved_s)) : "–")]], stats.policies);
   table("namespaces", [["namespace", (r) => r.name], ["state", (r) => r.state, true], ["gets", (r) => count(r.cache.gets)],
                        ["sets", (r) => count(r.cache.sets)], ["invalidations", (r) => count(r.cache.invalidations)],

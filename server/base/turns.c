@@ -1,4 +1,4 @@
-#include "net/turns.h"
+#include "base/turns.h"
 
 enum { STEPS = 1 << TURNS_STEP_BITS };
 
@@ -61,4 +61,33 @@ uint64_t turns_within(const struct turns *t, uint64_t ns)
     for (unsigned cell = 0; cell < TURNS_CELLS && end_of(cell) <= ns; cell++)
         within += t->cells[cell];
     return within;
+}
+
+/* ---- of which a sample is measured --------------------------------------------------------------------- */
+
+void took_waited(struct took *t, uint64_t ns)
+{
+    turns_add(&t->turns, ns);
+    t->sum_ns += ns;
+}
+
+void took_measured(struct took *t, uint64_t ns)
+{
+    took_waited(t, ns);
+    t->last_ns = ns;
+}
+
+bool took_unmeasured(struct took *t)
+{
+    if (!t->last_ns)
+        return false;
+    took_waited(t, t->last_ns);
+    return true;
+}
+
+void took_merge(struct took *t, const struct took *other)
+{
+    turns_merge(&t->turns, &other->turns);
+    t->sum_ns += other->sum_ns;
+    t->last_ns = t->last_ns ? t->last_ns : other->last_ns;
 }
