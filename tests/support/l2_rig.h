@@ -29,6 +29,15 @@ struct heard {
     char name[L2_RIG_TEXT]; /* the first of the last record */
 };
 
+struct rig_read {
+    struct tier_read read;
+    unsigned done;
+    int outcome;
+    struct entry entry; /* but for its slices */
+    char value[L2_RIG_TEXT];
+    size_t value_bytes;
+};
+
 struct l2_rig {
     struct loop *loop;
     bool own_loop;
@@ -39,6 +48,8 @@ struct l2_rig {
     struct fleet *fleet;
     struct heard heard;
     unsigned stopped;
+    struct rig_read reader; /* whose reads nobody looks at */
+    bool reads;
 };
 
 #define L2_RIG_UNTIL(rig, condition)    \
@@ -122,14 +133,6 @@ static inline void rig_start(struct l2_rig *rig)
     rig->l2 = l2_create(&rig->setup);
     rig->fleet = l2_fleet(rig->l2);
     l2_start(rig->l2);
-}
-
-static inline bool rig_fresh(const struct l2_rig *rig)
-{
-    for (unsigned p = 0; p < rig->options.partitions; p++)
-        if (loop_now_ns(rig->loop) >= rig_view(rig)->of[p].fresh_until_ns)
-            return false;
-    return rig_view(rig)->mode == SHM_FRESH;
 }
 
 static inline void rig_on_stopped(void *user)
@@ -222,15 +225,6 @@ static inline enum fleet_outcome rig_change(struct l2_rig *rig, struct rig_chang
 
 /* ======= reads ======= */
 
-struct rig_read {
-    struct tier_read read;
-    unsigned done;
-    int outcome;
-    struct entry entry; /* but for its slices */
-    char value[L2_RIG_TEXT];
-    size_t value_bytes;
-};
-
 static inline void rig_was_read(struct tier_read *read, int outcome)
 {
     struct rig_read *r = CONTAINER_OF(read, struct rig_read, read);
@@ -262,6 +256,29 @@ static inline int rig_get(struct l2_rig *rig, struct rig_read *r, const char *ke
     L2_RIG_UNTIL(rig, r->done);
     assert_int_equal(r->done, 1);
     return r->outcome;
+}
+
+/* The least of its partitions; 0: somebody never vouched. */
+static inline uint64_t rig_promised_until(const struct l2_rig *rig)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned p = 0; p < rig->options.partitions; p++)
+        if (rig_view(rig)->of[p].fresh_until_ns < least)
+            least = rig_view(rig)->of[p].fresh_until_ns;
+    return least;
+}
+
+/* In the fleet, and somebody vouches.  A promise is asked for only while somebody reads, and the first may be over before
+ * it is looked at. */
+static inline bool rig_fresh(struct l2_rig *rig)
+{
+    uint64_t until_ns = rig_promised_until(rig);
+    bool in_fleet = rig_view(rig)->mode == SHM_FRESH, is_over = loop_now_ns(rig->loop) >= until_ns;
+    if (in_fleet && is_over && until_ns && (!rig->reads || rig->reader.done)) {
+        rig->reads = true;
+        rig_ask(rig, &rig->reader, "whatever");
+    }
+    return in_fleet && !is_over;
 }
 
 #endif

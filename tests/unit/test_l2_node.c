@@ -177,7 +177,7 @@ static void the_largest_invalidation_fits(void **state)
 
 static void quick(struct node_rig *rig)
 {
-    rig->l2.options.command_timeout = 50 * NS_PER_MS;
+    rig->l2.options.command_timeout = 250 * NS_PER_MS;
 }
 
 /* Answered, and the session over, without a word from Redis. */
@@ -236,17 +236,17 @@ static void a_slow_hello_is_waited_for_longer_than_a_change(void **state)
     assert_int_equal(rig_view(&rig->l2)->session, 1);
 }
 
-/* The first way took almost all of the time; the second has its own deadline, the caller has not. */
+/* The first way took most of the time; the second has its own deadline, the caller has not. */
 static void a_read_of_two_ways_has_one_deadline(void **state)
 {
     struct node_rig *rig = *state;
-    rig->l2.options.command_timeout = 200 * NS_PER_MS;
+    rig->l2.options.command_timeout = NS_PER_S;
     fresh(state);
     struct rig_read read = {.read.known.given = true};
     uint64_t asked_ns = loop_now_ns(rig->l2.loop), session = rig_view(&rig->l2)->session;
     rig->puppet.instead[SCRIPT_SAME] = rig->puppet.instead[SCRIPT_GETL] = slice_text("");
     rig_ask(&rig->l2, &read, "k");
-    UNTIL(rig, loop_now_ns(rig->l2.loop) - asked_ns > 150 * NS_PER_MS);
+    UNTIL(rig, loop_now_ns(rig->l2.loop) - asked_ns > 600 * NS_PER_MS);
     puppet_say(&rig->puppet, 2, slice_text("*3\r\n:100\r\n:5\r\n$1\r\n0\r\n"));
     assert_int_equal(read.done, 0);
     UNTIL(rig, read.done);

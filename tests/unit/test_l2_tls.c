@@ -188,7 +188,7 @@ static void a_client_certificate_signed_by_strangers_is_not_taken(void **state)
 static void tls_at_a_plain_port_is_said(void **state)
 {
     struct fixture *f = sound(state, NULL);
-    f->rig.open_timeout_ns = 50 * NS_PER_MS;
+    f->rig.open_timeout_ns = 500 * NS_PER_MS;
     rig_dial(&f->rig, "rediss://127.0.0.1:%u?cacert=%s", f->redis.port, f->ca);
     rig_until_closed(&f->rig);
     assert_non_null(strstr(f->rig.sentence, "TLS"));
@@ -291,7 +291,7 @@ static void a_handshake_that_is_held_up_does_not_keep_us_waiting(void **state)
     proxy_start(&f->proxy, server);
     f->proxied = true;
     proxy_tell(&f->proxy, "hold down");
-    f->rig.open_timeout_ns = 50 * NS_PER_MS;
+    f->rig.open_timeout_ns = 500 * NS_PER_MS;
     rig_dial(&f->rig, "rediss://127.0.0.1:%u?cacert=%s", f->proxy.port, f->ca);
     rig_expect_end(&f->rig, CONN_END_OPEN_TIMEOUT, "TLS handshake");
     proxy_tell(&f->proxy, "release down");
