@@ -10,9 +10,9 @@
 #include "net/loop_uv.h"
 
 enum {
-    READ_BYTES = 64 * 1024,
-    ADDRESSES_MAX = 8, /* of one name; more only make the share of each too small */
-    KEEPALIVE_S = 60,  /* commands have deadlines; this is for a connection nobody uses */
+    READ_BYTES = 16 * 1024, /* some three hundred answers of changes: 1 ms, and then a look at the clock */
+    ADDRESSES_MAX = 8,      /* of one name; more only make the share of each too small */
+    KEEPALIVE_S = 60,       /* commands have deadlines; this is for a connection nobody uses */
 };
 
 struct plug {
@@ -43,6 +43,7 @@ struct l2_socket {
     uint64_t open_by_ns;
     struct timer share; /* of the time for the address that is tried now */
     struct later say;   /* what came up inside a call into here */
+    struct later read_on;
     struct question *question;
     struct plug *plug;
     struct sockaddr_storage addresses[ADDRESSES_MAX];
@@ -84,6 +85,7 @@ struct l2_socket *socket_close(struct l2_socket *s)
     }
     pull_plug(s);
     later_cancel(&s->say);
+    later_cancel(&s->read_on);
     timer_finish(&s->share, on_share_closed);
     return NULL;
 }
@@ -126,17 +128,35 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
     *ret = uv_buf_init(p->in, sizeof(p->in));
 }
 
+/* libuv reads on while there is something, half a MiB of answers: when the turn is long, no more than the next one. */
+static void rest(struct l2_socket *s)
+{
+    uv_read_stop(&s->plug->stream);
+    later_ask(s->loop, &s->read_on);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
-    struct l2_socket *s = CONTAINER_OF(stream, struct plug, stream)->owner;
+    struct plug *p = CONTAINER_OF(stream, struct plug, stream);
+    struct l2_socket *s = p->owner;
     if (!s || got == 0)
         return;
     if (got > 0) {
         s->events->received(s->user, slice_of(room->base, (size_t)got));
+        if (p->owner && loop_turn_is_long(s->loop)) /* it may have been closed by whom it was for */
+            rest(s);
         return;
     }
     uv_read_stop(stream);
     end_later(s, SOCKET_GONE, (int)got);
+}
+
+static void on_read_on(struct later *read_on)
+{
+    struct l2_socket *s = CONTAINER_OF(read_on, struct l2_socket, read_on);
+    int e = uv_read_start(&s->plug->stream, on_room, on_read);
+    if (e < 0)
+        end_later(s, SOCKET_GONE, e);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -320,6 +340,7 @@ struct l2_socket *socket_open(struct loop *loop, const struct l2_url *url, uint6
         .loop = loop, .url = url, .events = events, .user = user, .open_by_ns = open_by_ns};
     timer_init(&s->share, loop, on_share_over);
     later_init(&s->say, on_say);
+    later_init(&s->read_on, on_read_on);
     int e = 0;
     if (*url->path)
         connect_unix(s);

@@ -43,6 +43,12 @@ uint64_t loop_now_ns(const struct loop *l)
     return l->now_known ? l->now_ns : loop_now_fresh((struct loop *)l);
 }
 
+bool loop_turn_is_long(const struct loop *l)
+{
+    loop_now_ns(l); /* a turn begins with the first question */
+    return l->turn_began_ns && clock_boot_ns() - l->turn_began_ns >= LOOP_SHARE_NS;
+}
+
 /* ======= work for later ======= */
 
 void later_init(struct later *w, void (*run)(struct later *w))

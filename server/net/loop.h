@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/clock.h"
 #include "base/list.h"
 
 struct loop;
@@ -21,6 +22,12 @@ void loop_stop(struct loop *l);
 /* CLOCK_BOOTTIME, read at most once between two polls, at the first question; loop_now_fresh reads it again. */
 uint64_t loop_now_ns(const struct loop *l);
 uint64_t loop_now_fresh(struct loop *l);
+
+/* Whether this turn has lasted LOOP_SHARE_NS: whoever works through what others sent leaves the rest for the next, so
+ * that one peer's thousand requests do not stand between a request of another and its answer.  Reads the clock. */
+#define LOOP_SHARE_NS \
+    (2 * NS_PER_MS) /* of the 5 a turn may take: the rest is for what was begun, and for replies */
+bool loop_turn_is_long(const struct loop *l);
 
 /* Opaque room for libuv's handles, so that this header does not need <uv.h>; sizes are checked in loop.c. */
 struct timer {

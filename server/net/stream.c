@@ -4,7 +4,8 @@
  *   end of the turn → one send → what the kernel did not take waits for writable
  *
  * Three things stop the handing out of frames, and with it the reading: the owner paused; `out` is clogged (the
- * peer does not read); the stream is on its way out.  What was read by then is held in `in` and goes on later.
+ * peer does not read); the stream is on its way out.  A turn that is long already stops it for the next one.  What
+ * was read by then is held in `in` and goes on later.
  *
  * libuv only watches the descriptor.  Its own pipes could neither pass descriptors on a byte of our choice nor
  * leave a half-written buffer with its owner. */
@@ -59,6 +60,8 @@ static void work_on(struct stream *s)
     for (unsigned i = 0; i < ROUNDS_PER_TURN && s->held && !stream_blocked(s); i++) {
         stream_take_held(s);
         stream_flush(s);
+        if (s->rests)
+            break;
     }
     bool done = s->finishing && stream_unsent(s) == 0;
     if (done && !s->doomed)
@@ -89,8 +92,10 @@ static void on_work(struct later *work)
 /* After an error libuv watches no longer; what the peer sent before it went is still worth doing. */
 static void read_last_words(struct stream *s)
 {
-    while (stream_reading(s) && stream_read_once(s))
-        ;
+    do {
+        while (s->held && !stream_blocked(s))
+            stream_take_held(s);
+    } while (stream_reading(s) && stream_read_once(s));
     stream_doom(s, STREAM_GONE);
 }
 

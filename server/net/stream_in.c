@@ -22,10 +22,12 @@ static void break_off(struct stream *s, int frame_error)
     stream_ask_work(s);
 }
 
-/* Hands out the whole frames at the front of `bytes`; returns how many bytes those were. */
+/* Hands out the whole frames at the front of `bytes`, some of them if the turn is long; returns how many bytes those
+ * were.  Some, not none: however long turns are, everybody gets on. */
 static size_t hand_out_front(struct stream *s, struct slice bytes)
 {
-    size_t at = 0;
+    size_t at = 0, looked = 0;
+    s->rests = false;
     while (!stream_blocked(s)) {
         struct slice payload;
         size_t used;
@@ -37,6 +39,12 @@ static size_t hand_out_front(struct stream *s, struct slice bytes)
             break;
         at += used;
         hand_out(s, payload);
+        if (at - looked < LOOK_BYTES)
+            continue;
+        looked = at;
+        s->rests = at < bytes.size && loop_turn_is_long(s->all->loop);
+        if (s->rests)
+            break;
     }
     return at;
 }
@@ -91,7 +99,7 @@ static void take_bytes(struct stream *s, struct slice bytes)
         at += hand_out_front(s, slice_of((const uint8_t *)bytes.data + at, bytes.size - at));
     if (at < bytes.size && !s->finishing && !s->doomed) {
         keep(s, slice_of((const uint8_t *)bytes.data + at, bytes.size - at));
-        s->held = stream_blocked(s);
+        s->held = stream_blocked(s) || s->rests;
     }
     stream_time_frame(s);
 }
@@ -100,7 +108,7 @@ static void take_bytes(struct stream *s, struct slice bytes)
 void stream_take_held(struct stream *s)
 {
     s->in_at += hand_out_front(s, slice_of(s->in.data + s->in_at, s->in.size - s->in_at));
-    if (stream_blocked(s))
+    if (stream_blocked(s) || s->rests)
         return;
     s->held = false;
     buffer_consume(&s->in, s->in_at);
@@ -125,7 +133,9 @@ static void meet_end(struct stream *s)
 
 bool stream_read_once(struct stream *s)
 {
-    ssize_t n = recv(s->fd, s->all->shared, READ_BYTES, MSG_DONTWAIT);
+    /* In a turn that is long already the rest would be held, and charged to a peer who can do nothing for it. */
+    size_t room = loop_turn_is_long(s->all->loop) ? LOOK_BYTES : READ_BYTES;
+    ssize_t n = recv(s->fd, s->all->shared, room, MSG_DONTWAIT);
     if (n > 0) {
         take_bytes(s, slice_of(s->all->shared, (size_t)n));
     } else if (n == 0) {

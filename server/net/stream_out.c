@@ -38,6 +38,17 @@ static ssize_t send_with_fds(struct stream *s, const uint8_t *data, size_t size)
     return n;
 }
 
+/* Who is gone reads nothing more; what it said before that is heard first when a long turn left some of it. */
+static void peer_is_gone(struct stream *s)
+{
+    if (!s->rests) {
+        stream_doom(s, STREAM_GONE);
+        return;
+    }
+    s->out_at = s->out.size;
+    stream_drop_passed(s);
+}
+
 /* One send, or two when descriptors wait in the middle.  True: call again. */
 static bool send_some(struct stream *s)
 {
@@ -48,9 +59,10 @@ static bool send_some(struct stream *s)
         size = s->pass_at - s->out_at;
     ssize_t n = at_mark ? send_with_fds(s, data, size) : send(s->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-            stream_doom(s, STREAM_GONE);
-        return errno == EINTR;
+        bool again = errno == EINTR;
+        if (errno != EAGAIN && errno != EWOULDBLOCK && !again)
+            peer_is_gone(s);
+        return again;
     }
     s->out_at += (size_t)n;
     s->stuck_since = 0;

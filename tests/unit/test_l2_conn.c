@@ -239,6 +239,48 @@ static void of_many_the_first_leave_within_the_turn(void **state)
     free(asks);
 }
 
+struct slow_answers {
+    struct rig *rig;
+    unsigned count;
+};
+
+struct slow {
+    struct l2_command command;
+    struct slow_answers *all;
+};
+
+static void answered_slowly(struct l2_command *command, const struct l2_reply *reply, enum l2_outcome outcome)
+{
+    struct slow_answers *all = CONTAINER_OF(command, struct slow, command)->all;
+    assert_int_equal(outcome, L2_ANSWERED);
+    all->count++;
+    while (!loop_turn_is_long(all->rig->loop))
+        ;
+}
+
+/* Redis has answered them all by then: without a look at the clock they would be read in one go. */
+static void a_long_turn_reads_no_more_than_a_piece(void **state)
+{
+    enum { MANY = 150, BYTES = 1000, PIECE = 16 };
+    struct rig *rig = connected(state);
+    struct slow *asks = calloc(MANY, sizeof(*asks));
+    struct slow_answers all = {.rig = rig};
+    char text[BYTES];
+    memset(text, 'x', BYTES);
+    struct slice argv[] = {slice_text("ECHO"), slice_of(text, BYTES)};
+    for (unsigned i = 0; i < MANY; i++) {
+        asks[i] = (struct slow){
+            .command = {.argv = argv, .count = 2, .deadline_ns = UINT64_MAX, .done = answered_slowly},
+            .all = &all};
+        assert_int_equal(conn_issue(rig->conn, &asks[i].command), 0);
+    }
+    for (unsigned before = 0; all.count < MANY; before = all.count) {
+        loop_run_once(rig->loop);
+        assert_in_range(all.count, before, before + PIECE + 1);
+    }
+    free(asks);
+}
+
 static void the_moment_of_sending_is_known(void **state)
 {
     struct rig *rig = connected(state);
@@ -594,6 +636,7 @@ int main(void)
         CASE(commands_are_answered_in_order),
         CASE(the_few_of_a_turn_leave_together),
         CASE(of_many_the_first_leave_within_the_turn),
+        CASE(a_long_turn_reads_no_more_than_a_piece),
         CASE(the_moment_of_sending_is_known),
         CASE(an_error_of_redis_is_an_answer),
         CASE(keys_with_any_bytes_in_them_stay_what_they_are),

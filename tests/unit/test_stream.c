@@ -30,7 +30,7 @@ struct fixture {
     unsigned frames, brokens, half_closes, ends;
     enum stream_end why;
     size_t answer_bytes;
-    bool pause_after_each, finish_at_half_close;
+    bool pause_after_each, finish_at_half_close, takes_long;
 };
 
 /* ======= the owner ======= */
@@ -56,6 +56,8 @@ static void on_frame(struct stream *s, struct slice payload)
     buffer_append(&f->seen, payload.data, payload.size);
     if (f->answer_bytes)
         answer(f, s, f->answer_bytes);
+    while (f->takes_long && !loop_turn_is_long(f->loop))
+        ;
     if (f->pause_after_each)
         stream_pause(s);
 }
@@ -375,6 +377,51 @@ static void a_paused_stream_hands_out_nothing_until_it_is_resumed(void **state)
     }
 }
 
+/* 100 of 1000 bytes, and with them the 4 KiB behind which the clock is looked at: in poll, after it, before the next. */
+enum { LONG_FRAMES = 100, LONG_BYTES = 1000, LONG_A_TURN = 15 };
+
+static void a_long_turn_leaves_frames_for_the_next(void **state)
+{
+    struct fixture *f = *state;
+    f->takes_long = true;
+    say_frames(f, LONG_FRAMES, LONG_BYTES);
+    for (unsigned before = 0; f->frames < LONG_FRAMES; before = f->frames) {
+        loop_run_once(f->loop);
+        assert_in_range(f->frames, before + 1, before + LONG_A_TURN);
+    }
+}
+
+static void long_turns_hand_out_the_same_frames(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer all = {.limit = 1 << 24};
+    f->takes_long = true;
+    for (unsigned i = 0; i < LONG_FRAMES; i++)
+        add_frame(&all, LONG_BYTES + i);
+    say(f, all.data, all.size - 500); /* the last one later */
+    until_frames(f, LONG_FRAMES - 1);
+    say(f, all.data + all.size - 500, 500);
+    until_frames(f, LONG_FRAMES);
+    assert_int_equal(f->seen.size, all.size);
+    for (size_t at = 0, i = 0; i < LONG_FRAMES; at += FRAME_HEADER_BYTES + LONG_BYTES + i, i++)
+        assert_memory_equal(f->seen.data + at + 4, all.data + at + FRAME_HEADER_BYTES, LONG_BYTES + i);
+    buffer_finish(&all);
+}
+
+static void what_a_dead_peer_had_said_is_heard_through_long_turns(void **state)
+{
+    struct fixture *f = *state;
+    f->takes_long = true;
+    f->answer_bytes = 100; /* which nobody reads */
+    say_frames(f, LONG_FRAMES, LONG_BYTES);
+    loop_run_once(f->loop);
+    assert_true(f->frames < LONG_FRAMES);
+    close(f->peer);
+    f->peer = -1;
+    until_ended(f);
+    assert_int_equal(f->frames, LONG_FRAMES);
+}
+
 static void half_a_frame_behind_held_ones_is_not_lost(void **state)
 {
     struct fixture *f = *state;
@@ -571,6 +618,9 @@ int main(void)
         TEST(what_was_held_back_is_answered_when_the_peer_reads),
         TEST(a_peer_that_takes_nothing_for_too_long_is_cut_off),
         TEST(a_paused_stream_hands_out_nothing_until_it_is_resumed),
+        TEST(a_long_turn_leaves_frames_for_the_next),
+        TEST(long_turns_hand_out_the_same_frames),
+        TEST(what_a_dead_peer_had_said_is_heard_through_long_turns),
         TEST(half_a_frame_behind_held_ones_is_not_lost),
         TEST(descriptors_ride_on_the_first_byte_of_their_frame),
         TEST(descriptors_wait_for_room_like_everything_else),
