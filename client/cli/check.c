@@ -73,8 +73,8 @@ int verb_doctor(struct cli *cli)
 /* ======= audit: what is compared ======= */
 
 enum { AUDIT_KEYS = 1000, AUDIT_GROUP = 256 };
-/* A host that has not read from Redis for some seconds vouches for nothing; the first question ends that. */
-enum { WAKE_MS = 150 };
+/* A host that has not read from Redis for some seconds vouches for nothing; the first question ends that, within so long. */
+enum { WAKE_MS = 1000, WAKE_LOOK_MS = 10 };
 enum { TIERS = 2 };
 static const struct {
     const char *name;
@@ -160,20 +160,23 @@ static enum finding age_of(uint64_t ms)
     return OLDER_LONG;
 }
 
+/* One that nobody vouches for meanwhile is not gone: it may be served again as it is. */
 static enum finding follow(struct audit *a, size_t key, unsigned tier, uint64_t since_ms)
 {
     larder_get_options how = LARDER_GET_OPTIONS_INIT;
     larder_value v = LARDER_VALUE_INIT;
     uint64_t waited_ms;
+    enum finding now;
     how.no_value = true;
     how.tiers = tiers[tier].only;
     do {
         poll(NULL, 0, ASK_AGAIN_MS);
         v.result = larder_get(a->cli->client, a->keys[key], &how, &v);
+        now = compare(&v, &a->l2[key]);
         waited_ms = now_ms() - since_ms;
-    } while (v.result >= 0 && compare(&v, &a->l2[key]) == OLDER_10 && waited_ms < GIVE_UP_MS);
+    } while (v.result >= 0 && (now == OLDER_10 || now == UNPROVEN) && waited_ms < GIVE_UP_MS);
     larder_value_free(&v);
-    return age_of(waited_ms);
+    return now == UNPROVEN ? UNPROVEN : age_of(waited_ms);
 }
 
 static void tell_fault(const struct audit *a, size_t key, unsigned tier)
@@ -211,10 +214,24 @@ static int ask(struct audit *a, uint8_t only, larder_value *values)
     return r < 0 ? cli_error(a->cli, NULL, r) : EXIT_DONE;
 }
 
+static bool all_vouched_for(const struct audit *a)
+{
+    for (size_t key = 0; key < a->count; key++)
+        if (compare(&a->here[key], &a->l2[key]) == UNPROVEN)
+            return false;
+    return true;
+}
+
 static int wake(struct audit *a)
 {
+    uint64_t since_ms = now_ms();
     int code = ask(a, LARDER_ONLY_L2, a->l2);
-    poll(NULL, 0, WAKE_MS);
+    while (code == EXIT_DONE && now_ms() - since_ms < WAKE_MS) {
+        code = ask(a, tiers[0].only, a->here);
+        if (all_vouched_for(a))
+            break;
+        poll(NULL, 0, WAKE_LOOK_MS);
+    }
     return code;
 }
 

@@ -5,7 +5,7 @@ at once.
 
 Host b has twice as many keys in its warm tier; while it is not there, stopped cleanly or killed, host a invalidates half of
 them.  From its first answer on b is read: the killed half is never a hit, flagged or not; once it is FRESH the other half
-is, all of it, and from b itself: nothing of it was read, or even compared, in Redis.  The times from its start to the first
+is, all of it, and from b itself: nothing of it was read in Redis, or became suspect.  The times from its start to the first
 answer and to FRESH are printed."""
 
 import argparse
@@ -63,8 +63,11 @@ def one_round(fleet, leave, number, count):
     expect(early, 0, "hits among the dead, from the first answer on")
     expect(statuses(b, doomed), (0, count), "of the dead, hits and misses")
     before = {name: b.figure(name) for name in ("hits_l2", "compared")}
-    expect(statuses(b, beside), (count, 0), "of the rest, hits and misses")
-    expect({name: b.figure(name) for name in before}, before, "of the rest, asked of Redis")
+    until(lambda: statuses(b, beside) == (count, 0), "b has all the rest", PATIENCE_S)
+    expect(b.figure("hits_l2"), before["hits_l2"], "of the rest, read from Redis")
+    compared = b.figure("compared") - before["compared"]
+    # All, were they suspect; a few where a promise runs out on a starved machine.
+    assert compared < count / 2, f"{compared} of the rest were compared in Redis"
     expect(b.figure("gaps"), 0)
     return answered_ms, fresh_ms
 

@@ -130,9 +130,9 @@ class Host(Larder):
         return self.ask().document(wire.EXPLAIN, key)["l1"]["present"]
 
     def is_fresh(self):
-        """In the fleet, and a fence of this session came back."""
+        """In the fleet, and a fence came back: what the next absence counts from."""
         stats = self.stats()
-        return stats["state"] == "FRESH" and "trouble" not in stats["redis"]
+        return stats["state"] == "FRESH" and "trouble" not in stats["redis"] and self.health()["redis_latency_ms"]
 
     def told(self):
         """For a failure's report, whatever state it is in."""
