@@ -27,6 +27,7 @@ import tap
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXIT_SKIPPED = 77
 OUTPUT_MAX = 20000  # bytes of a failed program's output that are shown
+REASON_LINES, REASON_WIDTH = 2, 200  # shown at once: the whole output comes at the end, which a log cut short lacks
 
 
 class Program:
@@ -202,7 +203,7 @@ def run(program):
     timed_out = not late.is_alive() and time.monotonic() - begin >= program.seconds
     late.cancel()
     out, err = out.decode(errors="replace"), err.decode(errors="replace")
-    cases = judge(program, out, child.returncode, timed_out)
+    cases = judge(program, out, child.returncode, timed_out, last_lines(out + err))
     return Result(program, cases, out + err, time.monotonic() - begin)
 
 
@@ -214,19 +215,23 @@ def end_session(child):
         pass
 
 
-def judge(program, out, code, timed_out):
+def last_lines(output):
+    return [line for line in output.splitlines() if line.strip()][-REASON_LINES:]
+
+
+def judge(program, out, code, timed_out, last):
     cases, wrong = tap.parse(out)
     if not cases and not timed_out and wrong is None:
         if code == EXIT_SKIPPED:
             return [tap.Case("", True, out.strip() or "the program says so")]
-        return [tap.Case(end_of(code) if code else "", code == 0)]
+        return [tap.Case(end_of(code) if code else "", code == 0, why=last)]
     if timed_out:
         wrong = f"did not end within {program.seconds} s"
     elif wrong is not None:
         wrong = f"{wrong} ({end_of(code)})"
     elif code != 0 and all(case.passed for case in cases):
         wrong = f"{end_of(code)} with no failed case"
-    return cases + ([tap.Case(wrong, False)] if wrong else [])
+    return cases + ([tap.Case(wrong, False, why=last)] if wrong else [])
 
 
 def end_of(code):
@@ -280,6 +285,8 @@ def tell(result):
             print(f"       skipped: {case.name}: {case.skipped}", flush=True)
         elif not case.passed:
             print(f"       not ok: {case.name}", flush=True)
+            for line in case.why[:REASON_LINES]:
+                print(f"               {line[:REASON_WIDTH]}", flush=True)
 
 
 def tell_failure(result):

@@ -16,30 +16,38 @@ class Skip(Exception):
 
 
 class Case:
-    def __init__(self, name, passed, skipped=None):
-        self.name, self.passed, self.skipped = name, passed, skipped
+    """`why`: the comments before its line, or, where there are none, as cmocka does, those behind it; the first say most."""
+
+    def __init__(self, name, passed, skipped=None, why=()):
+        self.name, self.passed, self.skipped, self.why = name, passed, skipped, why
 
 
 def parse(text):
     """All cases of a program's output, and a sentence about what is wrong with the output itself, or None."""
-    cases, planned, wrong = [], None, None
+    cases, planned, wrong, said, behind = [], None, None, [], None
     for line in text.splitlines():
         plan = PLAN.match(line)
+        if line.startswith("#") and not line.startswith("# figure: "):
+            said.append(line.lstrip("# "))
+            if behind is not None:
+                behind.append(said[-1])
         if plan:
             planned = int(plan.group(1))
         elif line.startswith("Bail out!"):
             wrong = line
         elif line.startswith(("ok", "not ok")):
-            cases.append(_case(LINE.match(line)))
+            cases.append(_case(LINE.match(line), said))
+            behind = None if cases[-1].passed or cases[-1].why else cases[-1].why
+            said = []
     if cases and planned is not None and planned != len(cases):
         wrong = wrong or f"planned {planned} cases, printed {len(cases)}: it ended early"
     return cases, wrong
 
 
-def _case(match):
+def _case(match, said):
     failed, _, name, reason = match.groups()
     if reason is None:
-        return Case(name, not failed)
+        return Case(name, not failed, why=[line for line in said if line])
     # cmocka prints `not ok N # SKIP name`: no reason has room there, the test says it in a comment before.
     return Case(name or reason, True, reason if name else "the test says why in its source")
 
