@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include "app/log_document.h"
 #include "app/policy_documents.h"
 #include "app/put.h"
 #include "app/readable.h"
@@ -83,6 +85,67 @@ static json_t *explain_lease(const struct load_look *look)
     return o;
 }
 
+/* ---- the last invalidation ---- */
+
+/* What the line says of others is not told to who is bound to a tenant: who they are, and names beyond his own. */
+static struct chronicled for_tenant(const struct chronicled *t)
+{
+    return (struct chronicled){.at_ms = t->at_ms,
+                               .v = t->v,
+                               .partition = t->partition,
+                               .status = t->status,
+                               .elsewhere = t->elsewhere,
+                               .soft = t->soft};
+}
+
+static json_t *name_of(const struct session_question *q, const struct named_item *by)
+{
+    bool within = by->name.size >= q->tenant.size &&
+                  memcmp(by->name.data ? by->name.data : "", q->tenant.data, q->tenant.size) == 0;
+    if (by->kind == NAMED_ALL || !within)
+        return json_null();
+    size_t own = by->kind == NAMED_TAG ? q->tenant.size : 0; /* as he named it */
+    return readable(slice_of((const char *)by->name.data + own, by->name.size - own));
+}
+
+static json_t *explain_invalidation(const struct session_question *q, const struct chronicle_found *f)
+{
+    if (!f->found)
+        return json_null();
+    struct chronicled line = q->bound ? for_tenant(&f->line) : f->line;
+    json_t *o = json_object();
+    put_chronicled(o, &line);
+    put_number(o, "ago_ms", clock_wall_ns() / NS_PER_MS - line.at_ms);
+    put_number(o, "position", line.v);
+    put_text(o, "kind", named_word(f->by.kind));
+    json_object_set_new(o, "name", name_of(q, &f->by));
+    put_switch(o, "cascaded", f->by.cascaded);
+    return o;
+}
+
+/* How sure that is. */
+static json_t *explain_log(const struct session_question *q, const struct chronicle_found *f, bool carried)
+{
+    json_t *o = json_object();
+    put_text(o, "tags", carried ? "of the entry" : "of its policy: what it carried is not known");
+    put_switch(o, "complete", !f->stopped && !f->uncertain && !f->skipped);
+    put_switch(o, "stopped_early", f->stopped);
+    if (q->bound)
+        return o;
+    put_number(o, "lines", f->lines);
+    put_number(o, "uncertain", f->uncertain);
+    put_number(o, "skipped", f->skipped);
+    return o;
+}
+
+static void put_invalidation(json_t *o, const struct session_question *q, bool found)
+{
+    struct chronicle_found f;
+    cache_last_invalidation(q->space->cache, q->get, &f);
+    json_object_set_new(o, "last_invalidation", explain_invalidation(q, &f));
+    json_object_set_new(o, "invalidations_seen", explain_log(q, &f, found));
+}
+
 json_t *explain_key(const struct session_question *q)
 {
     const struct space *s = CONTAINER_OF(q->space, struct space, session);
@@ -103,5 +166,6 @@ json_t *explain_key(const struct session_question *q)
     cache_load_look(s->cache, q->key, &look);
     json_object_set_new(o, "lease", explain_lease(&look));
     put_number(o, "load_rests_ms", look.rest_ns / NS_PER_MS);
+    put_invalidation(o, q, found);
     return o;
 }

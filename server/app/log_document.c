@@ -41,13 +41,24 @@ static void put_who(json_t *o, const struct chronicled *t)
     put_text(o, "status", t->elsewhere ? NULL : status_name(t->status));
 }
 
-static json_t *line_of(const struct chronicled *t)
+static json_t *names_of(const struct chronicled *t)
 {
-    json_t *o = json_object();
+    char text[CHRONICLE_TEXT];
+    return readable(slice_of(text, chronicled_text(t, text)));
+}
+
+void put_chronicled(json_t *o, const struct chronicled *t)
+{
     put_time(o, t->at_ms);
     put_who(o, t);
     put_switch(o, "soft", t->soft);
-    json_object_set_new(o, "names", readable(t->names));
+}
+
+static json_t *line_of(const struct chronicled *t)
+{
+    json_t *o = json_object();
+    put_chronicled(o, t);
+    json_object_set_new(o, "names", names_of(t));
     put_number(o, "keys", t->keys);
     put_number(o, "tags", t->tags);
     put_number(o, "prefixes", t->prefixes);

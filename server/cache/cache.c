@@ -188,6 +188,21 @@ const struct chronicle *cache_chronicle(const struct cache *c)
     return c->chronicle;
 }
 
+void cache_last_invalidation(const struct cache *c, const struct cache_get *get, struct chronicle_found *ret)
+{
+    uint64_t hashes[SHM_TAGS_MAX];
+    struct policy_tags tags;
+    struct named_of of = {.key = get->key, .tags = hashes, .hash_secret = c->setup.hash_secret};
+    if (get->status == STATUS_HIT || get->status == STATUS_ABSENT) {
+        of.tags = get->entry.tags;
+        of.tags_count = get->entry.tags_count;
+    } else if (policies_tags(c->policies, policies_match(c->policies, get->key), get->key, &tags)) {
+        for (; of.tags_count < tags.count; of.tags_count++)
+            hashes[of.tags_count] = shm_hash_name(c->setup.hash_secret, SHM_NAME_TAG, tags.of[of.tags_count]);
+    }
+    chronicle_find(c->chronicle, &of, ret);
+}
+
 /* ======= policies ======= */
 
 /* A number that goes to another name begins anew. */

@@ -509,6 +509,9 @@ void cache_measure(const struct cache *c, struct cache_figures *ret);
 /* Another set of policies from the next call on; the cache owns it from now.  A cache has its options as its only
  * policy until it is given some. */
 const struct chronicle *cache_chronicle(const struct cache *c);
+/* The newest invalidation of the chronicle that concerned the key of a get that was answered: by its tags, when it was found,
+ * else by those that its policy gives to it. */
+void cache_last_invalidation(const struct cache *c, const struct cache_get *get, struct chronicle_found *ret);
 void cache_take_policies(struct cache *c, struct policies *taken);
 const struct policies *cache_policies(const struct cache *c); /* until the next are taken */
 void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret);

@@ -332,6 +332,17 @@ bool cascade_begin(struct cache *c, struct cache_invalidate *i)
     return fits;
 }
 
+unsigned cascade_asked(const struct cache_invalidate *i, enum named_kind kind)
+{
+    const struct cache_invalidate *asked = i->cascade ? &i->cascade->asked : i;
+    const unsigned counts[NAMED_KINDS] = {[NAMED_KEY] = asked->keys_count,
+                                          [NAMED_TAG] = asked->tags_count,
+                                          [NAMED_PREFIX] = asked->prefixes_count,
+                                          [NAMED_GLOB] = asked->globs_count,
+                                          [NAMED_ALL] = asked->all};
+    return counts[kind];
+}
+
 unsigned cascade_added(const struct cache_invalidate *i)
 {
     return i->cascade ? i->cascade->added : 0;

@@ -10,13 +10,16 @@
 #define LARDER_CACHE_CASCADE_H
 
 #include "cache/cache.h"
+#include "cache/named.h"
 
 /* Adds to what the call names.  False: more than CASCADE_MAX names would be added, or one would be too long. */
 enum { CASCADE_MAX = 4096 }; /* about a millisecond of the loop */
 bool cascade_begin(struct cache *c, struct cache_invalidate *i);
-/* What the call names is what its caller named again. */
+/* Of the names of a kind, those that its caller named: they come first. */
+unsigned cascade_asked(const struct cache_invalidate *i, enum named_kind kind);
 /* How many names it added. */
 unsigned cascade_added(const struct cache_invalidate *i);
+/* What the call names is what its caller named again. */
 void cascade_end(struct cache_invalidate *i);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/tally.h"
 #include "cache/apply.h"
+#include "cache/cascade.h"
 
 enum {
     OWN_KEPT = 256,     /* positions: more than records that are behind their answers at any time */
@@ -149,35 +150,45 @@ static size_t put(struct text *t, struct slice s, size_t most)
     return size;
 }
 
-/* "key a, key b": whole names only; false: no more fit. */
-static bool put_names(struct text *t, size_t end, const char *kind, const struct slice *names, unsigned count)
+static const char at_the_end[] = ", …, all";
+
+/* As text: with its word, a blank, and a comma and a blank before it. */
+static size_t text_of_name(const struct named_item *named)
+{
+    return strlen(", ") + strlen(named_word(named->kind)) + strlen(" ") + named->name.size;
+}
+
+/* Whole names only, as many as fit as text; false: there are more. */
+static bool put_names(struct text *t, size_t *left, enum named_kind kind, const struct slice *names,
+                      unsigned count, unsigned asked)
 {
     for (unsigned n = 0; n < count; n++) {
-        size_t need = strlen(kind) + 3 + names[n].size;
-        if (n == NAMES_LISTED || t->size + need > end - strlen(", …"))
+        struct named_item named = {kind, n >= asked, names[n]};
+        size_t need = text_of_name(&named);
+        if (n == NAMES_LISTED || need > *left)
             return false;
-        if (t->size && t->bytes[t->size - 1] != '\n')
-            put(t, slice_text(", "), 2);
-        put(t, slice_text(kind), strlen(kind));
-        put(t, slice_text(" "), 1);
-        put(t, names[n], names[n].size);
+        *left -= need;
+        named_put(&named, t->bytes, &t->size);
     }
     return true;
 }
 
-static void put_all_names(struct text *t, const struct fleet_record *r)
+/* `i`: the call, of which some may be its cascade's; NULL: a record. */
+static bool put_all_names(struct text *t, const struct fleet_record *r, const struct cache_invalidate *i)
 {
-    struct text names = {.size = 0};
-    size_t end = CHRONICLE_TEXT;
-    bool fits = put_names(&names, end, "key", r->keys, r->keys_count) &&
-                put_names(&names, end, "tag", r->tags, r->tags_count) &&
-                put_names(&names, end, "prefix", r->prefixes, r->prefixes_count) &&
-                put_names(&names, end, "glob", r->globs, r->globs_count);
-    if (r->all)
-        put(&names, slice_text(names.size ? ", all" : "all"), end - names.size);
-    else if (!fits)
-        put(&names, slice_text(names.size ? ", …" : "…"), end - names.size);
-    put(t, slice_of(names.bytes, names.size), CHRONICLE_TEXT);
+    const struct {
+        const struct slice *names;
+        unsigned count;
+    } of[] = {[NAMED_KEY] = {r->keys, r->keys_count},
+              [NAMED_TAG] = {r->tags, r->tags_count},
+              [NAMED_PREFIX] = {r->prefixes, r->prefixes_count},
+              [NAMED_GLOB] = {r->globs, r->globs_count}};
+    size_t left = CHRONICLE_TEXT - strlen(at_the_end);
+    bool fits = true;
+    for (unsigned kind = NAMED_KEY; kind <= NAMED_GLOB && fits; kind++)
+        fits = put_names(t, &left, kind, of[kind].names, of[kind].count,
+                         i ? cascade_asked(i, kind) : of[kind].count);
+    return fits;
 }
 
 static bool may_write(struct chronicle *c, struct share *share, uint64_t most, uint64_t now_ns)
@@ -192,7 +203,7 @@ static bool may_write(struct chronicle *c, struct share *share, uint64_t most, u
 }
 
 static void write_line(struct chronicle *c, struct chronicled *told, const struct fleet_record *r,
-                       struct slice by, struct slice cause)
+                       const struct cache_invalidate *i)
 {
     struct text text = {.size = 0};
     told->at_ms = clock_wall_ns() / NS_PER_MS;
@@ -204,16 +215,16 @@ static void write_line(struct chronicle *c, struct chronicled *told, const struc
     told->soft = r->soft;
     told->skipped = (uint32_t)(c->skipped - c->skipped_told);
     c->skipped_told = c->skipped;
-    told->by_bytes = (uint8_t)put(&text, by, UINT8_MAX);
-    told->cause_bytes = (uint8_t)put(&text, cause, UINT8_MAX);
+    told->by_bytes = i ? (uint8_t)put(&text, i->by, UINT8_MAX) : 0;
+    told->cause_bytes = i ? (uint8_t)put(&text, i->cause, UINT8_MAX) : 0;
     size_t before = text.size;
-    put_all_names(&text, r);
+    told->unlisted = !put_all_names(&text, r, i);
     told->names_bytes = (uint16_t)(text.size - before);
     take(c, c->number + 1, told, text.bytes);
     store(c, *place(c, c->number));
 }
 
-void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint32_t cascaded, uint64_t now_ns)
+void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint64_t now_ns)
 {
     struct fleet_record r = record_of_call(i, i->result.v);
     struct chronicled told;
@@ -223,10 +234,10 @@ void chronicle_call(struct chronicle *c, const struct cache_invalidate *i, uint3
     told.status = (uint8_t)i->status;
     told.count = i->count;
     told.pid = i->pid;
-    told.cascaded = cascaded;
+    told.cascaded = cascade_added(i);
     count_tags(c, &r);
     if (may_write(c, &c->named, CHRONICLE_A_SECOND, now_ns))
-        write_line(c, &told, &r, i->by, i->cause);
+        write_line(c, &told, &r, i);
 }
 
 /* ======= what the journal tells ======= */
@@ -265,7 +276,7 @@ void chronicle_record(struct chronicle *c, unsigned partition, const struct flee
     told.v = r->v;
     told.partition = (uint8_t)partition;
     told.elsewhere = true;
-    write_line(c, &told, r, slice_of(NULL, 0), slice_of(NULL, 0));
+    write_line(c, &told, r, NULL);
 }
 
 /* The record may have come before the answer: then it was not somebody else's. */
@@ -290,18 +301,96 @@ void chronicle_own(struct chronicle *c, unsigned partition, uint64_t v)
 
 /* ======= reading ======= */
 
+static size_t say(char *to, size_t at, const char *word, struct slice name)
+{
+    if (at) {
+        memcpy(to + at, ", ", strlen(", "));
+        at += strlen(", ");
+    }
+    memcpy(to + at, word, strlen(word));
+    at += strlen(word);
+    if (name.size) {
+        to[at++] = ' ';
+        memcpy(to + at, name.data, name.size);
+    }
+    return at + name.size;
+}
+
+size_t chronicled_text(const struct chronicled *told, char *to)
+{
+    struct slice rest = told->named;
+    struct named_item named;
+    size_t size = 0;
+    while (named_next(&rest, &named) && size + text_of_name(&named) + strlen(at_the_end) <= CHRONICLE_TEXT)
+        size = say(to, size, named_word(named.kind), named.name);
+    if (told->unlisted)
+        size = say(to, size, "…", slice_of(NULL, 0));
+    return told->all ? say(to, size, "all", slice_of(NULL, 0)) : size;
+}
+
+static void hand_out(const struct line *line, struct chronicled *ret)
+{
+    *ret = line->told;
+    ret->by = slice_of(line->text, ret->by_bytes);
+    ret->cause = slice_of(line->text + ret->by_bytes, ret->cause_bytes);
+    ret->named = slice_of(line->text + ret->by_bytes + ret->cause_bytes, ret->names_bytes);
+}
+
+/* NULL: it was taken back. */
+static const struct line *line_at(const struct chronicle *c, uint64_t number)
+{
+    const struct line *line = c->of[number % CHRONICLE_MAX];
+    return line && line->number == number ? line : NULL;
+}
+
+static bool is_kept(const struct chronicle *c, uint64_t number)
+{
+    return number > 0 && number + CHRONICLE_MAX > c->number;
+}
+
 void chronicle_each(const struct chronicle *c, uint64_t since_ms,
                     bool (*each)(void *user, const struct chronicled *told), void *user)
 {
-    for (uint64_t n = c->number; n > 0 && n + CHRONICLE_MAX > c->number; n--) {
-        const struct line *line = c->of[n % CHRONICLE_MAX];
-        if (!line || line->number != n || line->told.at_ms < since_ms)
+    struct chronicled told;
+    for (uint64_t n = c->number; is_kept(c, n); n--) {
+        const struct line *line = line_at(c, n);
+        if (!line || line->told.at_ms < since_ms)
             continue;
-        struct chronicled told = line->told;
-        told.by = slice_of(line->text, told.by_bytes);
-        told.cause = slice_of(line->text + told.by_bytes, told.cause_bytes);
-        told.names = slice_of(line->text + told.by_bytes + told.cause_bytes, told.names_bytes);
+        hand_out(line, &told);
         if (!each(user, &told))
             return;
+    }
+}
+
+/* ---- of one key ---- */
+
+static bool concerns(const struct chronicled *told, const struct named_of *of, struct named_item *ret,
+                     unsigned *names)
+{
+    struct slice rest = told->named;
+    for (; named_next(&rest, ret); ++*names)
+        if (named_concerns(ret, of))
+            return true;
+    *ret = (struct named_item){.kind = NAMED_ALL};
+    return told->all;
+}
+
+void chronicle_find(const struct chronicle *c, const struct named_of *of, struct chronicle_found *ret)
+{
+    unsigned names = 0;
+    *ret = (struct chronicle_found){.skipped = c->skipped - c->skipped_told};
+    for (uint64_t n = c->number; is_kept(c, n) && !ret->found; n--) {
+        const struct line *line = line_at(c, n);
+        if (!line)
+            continue;
+        if (names >= CHRONICLE_NAMES) {
+            ret->stopped = true;
+            return;
+        }
+        ret->lines++;
+        hand_out(line, &ret->line);
+        ret->found = concerns(&ret->line, of, &ret->by, &names);
+        ret->uncertain += !ret->found && ret->line.unlisted;
+        ret->skipped += ret->found ? 0 : ret->line.skipped;
     }
 }

@@ -145,7 +145,7 @@ static int finish(struct cache *c, struct cache_invalidate *i)
     c->figures.invalidated_keys += i->count;
     c->figures.invalidated_names += names_count(i);
     c->figures.changes_local += i->status == STATUS_LOCAL;
-    chronicle_call(c->chronicle, i, cascade_added(i), cache_now(c));
+    chronicle_call(c->chronicle, i, cache_now(c));
     cascade_end(i);
     if (i->unsafe && cache_make_safe(c, &i->safety, is_safe) == CACHE_PENDING)
         return CACHE_PENDING;

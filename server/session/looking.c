@@ -241,10 +241,13 @@ void report_run(struct request *r, struct reader *fields, const struct wire_head
 static void explained(struct op *op)
 {
     struct request *r = op->request;
+    const struct session *s = r->session;
     if (request_open(r))
         answer_document(r, &(struct session_question){.kind = DOCUMENT_EXPLAIN,
-                                                      .space = r->session->space,
+                                                      .space = s->space,
+                                                      .bound = s->tenant_bytes || s->only,
                                                       .key = op->get.key,
+                                                      .tenant = slice_of(s->tenant, s->tenant_bytes),
                                                       .get = &op->get});
     op_return(op);
 }

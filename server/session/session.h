@@ -55,9 +55,10 @@ enum { DOCUMENT_MADE, DOCUMENT_LATER };
 struct session_question {
     enum session_document kind;
     struct session_space *space;
-    bool bound;       /* the asker may not be told names of others */
-    bool origin;      /* CONFIG */
-    struct slice key; /* EXPLAIN */
+    bool bound;          /* the asker may not be told names of others */
+    bool origin;         /* CONFIG */
+    struct slice key;    /* EXPLAIN */
+    struct slice tenant; /* EXPLAIN: whom the asker is bound to, with ':'; empty: to none */
     const struct cache_get
         *get; /* EXPLAIN: what the cache found just now, without promoting; valid during the call */
     uint64_t back_ms, limit; /* LOG: not older than that, so many lines at most; back 0: all there are */

@@ -38,6 +38,56 @@ def a_line_says_who_what_and_why(fleet):
     expect(len(lines(client, back_ms=600000)), 3)
 
 
+def last(client, key):
+    told = client.explain(key)
+    assert told["invalidations_seen"]["stopped_early"] is False, told
+    return told["last_invalidation"]
+
+
+def explain_tells_the_last_one_that_concerned_a_key(fleet):
+    a = fleet.host()
+    a.configure_fleet()
+    with open(a.config, "a", encoding="utf-8") as file:
+        file.write(EVENTS + '[policy user]\npattern = user:{id}\ntags = user:{id}\n')
+    a.start()
+    a.until_fresh()
+    client, key = a.client(), b"acme:message:7"
+    client.set(key, b"v", tags=[b"board"])
+    expect(last(client, key), None)
+    for how, kind, name in [({"keys": [key]}, "key", key), ({"prefixes": [b"acme:message:"]}, "prefix", b"acme:message:"),
+                            ({"globs": [b"*:message:7"]}, "glob", b"*:message:7"), ({"all": True}, "all", None)]:
+        position = client.invalidate(**how).v
+        client.invalidate(keys=[b"acme:message:8"], tags=[b"else"])
+        told = last(client, key)
+        expect((told["kind"], told["name"], told["cascaded"], told["position"]), (kind, name and name.decode(), False, position))
+    client.set(key, b"v", tags=[b"board"])
+    client.invalidate(tags=[b"board"], soft=True)
+    told = last(client, key)  # stale, and there: its tags are known
+    expect((told["kind"], told["name"], told["soft"], told["by"]), ("tag", "board", True, "wire_client.py"))
+    client.set(b"board", b"v", tags=[b"dashboard:acme"])
+    client.invalidate(keys=[key], soft=True)
+    told = last(client, b"board")
+    expect((told["kind"], told["name"], told["cascaded"]), ("tag", "dashboard:acme", True))
+    client.event("user.left", id="42")  # of a key that is not there its policy's tags are known
+    told = last(client, b"user:42")
+    expect((told["kind"], told["name"], told["event"], told["pid"] > 0), ("tag", "user:42", "user.left", True))
+    expect(client.explain(b"user:42")["invalidations_seen"]["tags"][:13], "of its policy")
+
+
+def a_tenant_is_told_what_concerned_its_key_and_nothing_of_others(fleet):
+    a = fleet.start(1)[0]
+    bound, free = a.client(tenant="acme"), a.client()
+    bound.set(b"acme:k", b"v", tags=[b"mine"])
+    bound.invalidate(tags=[b"mine"], soft=True)
+    told = last(bound, b"acme:k")
+    expect((told["kind"], told["name"], told["by"], told["pid"], told["event"]), ("tag", "mine", None, None, None))
+    free.invalidate(globs=[b"*:k"], soft=True)
+    told = bound.explain(b"acme:k")
+    expect((told["last_invalidation"]["kind"], told["last_invalidation"]["name"]), ("glob", None))
+    assert "wire_client" not in json.dumps(told["last_invalidation"])
+    expect(set(told["invalidations_seen"]), {"tags", "complete", "stopped_early"})
+
+
 def the_command_prints_it(fleet):
     a = fleet.start(1)[0]
     a.client().invalidate(keys=[b"k"])
@@ -109,6 +159,7 @@ def a_tenant_does_not_see_it(fleet):
         raise AssertionError("it was shown")
 
 
-play(a_line_says_who_what_and_why, the_command_prints_it, any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal,
+play(a_line_says_who_what_and_why, explain_tells_the_last_one_that_concerned_a_key,
+     a_tenant_is_told_what_concerned_its_key_and_nothing_of_others, the_command_prints_it, any_bytes_are_printed_as_one_line_and_obeyed_by_no_terminal,
      more_lines_than_a_small_frame_holds_are_cut_and_not_refused, another_hosts_are_told_once_as_elsewhere_and_sets_are_not,
      it_survives_a_restart_and_what_was_queued_is_told_once, without_a_warm_tier_it_says_so, a_tenant_does_not_see_it)

@@ -277,6 +277,9 @@ class Client:
     def document(self, code, *fields):
         return json.loads(self.call(DOCUMENT, code, *fields)[0])
 
+    def explain(self, key):
+        return self.document(EXPLAIN, key)
+
     def stats(self):
         return self.document(STATS)
 

@@ -454,7 +454,7 @@ static void names_of_any_bytes_are_told_so_that_a_terminal_and_a_parser_take_the
     start(f);
     struct slice keys[] = {slice_of("a\0b\n\x1b[31m\xc2\x9b\xc3\xa9", 13)};
     struct cache_invalidate i = {.keys = keys, .keys_count = 1, .by = slice_of("\xff\n", 2)};
-    chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, 0, clock_mono_ns());
+    chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, clock_mono_ns());
     json_t *d = ask_for(f, DOCUMENT_LOG), *line = json_array_get(json_object_get(d, "invalidations"), 0);
     assert_string_equal(json_string_value(json_object_get(line, "names")),
                         "key a\\x00b\\x0a\\x1b[31m\\xc2\\x9b\xc3\xa9");
@@ -474,7 +474,7 @@ static void the_log_has_as_many_lines_as_its_asker_has_room_for(void **state)
     struct slice keys[] = {slice_of(key, sizeof(key))};
     struct cache_invalidate i = {.keys = keys, .keys_count = 1};
     for (unsigned n = 0; n < CALLS; n++)
-        chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, 0, clock_mono_ns());
+        chronicle_call((struct chronicle *)cache_chronicle(f->space.cache), &i, clock_mono_ns());
     json_t *d = ask(f, &(struct session_question){
                            .kind = DOCUMENT_LOG, .space = &f->space.session, .limit = CALLS, .room = ROOM});
     size_t bytes = json_dumpb(d, NULL, 0, JSON_COMPACT);
