@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 
+import tap
 import wire_client as wire
 from scenario import expect, play, product
 
@@ -150,6 +151,41 @@ def a_dump_that_is_killed_leaves_nothing_behind(larder):
     expect(open(path, "rb").read(), before)
 
 
+def dump_on_old_files(larder, path, **options):
+    """Where a file has a name from its beginning."""
+    done = subprocess.run([product("old_files"), product("larder"), "dump", path], env=larder.environment(), capture_output=True,
+                          timeout=30, check=False, **options)
+    if done.returncode == 77:
+        raise tap.Skip("system calls cannot be filtered here")
+    return done
+
+
+def where_files_need_a_name_a_dump_is_as_whole(larder):
+    larder.start()
+    before = fill(larder)
+    path = os.path.join(larder.home, "entries.dump")
+    beside = sorted(os.listdir(larder.home))
+    expect(dump_on_old_files(larder, path).returncode, 0)
+    expect(sorted(os.listdir(larder.home)), sorted([*beside, "entries.dump"]))
+    larder.client().invalidate(all=True)
+    expect(json.loads(larder.says("warm", "--file", path, "--json"))["loaded"], len(before))
+
+
+def where_files_need_a_name_a_killed_dump_leaves_one_for_the_next_to_write_over(larder):
+    larder.start()
+    before = fill(larder)
+    path = dump(larder)
+    whole, beside = open(path, "rb").read(), sorted(os.listdir(larder.home))
+    killed = dump_on_old_files(larder, path, preexec_fn=no_room)
+    expect(killed.returncode, -signal.SIGXFSZ, "the kernel ends it in the midst of its file")
+    expect(sorted(os.listdir(larder.home)), sorted([*beside, "entries.dump.tmp"]))
+    expect(open(path, "rb").read(), whole)
+    expect(dump_on_old_files(larder, path).returncode, 0)
+    expect(sorted(os.listdir(larder.home)), beside)
+    larder.client().invalidate(all=True)
+    expect(json.loads(larder.says("warm", "--file", path, "--json"))["loaded"], len(before))
+
+
 def what_an_older_one_left_beside_the_file_is_no_obstacle(larder):
     larder.start()
     fill(larder)
@@ -190,5 +226,7 @@ play(a_dump_loaded_into_an_empty_cache_brings_everything_back, a_dump_of_a_prefi
      a_missing_file_is_a_clear_error, tags_come_with_a_dump_and_kill_what_was_loaded,
      what_is_nowhere_with_its_tags_is_left_out_and_counted, tags_of_a_tenant_are_told_as_it_names_them,
      a_load_that_was_interrupted_goes_on_where_it_was, a_dump_that_is_killed_leaves_nothing_behind,
+     where_files_need_a_name_a_dump_is_as_whole,
+     where_files_need_a_name_a_killed_dump_leaves_one_for_the_next_to_write_over,
      what_an_older_one_left_beside_the_file_is_no_obstacle,
      what_was_gone_through_before_an_interruption_is_not_brought_back_after_it)
