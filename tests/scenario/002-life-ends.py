@@ -7,7 +7,7 @@ from scenario import expect, play, until
 def an_entry_past_its_ttl_is_a_miss_for_socket_and_shared_memory(larder):
     larder.start()
     client, puppet = larder.client(), larder.puppet()
-    client.set(b"short", b"v", ttl_ms=300, stale_ms=0)
+    client.set(b"short", b"v", ttl_ms=1500, stale_ms=0)
     expect(client.get(b"short").status, wire.HIT)
     entry = until(lambda: (e := client.get(b"short")).status == wire.MISS and e, "a miss")
     expect(entry.reason, wire.REASON_EXPIRED)

@@ -17,7 +17,7 @@ def requests_already_sent_are_answered_before_the_end(larder):
     larder.may_end = True
     larder.signal(signal.SIGTERM)
     expect(whole_replies(client), 99, "replies before the end")
-    expect(larder.daemon.wait(timeout=10), 0)
+    expect(larder.daemon.wait(timeout=20), 0)
 
 
 def whole_replies(client):
@@ -58,7 +58,7 @@ def a_second_sigterm_ends_at_once(larder):
     larder.may_end = True
     larder.signal(signal.SIGTERM)
     larder.signal(signal.SIGTERM)
-    assert larder.daemon.wait(timeout=5) is not None
+    assert larder.daemon.wait(timeout=20) is not None
 
 
 def all_acknowledged_changes_are_there_after_a_stop_under_load(larder):
@@ -69,7 +69,7 @@ def all_acknowledged_changes_are_there_after_a_stop_under_load(larder):
     larder.may_end = True
     larder.signal(signal.SIGTERM)
     acknowledged = drain_acknowledged(client)
-    expect(larder.daemon.wait(timeout=10), 0)
+    expect(larder.daemon.wait(timeout=20), 0)
     assert not os.path.exists(larder.socket)
     larder.start()
     client = larder.client()

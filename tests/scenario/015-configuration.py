@@ -13,7 +13,7 @@ from tree import product
 def check(larder, text, *flags, env=None):
     larder.configure(text)
     command = [product("larderd"), "--config", larder.config, "--check-config", *flags]
-    return subprocess.run(command, env=larder.environment(**(env or {})), capture_output=True, text=True, timeout=10)
+    return subprocess.run(command, env=larder.environment(**(env or {})), capture_output=True, text=True, timeout=60)
 
 
 def a_right_configuration_passes_the_check(larder):
@@ -59,8 +59,8 @@ def flags_beat_environment_beats_conf_d_beats_file(larder):
     client = larder.client()
     client.set(b"k", b"v")
     entry = client.get(b"k")
-    assert 29000 < entry.fresh_ms <= 30000, f"ttl of the environment: {entry.fresh_ms}"
-    assert 49000 < entry.ttl_ms <= 50000, f"stale of conf.d: {entry.ttl_ms}"
+    assert 20000 < entry.fresh_ms <= 30000, f"ttl of the environment: {entry.fresh_ms}"
+    assert 40000 < entry.ttl_ms <= 50000, f"stale of conf.d: {entry.ttl_ms}"
     expect(client.welcome.value_max, 128 << 10, "max_value of the file")
     text = dumped(larder)
     for origin in ["CACHE_DEFAULT_TTL", "10-more.conf", "larder.conf"]:
@@ -71,7 +71,7 @@ def names_apps_use_today_are_understood_in_their_units(larder):
     larder.start(env={"CACHE_L1_MAX_SIZE_MB": "8", "CACHE_DEFAULT_TTL": "90", "CACHE_ENABLED": "yes"})
     client = larder.client()
     client.set(b"k", b"v")
-    assert 89000 < client.get(b"k").fresh_ms <= 90000
+    assert 80000 < client.get(b"k").fresh_ms <= 90000
     assert str(8 << 20) in dumped(larder) or "8MiB" in dumped(larder), dumped(larder)
 
 

@@ -82,7 +82,7 @@ def on_a_terminal(larder, *arguments, env=None):
     except OSError:
         pass
     os.close(controller)
-    child.wait(timeout=10)
+    child.wait(timeout=60)
     return output.decode()
 
 
@@ -166,7 +166,7 @@ def hits_in_shared_memory_are_counted_too(larder):
 def version_and_help_need_no_daemon(larder):
     expect(code(larder, "--version"), DONE)
     expect(code(larder, "--help"), DONE)
-    done = subprocess.run([product("larderd"), "--version"], capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run([product("larderd"), "--version"], capture_output=True, text=True, timeout=60, check=True)
     assert "0.1" in done.stdout, done.stdout
 
 

@@ -7,7 +7,7 @@ from tree import product
 
 
 def hello(larder):
-    return subprocess.run([product("hello")], env=larder.environment(), capture_output=True, text=True, timeout=10)
+    return subprocess.run([product("hello")], env=larder.environment(), capture_output=True, text=True, timeout=60)
 
 
 def the_example_runs_with_a_daemon(larder):

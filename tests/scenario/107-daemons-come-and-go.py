@@ -63,7 +63,7 @@ def it_serves_nothing_of_what_it_missed_before_it_tried_to_join(fleet):
     answer = b.ask().set(b"l", b"new")
     assert answer.status in (wire.QUEUED, wire.LOCAL), answer
     expect(b.ask().get(b"l").status, wire.MISS, "kept by nobody")
-    b.until_mode("DETACHED", 20)
+    b.until_mode("DETACHED")
     got = b.ask().get(b"k")
     expect((got.value, bool(got.flags & wire.IS_DETACHED)), (b"old", True), "it could not be asked")
     b.proxy.tell("release", "both")

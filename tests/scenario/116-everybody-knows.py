@@ -4,7 +4,7 @@ import signal
 
 import wire_client as wire
 from fleet import play
-from scenario import expect, until
+from scenario import USUAL, expect, until
 
 PATIENT = {"command_timeout": "10s"}  # the deaf host must not notice by itself
 
@@ -40,7 +40,7 @@ def after_an_invalidation(fleet):
 
 def after_an_invalidation_while_a_sidecar_is_stopped(fleet):
     a, b = fleet.start(2)
-    reader = b.puppet()
+    reader = b.puppet(env=USUAL)
     fleet.share(b"k", b"old", a, b)
     until(lambda: reader.ask("get", "k")[1] == "near", "the library maps it")
     b.signal(signal.SIGSTOP)

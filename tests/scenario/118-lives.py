@@ -40,7 +40,7 @@ def ttl_0_removes_it_everywhere(fleet):
 
 def a_short_life_ends_everywhere(fleet):
     a, b = fleet.start(2)
-    a.ask().set(b"k", b"v", ttl_ms=700, stale_ms=0)
+    a.ask().set(b"k", b"v", ttl_ms=3000, stale_ms=0)
     expect(b.ask().get(b"k").value, b"v")
     for host in (a, b):
         host.until_missed(b"k")

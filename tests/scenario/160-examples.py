@@ -44,7 +44,7 @@ def converse(larder, name, halfway=None):
         expect(example.ask(line), answer, f"{name}: {line}")
     reads = int(example.ask("reads"))
     example.stdin.close()
-    expect(example.wait(timeout=10), 0, f"exit code of {name}")
+    expect(example.wait(timeout=60), 0, f"exit code of {name}")
     return reads
 
 
@@ -160,7 +160,7 @@ def the_limiter_goes_on_counting_on_its_host_while_redis_is_away(larder):
 
 
 def loop(larder):
-    done = subprocess.run([product("loop")], env=larder.environment(), capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([product("loop")], env=larder.environment(), capture_output=True, text=True, timeout=60, check=False)
     expect(done.returncode, 0, done.stdout + done.stderr)
     expect(sorted(done.stdout.split("\n")), sorted([f"price:{n} costs 42" for n in (0, 1, 2) for _ in (0, 1)] + [""]), "prices")
     return done.stderr.strip()

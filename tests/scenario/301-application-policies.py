@@ -165,7 +165,7 @@ def all_files_pass_the_check_and_no_other_is_there(larder):
     expect(names, ["content.conf", "crm.conf", "gateway.conf", "learning.conf", "shop.conf"])
     for name in names:
         done = subprocess.run([product("larderd"), "--config", os.path.join(FOLDER, name), "--check-config"],
-                              env=larder.environment(), capture_output=True, text=True, timeout=10)
+                              env=larder.environment(), capture_output=True, text=True, timeout=60)
         expect(done.returncode, 0, done.stderr)
 
 

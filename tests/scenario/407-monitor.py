@@ -173,7 +173,7 @@ def the_command_prints_lines_for_programs(larder):
     client.get(b"u:\x1b[31m\n")
     client.invalidate(keys=[b"u:1"])
     client.get(b"u:1", trace=TRACE)
-    out, _ = watching.communicate(timeout=20)
+    out, _ = watching.communicate(timeout=60)
     rows = [line.split("\t") for line in out.splitlines()]
     expect(watching.returncode, 0)
     expect([(r[1], r[2], r[3], r[4], r[6], r[8], r[9], r[10]) for r in rows],
@@ -227,7 +227,7 @@ def what_means_nothing_is_refused_and_a_daemon_that_goes_is_told(larder):
     expect(larder.cli("monitor", "--count", "0").returncode, 2)
     watching = begin_command(larder, "monitor", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     larder.kill9()
-    _, said = watching.communicate(timeout=20)
+    _, said = watching.communicate(timeout=60)
     expect(watching.returncode, 3, said)
 
 

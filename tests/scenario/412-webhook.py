@@ -83,9 +83,9 @@ def each_condition_is_told_once_and_taken_back_once(larder):
                 client.get(key)
 
         change(larder, QUICK, QUICK + STRICT)
-        until(lambda: ask(b"not-there") or all(receiver.told(c) for c in conditions), "each is told", seconds=20)
+        until(lambda: ask(b"not-there") or all(receiver.told(c) for c in conditions), "each is told")
         change(larder, STRICT, "")
-        until(lambda: ask(b"there") or all(len(receiver.told(c)) > 1 for c in conditions), "each is taken back", seconds=20)
+        until(lambda: ask(b"there") or all(len(receiver.told(c)) > 1 for c in conditions), "each is taken back")
         for c in conditions:
             expect([a["state"] for a in receiver.told(c)], ["firing", "resolved"], c)
         expect({c: receiver.told(c)[0]["severity"] for c in conditions},
@@ -105,7 +105,7 @@ def a_receiver_that_never_answers_or_refuses_holds_nothing_up(larder):
         try:
             admin = Admin(larder, more=hooked(larder, receiver, "alert_timeout = 2s\n" + STRICT))
             larder.start()
-            until(lambda: admin.metrics()['larder_alert_commands_total{result="failed"}'] > 0, f"it failed ({mood})", seconds=20)
+            until(lambda: admin.metrics()['larder_alert_commands_total{result="failed"}'] > 0, f"it failed ({mood})")
             until(lambda: receiver.got, "it was asked")
             expect(admin.get("/livez").status, 204)
             expect(larder.client().set(b"k", b"v").status, 0)

@@ -20,7 +20,7 @@ import wire_client as wire
 from clock import Clock
 from proxy import Proxy
 from redis_client import Redis
-from scenario import Larder, die_with_parent, expect, until
+from scenario import SECONDS, Larder, die_with_parent, expect, until
 
 # A host that joins holds what was read through it, and nothing because it is hot on another one.
 HOST_OPTIONS = {"l1_bytes": "4MiB", "warm_bytes": "64MiB", "hot_list": "0"}
@@ -145,20 +145,20 @@ class Host(Larder):
 
     # ---- barriers ----
 
-    def until_mode(self, state, seconds=10):
+    def until_mode(self, state, seconds=SECONDS):
         until(lambda: self.mode() == state, f"host {self.name} is {state}", seconds)
 
-    def until_fresh(self, seconds=10):
+    def until_fresh(self, seconds=SECONDS):
         until(self.is_fresh, f"host {self.name} is in the fleet", seconds)
         return self
 
-    def until_gone(self, key, seconds=10):
+    def until_gone(self, key, seconds=SECONDS):
         until(lambda: not self.holds(key), f"host {self.name} has dropped {key!r}", seconds)
 
-    def until_missed(self, key, seconds=10):
+    def until_missed(self, key, seconds=SECONDS):
         until(lambda: self.ask().get(key).status == wire.MISS, f"host {self.name} misses {key!r}", seconds)
 
-    def until_counted(self, name, count, seconds=10):
+    def until_counted(self, name, count, seconds=SECONDS):
         until(lambda: self.figure(name) >= count, f"{name} of host {self.name} has reached {count}", seconds)
 
     def has_read(self, key, value):
@@ -170,7 +170,7 @@ class Host(Larder):
 
     def join(self, *flags, **options):
         self.start(*flags, **options)
-        return self.until_fresh(20)
+        return self.until_fresh()
 
     def leave_redis(self):
         """The network to Redis is cut and stays so."""
@@ -214,7 +214,7 @@ class Fleet:
         for host in hosts:
             host.start()
         for host in hosts:
-            host.until_fresh(20)
+            host.until_fresh()
         return hosts
 
     def share(self, key, value, *hosts, **item):

@@ -22,7 +22,8 @@ import tap
 import wire_client
 from tree import ROOT, product
 
-SECONDS = 10        # how long a condition may take before it counts as never
+SECONDS = 30        # how long a condition may take before it counts as never, on a machine that does ten other things
+PATIENT_MS = 10_000 # what a call of the library may take
 POLL_SECONDS = 0.01
 USUAL = {"LARDER_TIMEOUT_MS": ""}  # an environment for those who are about the deadlines that the library has by itself
 NOBODY = 65534
@@ -73,7 +74,7 @@ class Larder:
         """Nothing of the developer's own settings reaches a test, and a machine that is slow just now fails none."""
         keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
         return {**keep, "HOME": self.home, "XDG_RUNTIME_DIR": self.home, "XDG_STATE_HOME": self.home,
-                "LARDER_SOCKET": self.socket, "LARDER_TIMEOUT_MS": str(SECONDS * 1000), **more}
+                "LARDER_SOCKET": self.socket, "LARDER_TIMEOUT_MS": str(PATIENT_MS), **more}
 
     def spawn_daemon(self, *flags, env=None, uid=None, **options):
         if not os.path.exists(self.config):
@@ -95,7 +96,7 @@ class Larder:
         """Starts the daemon and waits until it answers."""
         self.may_end = False
         self.daemon = self.spawn_daemon(*flags, **options)
-        until(self.answers, "larderd answers a ping", seconds=20)
+        until(self.answers, "larderd answers a ping")
         return self
 
     def answers(self):
@@ -113,18 +114,18 @@ class Larder:
         """Clean stop; the exit code must be 0."""
         self.may_end = True
         self.signal(signal.SIGTERM)
-        expect(self.daemon.wait(timeout=20), 0, "exit code of larderd")
+        expect(self.daemon.wait(timeout=SECONDS), 0, "exit code of larderd")
 
     def kill9(self):
         self.may_end = True
         self.signal(signal.SIGKILL)
-        self.daemon.wait(timeout=20)
+        self.daemon.wait(timeout=SECONDS)
 
     def restart(self, *flags, **options):
         self.stop()
         return self.start(*flags, **options)
 
-    def refuses_to_start(self, *flags, seconds=10, **options):
+    def refuses_to_start(self, *flags, seconds=SECONDS, **options):
         """The daemon must end by itself with an error; returns what it said."""
         before = len(self.log())
         child = self.spawn_daemon(*flags, **options)
@@ -150,7 +151,7 @@ class Larder:
         self.clients.append(wire_client.Client(self.socket, *arguments, **options))
         return self.clients[-1]
 
-    def cli(self, *arguments, input=None, env=None, timeout=30):
+    def cli(self, *arguments, input=None, env=None, timeout=60):
         """The command: what it printed and its exit code."""
         return subprocess.run([product("larder"), *map(str, arguments)], env=self.environment(**(env or {})), input=input,
                               capture_output=True, text=not isinstance(input, bytes), timeout=timeout, check=False)

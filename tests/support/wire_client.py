@@ -136,7 +136,7 @@ def _words(arguments):
 
 
 class Client:
-    def __init__(self, path, namespace="", tenant="", want=0, hello=True, seconds=10):
+    def __init__(self, path, namespace="", tenant="", want=0, hello=True, seconds=30):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(seconds)
         self.socket.connect(path)
