@@ -93,7 +93,7 @@ def a_counter_behind_what_it_showed_in_its_epoch_begins_another(fleet):
 def scripts_of_another_epoch_do_nothing(fleet):
     a, b = fleet.host("a"), fleet.host("b")
     a.set("k", "v")
-    token = a.getl("miss").token
+    token = a.getl("miss", lease_ms=600000).token  # outlives a slow machine
     fleet.ask("HSET", fleet.key("inc"), "run", "another")
     b.hello()
     for act in [lambda: a.set("k", "w"), lambda: a.fill("miss", "v", token), lambda: a.invalidate("k", names=["a"]),
