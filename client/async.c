@@ -49,7 +49,7 @@ static void list_drop(struct request_list *list, struct request *r)
 void request_free(struct larder_async *a, struct request *r)
 {
     number_drop(a, r);
-    buffer_finish(&r->frame);
+    again_forget(a, r);
     larder_value_free(&r->value);
     free(r->names);
     many_free(r->many);
@@ -102,12 +102,15 @@ struct request *request_find(struct larder_async *a, uint64_t id)
     return r;
 }
 
-void requests_broken(struct larder_async *a)
+void requests_broken(struct larder_async *a, bool next)
 {
     for (struct request *r = a->waiting.oldest, *newer; r; r = newer) {
         newer = r->newer;
-        if (r->id)
-            request_end(a, r, r->sent && !r->is_read ? LARDER_E_UNKNOWN : LARDER_E_UNREACHABLE);
+        bool goes_on = next && (r->sent ? again_wanted(a, r, false) : r->frame.size > 0);
+        if (r->id && !goes_on)
+            request_end(a, r,
+                        r->sent && !r->is_read && !again_undone(a, r) ? LARDER_E_UNKNOWN
+                                                                      : LARDER_E_UNREACHABLE);
     }
 }
 

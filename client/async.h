@@ -1,6 +1,7 @@
 /* What a larder_async is made of, for async*.c only.
  *
  *   async_link.c   the connection: dialing, greeting, bytes out and in, back-off
+ *   async_again.c  what is sent again when it broke
  *   async.c        requests: a place in the queue, a deadline, an answer; the loop
  *   async_read.c async_change.c   get, mget; set, tag, invalidate
  *   async_serve.c  loads that the daemon asks for; async_list.c keys that it asks for
@@ -30,9 +31,12 @@ struct request {
     struct request *next;          /* in its bucket, while it has a number */
     uint64_t id, deadline_ns;      /* id 0: no answer is expected */
     uint64_t last_id, sent_ns;
+    uint64_t end_at; /* sent: `put` behind its last byte */
     bool of_app, is_read, sent, listed, ended;
+    bool kept;           /* `frame` is a copy of what was sent */
+    bool again;          /* and it was needed */
     unsigned version;    /* of the protocol that it needs */
-    struct buffer frame; /* until there is a connection to send it over */
+    struct buffer frame; /* until there is a connection to send it over, or has it to be sent again */
     int result;          /* when ended */
     larder_value value;
 
@@ -66,6 +70,11 @@ struct link {
     enum link_state state;
     struct channel channel; /* its buffers, number and limits; nothing of it waits here */
     size_t sent;            /* front of channel.out that has left */
+    uint64_t left;          /* bytes that have left since it was dialed */
+    uint64_t refused_at;    /* UINT64_MAX; or where the first that was answered with DRAINING ended */
+    bool drains, was_reset; /* the daemon said so; it was closed with something unread */
+    bool dialed_again;      /* it was hung up on while it greeted, and that happens once */
+    bool turned_away;       /* the daemon answered the greeting, with a refusal */
     uint64_t until_ns;      /* AWAY: dial again then; GREETING: give up then */
     uint64_t backoff_ns;
     uint64_t heard_ns;               /* when something last came */
@@ -94,6 +103,7 @@ struct larder_async {
     struct request_list waiting, ended;
     struct request *buckets[ASYNC_BUCKETS];
     unsigned count;       /* calls of the app, in both lists */
+    uint64_t kept_bytes;  /* async_again.c */
     uint64_t earliest_ns; /* no deadline in `waiting` comes before that */
     struct async_serving serving;
     struct larder_load *loads; /* all of them, those nobody can join included */
@@ -115,6 +125,20 @@ uint64_t link_due_ns(const struct larder_async *a);
 int link_send(struct larder_async *a, struct request *r, enum wire_code code, const void *message);
 int link_send_kept(struct larder_async *a, struct request *r);
 
+/* ---- again ---- */
+
+/* A copy of what was just sent, when it may have to be sent again; that copy, or what waited for a connection, goes. */
+void again_keep(struct larder_async *a, struct request *r, struct slice frame);
+void again_forget(struct larder_async *a, struct request *r);
+/* True: it waits for the next connection, as if it had never been sent.  `refused`: answered with DRAINING. */
+bool again_wanted(struct larder_async *a, struct request *r, bool refused);
+/* It was sent, and it is certain that the daemon has not carried it out. */
+bool again_undone(const struct larder_async *a, const struct request *r);
+/* The daemon answered this one with DRAINING. */
+void again_refused(struct larder_async *a, const struct request *r);
+/* No call of the app waits for an answer any more. */
+bool again_nothing_due(const struct larder_async *a);
+
 /* ---- requests ---- */
 
 /* For a call of the app, of which there are ASYNC_REQUESTS_MAX at most, or for the library's own: one or two for each load
@@ -130,8 +154,8 @@ void request_number(struct larder_async *a, struct request *r);
 /* Answers to that number, which was somebody else's. */
 void request_renumber(struct larder_async *a, struct request *r, uint64_t id);
 struct request *request_find(struct larder_async *a, uint64_t id);
-/* The connection broke: what waited for it ends. */
-void requests_broken(struct larder_async *a);
+/* The connection broke: what waited for it ends, unless it can go on with the next, which is dialed at once. */
+void requests_broken(struct larder_async *a, bool next);
 /* There is one: what waited for it is sent. */
 void requests_sendable(struct larder_async *a);
 /* Reads an answer of that code, or the error it is instead. */

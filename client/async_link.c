@@ -25,8 +25,10 @@ static void forget_socket(struct larder_async *a, bool by_hand)
 {
     if (by_hand && a->link.channel.fd >= 0)
         epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, a->link.channel.fd, NULL);
+    uint64_t id = a->link.channel.id;
     descriptors_drop(&a->link.fds);
     channel_finish(&a->link.channel);
+    a->link.channel.id = id; /* what waits for the next connection has its number already */
     a->link.sent = 0;
     a->link.wants_out = false;
 }
@@ -40,22 +42,30 @@ void link_close(struct larder_async *a)
 
 /* ======= away ======= */
 
+/* Behind a socket that a service manager keeps waits the next one: who was hung up on tries once more at once. */
+static bool was_hung_up_on(const struct link *link, uint64_t now_ns)
+{
+    return link->state == LINK_GREETING && now_ns < link->until_ns && !link->turned_away &&
+           !link->dialed_again;
+}
+
 /* What was greeted is dialed again at once; what was not, with back-off. */
-static void went_away(struct larder_async *a, uint64_t now_ns)
+static void went_away(struct larder_async *a, uint64_t now_ns, bool hangs)
 {
     struct link *link = &a->link;
-    bool greeted = link->state == LINK_READY;
+    bool at_once = link->state == LINK_READY || was_hung_up_on(link, now_ns);
+    link->dialed_again = was_hung_up_on(link, now_ns);
     if (link->state == LINK_GREETING && now_ns < link->until_ns)
         channel_untold(&link->channel, &a->client->dialing);
     forget_socket(a, true);
     link->state = LINK_AWAY;
     link->until_ns = now_ns;
-    if (!greeted) {
+    if (!at_once) {
         uint64_t ns = link->backoff_ns * 2;
         link->backoff_ns = ns < BACKOFF_MIN_NS ? BACKOFF_MIN_NS : ns > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : ns;
         link->until_ns += jittered(link->backoff_ns, now_ns ^ (uintptr_t)a);
     }
-    requests_broken(a);
+    requests_broken(a, at_once && !hangs);
 }
 
 /* A Unix socket connects at once or not at all. */
@@ -76,9 +86,12 @@ static void dial(struct larder_async *a, uint64_t now_ns)
     uint8_t want = a->client->near.wanted ? WIRE_WANT_SEGMENT | WIRE_WANT_TOUCH : 0;
     link->fds.count = 0;
     link->look_every_ns = 0;
+    link->left = 0;
+    link->refused_at = UINT64_MAX;
+    link->drains = link->was_reset = link->turned_away = false;
     if (!connects(link, how->path) || epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, link->channel.fd, &event) < 0 ||
         channel_hello(&link->channel, how, want) < 0) {
-        went_away(a, now_ns);
+        went_away(a, now_ns, false);
         return;
     }
     link->state = LINK_GREETING;
@@ -102,12 +115,14 @@ static bool send_some(struct larder_async *a)
     struct buffer *out = &link->channel.out;
     while (link->sent < out->size) {
         ssize_t n = send(link->channel.fd, out->data + link->sent, out->size - link->sent, MSG_NOSIGNAL);
-        if (n >= 0)
-            link->sent += (size_t)n;
-        else if (errno == EAGAIN)
+        link->sent += n > 0 ? (size_t)n : 0;
+        link->left += n > 0 ? (uint64_t)n : 0;
+        if (n < 0 && errno == EAGAIN)
             break;
-        else if (errno != EINTR)
+        if (n < 0 && errno != EINTR) {
+            link->was_reset |= errno == ECONNRESET;
             return false;
+        }
     }
     buffer_consume(out, link->sent);
     link->sent = 0;
@@ -169,7 +184,7 @@ static void greet_again(struct larder_async *a)
 static void look_for_segment(struct larder_async *a, uint64_t now_ns)
 {
     struct link *link = &a->link;
-    if (link->state != LINK_READY || link->regreeting || now_ns < link->look_ns)
+    if (link->state != LINK_READY || link->drains || link->regreeting || now_ns < link->look_ns)
         return;
     if (has_segment(a))
         link->look_ns = now_ns + LOOK_MIN_NS;
@@ -183,11 +198,15 @@ static bool greeted(struct larder_async *a, struct reply *reply)
 {
     struct link *link = &a->link;
     char message[SEAT_MESSAGE_BYTES];
-    if (channel_welcome(&link->channel, reply, &link->fds, message, sizeof(message)) < 0)
+    int error = channel_welcome(&link->channel, reply, &link->fds, message, sizeof(message));
+    if (error < 0) {
+        link->turned_away = error != LARDER_E_DRAINING;
         return false;
+    }
     link->channel.out.limit = (size_t)ASYNC_OUT_MAX + link->channel.limits.frame_max + FRAME_HEADER_BYTES;
     link->state = LINK_READY;
     link->backoff_ns = 0;
+    link->dialed_again = false;
     segment_came(a);
     fallback_over(&a->client->fallback);
     requests_sendable(a);
@@ -202,8 +221,13 @@ static bool answered(struct larder_async *a, struct reply *reply)
     if (!r)
         return true; /* its time was up */
     int result = r->result;
-    if (r->answer(a, r, reply))
-        request_end(a, r, r->result);
+    if (r->answer(a, r, reply)) {
+        bool refused = r->result == LARDER_E_DRAINING;
+        if (refused)
+            again_refused(a, r);
+        if (!refused || !again_wanted(a, r, true))
+            request_end(a, r, r->result);
+    }
     return r->result != LARDER_E_PROTOCOL || result == LARDER_E_PROTOCOL;
 }
 
@@ -239,6 +263,7 @@ static bool receive_some(struct larder_async *a)
         if (buffer_reserve(&ch->in, room) < 0)
             return false;
         ssize_t n = channel_receive(ch, ch->in.capacity - ch->in.size, fds);
+        a->link.was_reset |= n < 0 && errno == ECONNRESET;
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             return false;
         if (n < 0 && errno == EAGAIN)
@@ -254,7 +279,7 @@ static bool receive_some(struct larder_async *a)
 void link_break(struct larder_async *a)
 {
     if (a->link.state == LINK_READY)
-        went_away(a, now_ns());
+        went_away(a, now_ns(), true);
 }
 
 void link_work(struct larder_async *a, uint64_t now_ns)
@@ -266,8 +291,10 @@ void link_work(struct larder_async *a, uint64_t now_ns)
         return;
     look_for_segment(a, now_ns);
     bool late = link->state == LINK_GREETING && now_ns >= link->until_ns;
-    if (!send_some(a) || !receive_some(a) || !send_some(a) || (late && link->state == LINK_GREETING))
-        went_away(a, now_ns);
+    bool sends = send_some(a), receives = receive_some(a); /* who takes nothing more may have answered */
+    bool over = link->drains && again_nothing_due(a);
+    if (!sends || !receives || over || !send_some(a) || (late && link->state == LINK_GREETING))
+        went_away(a, now_ns, false);
 }
 
 uint64_t link_due_ns(const struct larder_async *a)
@@ -291,6 +318,17 @@ static int may_send(const struct larder_async *a, const struct request *r)
     return a->link.channel.out.size > ASYNC_OUT_MAX ? LARDER_E_BUSY : 0;
 }
 
+/* Behind what is in `out`, where `frame` is the newest. */
+static void was_put(struct larder_async *a, struct request *r, size_t before)
+{
+    struct link *link = &a->link;
+    const struct buffer *out = &link->channel.out;
+    again_keep(a, r, slice_of(out->data + before, out->size - before));
+    r->end_at = link->left + (out->size - link->sent);
+    r->sent = true;
+    r->sent_ns = now_ns();
+}
+
 /* What was asked before there was a connection, and so before its limits were known. */
 int link_send_kept(struct larder_async *a, struct request *r)
 {
@@ -298,18 +336,20 @@ int link_send_kept(struct larder_async *a, struct request *r)
     int error = may_send(a, r);
     if (error == 0 && r->frame.size > (size_t)ch->limits.frame_max + FRAME_HEADER_BYTES)
         error = LARDER_E_TOO_BIG;
+    size_t before = ch->out.size;
     if (error == 0 && buffer_append(&ch->out, r->frame.data, r->frame.size) < 0)
         error = LARDER_E_MEMORY;
-    r->sent = error == 0;
-    r->sent_ns = now_ns();
-    buffer_finish(&r->frame);
+    if (error == 0)
+        was_put(a, r, before);
+    else
+        again_forget(a, r);
     return error;
 }
 
 static int keep(struct larder_async *a, struct request *r, enum wire_code code, const void *message)
 {
     const uint32_t largest = WIRE_VALUE_LIMIT + WIRE_FRAME_ROOM;
-    buffer_finish(&r->frame);
+    again_forget(a, r);
     buffer_init(&r->frame, (size_t)largest + FRAME_HEADER_BYTES);
     return message_write_traced(&r->frame, r->id, code, message, largest, trace_mine(a->client));
 }
@@ -319,15 +359,17 @@ int link_send(struct larder_async *a, struct request *r, enum wire_code code, co
     struct link *link = &a->link;
     if (link->state == LINK_AWAY && now_ns() < link->until_ns)
         return LARDER_E_UNREACHABLE;
-    int error = link->state == LINK_READY ? may_send(a, r) : 0;
+    bool ready = link->state == LINK_READY && !link->drains;
+    int error = ready ? may_send(a, r) : 0;
     if (error < 0)
         return error;
     request_number(a, r);
-    if (link->state != LINK_READY)
+    if (!ready)
         return keep(a, r, code, message);
+    size_t before = link->channel.out.size;
     error = message_write_traced(&link->channel.out, r->id, code, message, link->channel.limits.frame_max,
                                  trace_mine(a->client));
-    r->sent = error == 0;
-    r->sent_ns = now_ns();
+    if (error == 0)
+        was_put(a, r, before);
     return error;
 }

@@ -53,7 +53,7 @@ static void send_with_fds(int fd, const struct buffer *b, const int *fds, unsign
         c->cmsg_len = CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(c), fds, count * sizeof(int));
     }
-    assert_true(sendmsg(fd, &m, MSG_NOSIGNAL) > 0);
+    (void)!sendmsg(fd, &m, MSG_NOSIGNAL); /* the client may have left */
 }
 
 struct wire_welcome peer_welcome(unsigned descriptors)
