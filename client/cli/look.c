@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "client/cli/text.h"
@@ -189,12 +190,38 @@ static int health_exit(const char *status)
     return strcmp(status, "failing") == 0 ? EXIT_DAEMON : EXIT_NEGATIVE;
 }
 
+static json_t *silence(bool silent)
+{
+    return json_pack("{s:s, s:i, s:s, s:s, s:[s], s:[s]}", "status", "failing", "score", 0, "source",
+                     "larder", "daemon", silent ? "silent" : "absent", "issues",
+                     silent ? "larderd does not answer" : "there is no larderd", "recommendations",
+                     silent ? "it hangs, or has too much to do: its log says more"
+                            : "start it, or name its socket with -s");
+}
+
+/* That there is no answer is an answer, too, for whoever reads documents. */
+static int no_health(struct cli *cli, int r)
+{
+    if (r == LARDER_E_TIMEOUT || r == LARDER_E_UNREACHABLE) {
+        json_t *document = silence(r == LARDER_E_TIMEOUT);
+        char *text = json_dumps(document, JSON_COMPACT);
+        if (cli->out.shape == OUT_ALIGNED)
+            print_health(&cli->out, document, "failing");
+        else
+            out_document(&cli->out, text);
+        fflush(stdout); /* before what stderr says */
+        free(text);
+        json_decref(document);
+    }
+    return cli_error(cli, NULL, r);
+}
+
 int verb_health(struct cli *cli)
 {
     char *json = NULL;
     int r = larder_health(cli->client, &json);
     if (r < 0)
-        return cli_error(cli, NULL, r);
+        return no_health(cli, r);
     json_t *document = json_loads(json, 0, NULL);
     const char *status = json_string_value(json_object_get(document, "status"));
     if (!status)

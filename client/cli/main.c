@@ -340,7 +340,7 @@ int cli_open(struct cli *cli, bool maps, uint32_t timeout_ms)
 /* No mapping: a process that asks once is done before a segment would pay. */
 static int run(struct cli *cli, const struct verb *verb)
 {
-    int code = cli_open(cli, false, 1000);
+    int code = cli_open(cli, false, verb->run == verb_health ? TIMEOUT_HEALTH_MS : TIMEOUT_USUAL_MS);
     if (code != EXIT_DONE)
         return code;
     code = verb->run(cli);

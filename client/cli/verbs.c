@@ -81,7 +81,8 @@ static const struct verb verbs[] = {
      "memory says.  q ends it, n shows the next namespace, space freezes the screen.  Where there is no\n"
      "terminal it prints one screen and ends."},
     {"health", "", "state, issues, recommendations", 0, 0, 0, verb_health,
-     "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers."},
+     "Exit code 0 when ok, 1 when degraded, 4 when failing, 3 or 5 when no daemon answers; a daemon that\n"
+     "hangs is told of within a second."},
     {"advise", "", "what to change, with its figure", 0, 0, 0, verb_advise,
      "What half and half more shared memory would do, learnt from a sample of the keys asked for, and\n"
      "policies whose entries live too short, are invalidated in vain, or are not worth keeping: each\n"

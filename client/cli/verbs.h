@@ -12,7 +12,8 @@
     OPTION(NAMESPACE, 'n', "namespace", "NAME", "default: $LARDER_NAMESPACE, else \"default\"")              \
     OPTION(TENANT, 0, "tenant", "NAME", "only keys that begin with NAME:")                                   \
     OPTION(JSON, 'j', "json", NULL, "one JSON object a line")                                                \
-    OPTION(TIMEOUT, 0, "timeout", "TIME", "give up after this long (default: 1s; top: 200ms)")               \
+    OPTION(TIMEOUT, 0, "timeout", "TIME",                                                                    \
+           "give up after this long (default: 1s; health: 700ms; top: 200ms)")                               \
     OPTION(HELP, 'h', "help", NULL, "this text; after a verb, that verb's")                                  \
     OPTION(VERSION, 'V', "version", NULL, "print the version")                                               \
     OPTION(STDIN, 'x', "stdin", NULL, "take the value from standard input")                                  \
@@ -79,6 +80,11 @@ struct verb {
     int (*run)(struct cli *cli);
     const char *text;
 };
+
+/* Whoever asks for health is to know within a second, whatever the daemon does: this is waited, the rest is for the
+ * command's own start on a machine that has other things to do.  A daemon that is well answers within a millisecond. */
+enum { TIMEOUT_USUAL_MS = 1000, TIMEOUT_HEALTH_MS = 700 };
+_Static_assert(TIMEOUT_HEALTH_MS + 250 < 1000, "within a second, with room for a start");
 
 /* NULL: there is none of that name. */
 const struct verb *verb_find(const char *name);

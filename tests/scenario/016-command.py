@@ -40,7 +40,13 @@ def a_stopped_daemon_is_a_time_out(larder):
     said = larder.cli("--timeout", "200ms", "health")
     expect(said.returncode, TIMED_OUT)
     assert "larderd hangs" in said.stderr, said.stderr
+    said = larder.cli("--json", "health")  # within 700 ms, says its help
+    told = json.loads(said.stdout)
+    expect((said.returncode, told["status"], told["score"], told["daemon"]), (TIMED_OUT, "failing", 0, "silent"))
     larder.signal(signal.SIGCONT)
+    larder.stop()
+    said = larder.cli("--json", "health")
+    expect((said.returncode, json.loads(said.stdout)["daemon"]), (UNREACHABLE, "absent"))
 
 
 def a_value_may_come_from_the_standard_input_and_go_out_raw(larder):
