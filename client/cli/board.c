@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "client/cli/text.h"
+#include "client/cli/shown.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -37,18 +37,6 @@ static const json_t *namespace_of(const json_t *stats, const char *name)
     return json_object_get(json_object_get(stats, "namespaces"), name);
 }
 
-static double number(const json_t *object, const char *name)
-{
-    const json_t *value = json_object_get(object, name);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "";
-}
-
 /* A group of counters, at both times. */
 struct group {
     const json_t *now, *before;
@@ -71,7 +59,7 @@ static struct group group_of(const struct board_input *in, const char *name)
 /* NAN: not known. */
 static double rate(const struct group *g, const char *counter)
 {
-    double now = number(g->now, counter), before = number(g->before, counter);
+    double now = shown_number(g->now, counter), before = shown_number(g->before, counter);
     return g->seconds > 0 && now >= before ? (now - before) / g->seconds : NAN;
 }
 
@@ -81,62 +69,6 @@ static double known(double n)
 }
 
 /* ======= numbers ======= */
-
-struct shown {
-    char text[24];
-};
-
-static const struct shown unknown = {"-"};
-
-static struct shown count_of(double n)
-{
-    static const char *const units[] = {"", "k", "M", "G", "T"};
-    struct shown ret;
-    unsigned u = 0;
-    if (isnan(n))
-        return unknown;
-    for (; n >= (u ? 1000 : 10000) && u + 1 < COUNT_OF(units); u++)
-        n /= 1000;
-    snprintf(ret.text, sizeof(ret.text), u && n < 100 ? "%.1f%s" : "%.0f%s", n, units[u]);
-    return ret;
-}
-
-static struct shown share_of(double part, double whole)
-{
-    struct shown ret;
-    if (isnan(part) || isnan(whole) || whole <= 0)
-        return unknown;
-    snprintf(ret.text, sizeof(ret.text), "%.1f%%", 100 * part / whole);
-    return ret;
-}
-
-static struct shown size_of(double bytes)
-{
-    struct shown ret;
-    if (isnan(bytes) || bytes < 0)
-        return unknown;
-    size_format((uint64_t)bytes, ret.text, sizeof(ret.text));
-    return ret;
-}
-
-static struct shown time_of(double seconds)
-{
-    struct shown ret;
-    if (isnan(seconds) || seconds < 0)
-        return unknown;
-    duration_format((uint64_t)(1000 * seconds), ret.text, sizeof(ret.text));
-    return ret;
-}
-
-static struct shown us_of(double us)
-{
-    struct shown ret;
-    if (isnan(us))
-        return unknown;
-    bool long_ = us >= 1000;
-    snprintf(ret.text, sizeof(ret.text), long_ ? "%.1f ms" : "%.0f us", long_ ? us / 1000 : us);
-    return ret;
-}
 
 static struct shown meter_of(double part, double whole)
 {
@@ -166,19 +98,19 @@ static enum board_look look_of_status(const char *status)
 
 static void put_head(struct board *b, const struct board_input *in)
 {
-    const char *state = text(namespace_of(in->now, in->namespace_), "state");
+    const char *state = shown_text(namespace_of(in->now, in->namespace_), "state");
     line(b, BOARD_TITLE, "larder top   %s   namespace %s", in->socket, in->namespace_);
     if (in->now)
         line(b, look_of_state(state), "larderd %s   up %s   %s   %s client connections",
-             text(in->now, "version"), time_of(number(in->now, "uptime_s")).text,
+             shown_text(in->now, "version"), shown_time(shown_number(in->now, "uptime_s")).text,
              *state ? state : "no such namespace",
-             count_of(number(json_object_get(in->now, "sessions"), "client_connections")).text);
+             shown_count(shown_number(json_object_get(in->now, "sessions"), "client_connections")).text);
 }
 
 /* What is below is old news then, and says so. */
 static void put_silence(struct board *b, const struct board_input *in)
 {
-    const char *daemon = text(in->health, "daemon"), *mode = text(in->health, "mode");
+    const char *daemon = shown_text(in->health, "daemon"), *mode = shown_text(in->health, "mode");
     if (!in->silence)
         return;
     if (in->silent_s >= 0)
@@ -206,10 +138,10 @@ static void put_list(struct board *b, const json_t *health, const char *name, co
 
 static void put_health(struct board *b, const struct board_input *in)
 {
-    const char *status = text(in->health, "status");
+    const char *status = shown_text(in->health, "status");
     if (in->silence || !*status)
         return;
-    line(b, look_of_status(status), "%s   score %.0f", status, known(number(in->health, "score")));
+    line(b, look_of_status(status), "%s   score %.0f", status, known(shown_number(in->health, "score")));
     put_list(b, in->health, "issues", "!", look_of_status(status));
     put_list(b, in->health, "recommendations", ">", BOARD_FAINT);
 }
@@ -230,13 +162,13 @@ static void put_gets(struct board *b, const struct board_input *in)
     line(b, BOARD_TITLE, "%-20s %10s %8s", "gets", "a second", "share");
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         double r = i == 0 ? near : rate(&cache, rows[i].counter);
-        line(b, BOARD_PLAIN, "%-20s %10s %8s %s", rows[i].label, count_of(r).text, share_of(r, all).text,
-             meter_of(r, all).text);
+        line(b, BOARD_PLAIN, "%-20s %10s %8s %s", rows[i].label, shown_count(r).text,
+             shown_share(r, all).text, meter_of(r, all).text);
     }
-    line(b, BOARD_PLAIN, "%-20s %10s %8s   expired %s, invalidated %s, evicted %s", "all", count_of(all).text,
-         "", share_of(rate(&cache, "misses_expired"), all).text,
-         share_of(rate(&cache, "misses_invalidated"), all).text,
-         share_of(rate(&cache, "misses_evicted"), all).text);
+    line(b, BOARD_PLAIN, "%-20s %10s %8s   expired %s, invalidated %s, evicted %s", "all",
+         shown_count(all).text, "", shown_share(rate(&cache, "misses_expired"), all).text,
+         shown_share(rate(&cache, "misses_invalidated"), all).text,
+         shown_share(rate(&cache, "misses_evicted"), all).text);
 }
 
 /* ======= everything else ======= */
@@ -245,19 +177,20 @@ static void put_changes(struct board *b, const struct board_input *in)
 {
     struct group cache = group_of(in, "cache"), l1 = group_of(in, "l1"), warm = group_of(in, "warm");
     line(b, BOARD_PLAIN, "%-20s sets %s   invalidations %s   loads %s   records of others %s",
-         "changes a second", count_of(rate(&cache, "sets")).text,
-         count_of(rate(&cache, "invalidations")).text, count_of(rate(&cache, "loads")).text,
-         count_of(rate(&cache, "records")).text);
+         "changes a second", shown_count(rate(&cache, "sets")).text,
+         shown_count(rate(&cache, "invalidations")).text, shown_count(rate(&cache, "loads")).text,
+         shown_count(rate(&cache, "records")).text);
     line(b, BOARD_PLAIN, "%-20s evicted from L1 %s, from warm %s   expired %s", "gone a second",
-         count_of(rate(&l1, "l1_evictions")).text, count_of(rate(&warm, "warm_evictions")).text,
-         count_of(known(rate(&l1, "l1_expired")) + rate(&warm, "warm_expired")).text);
+         shown_count(rate(&l1, "l1_evictions")).text, shown_count(rate(&warm, "warm_evictions")).text,
+         shown_count(known(rate(&l1, "l1_expired")) + rate(&warm, "warm_expired")).text);
 }
 
 /* A full cache is as it should be: no warning. */
 static void put_room(struct board *b, const char *label, double used, double most, double entries)
 {
-    line(b, BOARD_PLAIN, "%-20s %10s %8s %s of %s, %s entries", label, size_of(used).text,
-         share_of(used, most).text, meter_of(used, most).text, size_of(most).text, count_of(entries).text);
+    line(b, BOARD_PLAIN, "%-20s %10s %8s %s of %s, %s entries", label, shown_size(used).text,
+         shown_share(used, most).text, meter_of(used, most).text, shown_size(most).text,
+         shown_count(entries).text);
 }
 
 static void put_memory(struct board *b, const struct board_input *in)
@@ -266,19 +199,20 @@ static void put_memory(struct board *b, const struct board_input *in)
     const json_t *redis = json_object_get(in->now, "redis");
     line(b, BOARD_TITLE, "%-20s %10s %8s", "room", "used", "share");
     if (l1.now)
-        put_room(b, "shared memory", number(l1.now, "l1_item_bytes") + known(number(l1.now, "l1_dead_bytes")),
-                 number(l1.now, "l1_segment_bytes"), number(l1.now, "l1_entries"));
+        put_room(b, "shared memory",
+                 shown_number(l1.now, "l1_item_bytes") + known(shown_number(l1.now, "l1_dead_bytes")),
+                 shown_number(l1.now, "l1_segment_bytes"), shown_number(l1.now, "l1_entries"));
     if (warm.now)
-        put_room(b, "warm tier", number(warm.now, "warm_bytes_used"), number(warm.now, "warm_bytes_max"),
-                 number(warm.now, "warm_entries"));
+        put_room(b, "warm tier", shown_number(warm.now, "warm_bytes_used"),
+                 shown_number(warm.now, "warm_bytes_max"), shown_number(warm.now, "warm_entries"));
     if (!json_is_true(json_object_get(redis, "configured")))
         return;
     bool linked = json_is_true(json_object_get(redis, "connected"));
     line(b, linked ? BOARD_PLAIN : BOARD_BAD, "%-20s %10s   %s", "Redis",
-         size_of(number(redis, "used_memory_bytes")).text,
-         linked                    ? "connected"
-         : *text(redis, "trouble") ? text(redis, "trouble")
-                                   : "not connected");
+         shown_size(shown_number(redis, "used_memory_bytes")).text,
+         linked                          ? "connected"
+         : *shown_text(redis, "trouble") ? shown_text(redis, "trouble")
+                                         : "not connected");
 }
 
 static void put_times(struct board *b, const struct board_input *in)
@@ -288,13 +222,13 @@ static void put_times(struct board *b, const struct board_input *in)
     line(b, BOARD_TITLE, "%-20s %10s %10s", "time in the daemon", "p50", "p99");
     for (unsigned i = 0; i < COUNT_OF(verbs); i++) {
         const json_t *verb = json_object_get(times, verbs[i]);
-        if (known(number(verb, "count")) > 0)
-            line(b, BOARD_PLAIN, "%-20s %10s %10s", verbs[i], us_of(number(verb, "p50_us")).text,
-                 us_of(number(verb, "p99_us")).text);
+        if (known(shown_number(verb, "count")) > 0)
+            line(b, BOARD_PLAIN, "%-20s %10s %10s", verbs[i], shown_us(shown_number(verb, "p50_us")).text,
+                 shown_us(shown_number(verb, "p99_us")).text);
     }
     line(b, BOARD_PLAIN, "%-20s %10s %10s   longest %s", "a turn of its loop",
-         us_of(number(loop, "p50_us")).text, us_of(number(loop, "p99_us")).text,
-         us_of(number(loop, "max_us")).text);
+         shown_us(shown_number(loop, "p50_us")).text, shown_us(shown_number(loop, "p99_us")).text,
+         shown_us(shown_number(loop, "max_us")).text);
 }
 
 /* ======= policies ======= */
@@ -305,7 +239,7 @@ static const json_t *same_policy(const json_t *stats, const char *namespace_, co
     json_t *p;
     json_array_foreach(json_object_get(stats, "policies"), i, p)
     {
-        if (strcmp(text(p, "namespace"), namespace_) == 0 && strcmp(text(p, "name"), name) == 0)
+        if (strcmp(shown_text(p, "namespace"), namespace_) == 0 && strcmp(shown_text(p, "name"), name) == 0)
             return p;
     }
     return NULL;
@@ -313,12 +247,12 @@ static const json_t *same_policy(const json_t *stats, const char *namespace_, co
 
 static void put_policy(struct board *b, const struct board_input *in, const json_t *policy)
 {
-    const char *name = text(policy, "name");
+    const char *name = shown_text(policy, "name");
     struct group g = {policy, same_policy(before_of(in), in->namespace_, name), in->seconds};
     double all = known(rate(&g, "hits_shared")) + rate(&g, "gets"), misses = rate(&g, "misses");
-    line(b, BOARD_PLAIN, "%-20.20s %10s %8s %10s %10s   %s", name, count_of(all).text,
-         share_of(all - misses, all).text, count_of(misses).text, count_of(rate(&g, "sets")).text,
-         text(policy, "description"));
+    line(b, BOARD_PLAIN, "%-20.20s %10s %8s %10s %10s   %s", name, shown_count(all).text,
+         shown_share(all - misses, all).text, shown_count(misses).text, shown_count(rate(&g, "sets")).text,
+         shown_text(policy, "description"));
 }
 
 static void put_policies(struct board *b, const struct board_input *in)
@@ -329,7 +263,7 @@ static void put_policies(struct board *b, const struct board_input *in)
     line(b, BOARD_TITLE, "%-20s %10s %8s %10s %10s", "policy", "gets/s", "hits", "misses/s", "sets/s");
     json_array_foreach(json_object_get(in->now, "policies"), i, p)
     {
-        if (strcmp(text(p, "namespace"), in->namespace_) != 0)
+        if (strcmp(shown_text(p, "namespace"), in->namespace_) != 0)
             continue;
         if (shown_count++ < POLICIES_SHOWN)
             put_policy(b, in, p);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "client/cli/page.h"
 #include "client/cli/text.h"
 #include "proto/status.h"
 
@@ -80,11 +81,23 @@ int verb_keys(struct cli *cli)
 
 /* ======= documents ======= */
 
-static int print_document(struct cli *cli, int r, char *json)
+/* On a terminal. */
+static bool print_page(const char *json, void (*page)(FILE *to, const json_t *document))
+{
+    json_t *document = json_loads(json, JSON_ALLOW_NUL, NULL);
+    if (document)
+        page(stdout, document);
+    json_decref(document);
+    return document;
+}
+
+/* `page`: what a person is shown of it; NULL: all of it. */
+static int print_document(struct cli *cli, int r, char *json, void (*page)(FILE *to, const json_t *document))
 {
     if (r < 0)
         return cli_error(cli, NULL, r);
-    bool fine = out_document(&cli->out, json);
+    bool person = page && cli->out.shape == OUT_ALIGNED;
+    bool fine = person ? print_page(json, page) : out_document(&cli->out, json);
     out_flush(&cli->out);
     larder_text_free(json);
     return fine ? EXIT_DONE : cli_fail(cli, EXIT_DAEMON, "the daemon's answer is not JSON");
@@ -98,7 +111,7 @@ int verb_stats(struct cli *cli)
         int r = larder_stats(cli->client, &json);
         if (cli->watch && cli->out.shape == OUT_ALIGNED)
             fputs("\033[H\033[J", stdout);
-        code = print_document(cli, r, json);
+        code = print_document(cli, r, json, page_stats);
         fflush(stdout);
     } while (cli->watch && code == EXIT_DONE && !ferror(stdout) && poll(NULL, 0, 1000) == 0);
     return code;
@@ -108,7 +121,7 @@ int verb_explain(struct cli *cli)
 {
     char *json = NULL;
     int r = larder_explain(cli->client, larder_text(cli->args[0]), &json);
-    return print_document(cli, r, json);
+    return print_document(cli, r, json, page_explain);
 }
 
 static void print_option(struct cli *cli, const json_t *option)
@@ -146,7 +159,7 @@ int verb_config(struct cli *cli)
         return cli_fail(cli, EXIT_USAGE, "%s: only `config dump` is known", cli->args[0]);
     int r = larder_config(cli->client, cli->show_origin, &json);
     if (r < 0 || cli->out.shape == OUT_JSON)
-        return print_document(cli, r, json);
+        return print_document(cli, r, json, NULL);
     r = print_options(cli, json);
     larder_text_free(json);
     return r;

@@ -135,15 +135,6 @@ static const char *cell(const struct out *out, const char *name, const json_t *v
 
 enum { CELL_BYTES = 64 };
 
-/* Characters, not bytes: continuation bytes of UTF-8 take no column. */
-static int width_of(const char *text)
-{
-    int width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
 /* ======= lines ======= */
 
 static void print_aligned(const struct out *out, const json_t *row, const int *widths)
@@ -153,7 +144,7 @@ static void print_aligned(const struct out *out, const json_t *row, const int *w
         const char *name = out->columns[i],
                    *text = cell(out, name, json_object_get(row, name), room, sizeof(room));
         bool last = i == out->columns_count - 1;
-        printf("%s%*s", text, last ? 0 : widths[i] - width_of(text) + 2, "");
+        printf("%s%*s", text, last ? 0 : widths[i] - text_width(text) + 2, "");
     }
     putchar('\n');
 }
@@ -175,10 +166,10 @@ static void measure(const struct out *out, int *widths)
     json_t *row;
     for (int i = 0; i < out->columns_count; i++) {
         const char *name = out->columns[i];
-        widths[i] = width_of(name);
+        widths[i] = text_width(name);
         json_array_foreach(out->rows, n, row)
         {
-            int width = width_of(cell(out, name, json_object_get(row, name), room, sizeof(room)));
+            int width = text_width(cell(out, name, json_object_get(row, name), room, sizeof(room)));
             widths[i] = width > widths[i] ? width : widths[i];
         }
     }

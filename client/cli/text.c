@@ -225,3 +225,12 @@ void escape_format(larder_slice bytes, char *ret)
     }
     *ret = '\0';
 }
+
+/* Continuation bytes of UTF-8 take no column. */
+int text_width(const char *text)
+{
+    int width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    return width;
+}

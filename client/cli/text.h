@@ -33,6 +33,8 @@ bool tiers_parse(const char *text, uint8_t *ret);
 
 /* base64 with padding; `ret` has room for 4 * (size / 3 + 1) + 1. */
 void base64_format(larder_slice bytes, char *ret);
+/* Columns of a terminal: characters, not bytes. */
+int text_width(const char *text);
 /* Printable, on one line: \t \n \r \\ and \xNN for what is not.  `ret` has room for 4 * size + 1. */
 void escape_format(larder_slice bytes, char *ret);
 

@@ -72,9 +72,12 @@ static const struct verb verbs[] = {
      "Columns: key, fastest tier that has it, ttl_ms, bytes.  The list is made page by page while\n"
      "the cache goes on working, so it is not one moment's picture."},
     {"explain", "KEY", "all that is known about one key", 1, 1, 0, verb_explain,
-     "Tier, age, remaining life, version, policy, and why a get would hit or miss."},
+     "Where it is and how long it lives, or why it is not there; what invalidated it last, by which\n"
+     "name, as far as the log goes back; who is loading it; what its policy says.  A pipe and --json\n"
+     "have all of it."},
     {"stats", "", "counters and gauges", 0, 0, BIT(WATCH), verb_stats,
-     "One name and value a line; --json gives the document that GET /api/cache/stats has."},
+     "On a terminal what is asked for most, in tables; in a pipe all of it, one name and value a line;\n"
+     "--json gives the document that GET /api/cache/stats has."},
     {"top", "", "what goes on, live", 0, 0, 0, verb_top,
      "Gets by where they were answered, changes, room, times, policies and issues, twice a second; rates\n"
      "are those of the last second.  A daemon that hangs is told of within a second, by what its shared\n"

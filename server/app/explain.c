@@ -124,26 +124,26 @@ static json_t *explain_invalidation(const struct session_question *q, const stru
 }
 
 /* How sure that is. */
-static json_t *explain_log(const struct session_question *q, const struct chronicle_found *f, bool carried)
+static json_t *explain_log(const struct session_question *q, const struct chronicle_found *f)
 {
     json_t *o = json_object();
-    put_text(o, "tags", carried ? "of the entry" : "of its policy: what it carried is not known");
-    put_switch(o, "complete", !f->stopped && !f->uncertain && !f->skipped);
+    put_switch(o, "complete", !f->stopped && !f->uncertain && !f->skipped && !f->tagged);
     put_switch(o, "stopped_early", f->stopped);
     if (q->bound)
         return o;
     put_number(o, "lines", f->lines);
     put_number(o, "uncertain", f->uncertain);
+    put_number(o, "tagged", f->tagged);
     put_number(o, "skipped", f->skipped);
     return o;
 }
 
-static void put_invalidation(json_t *o, const struct session_question *q, bool found)
+static void put_invalidation(json_t *o, const struct session_question *q)
 {
     struct chronicle_found f;
     cache_last_invalidation(q->space->cache, q->get, &f);
     json_object_set_new(o, "last_invalidation", explain_invalidation(q, &f));
-    json_object_set_new(o, "invalidations_seen", explain_log(q, &f, found));
+    json_object_set_new(o, "invalidations_seen", explain_log(q, &f));
 }
 
 json_t *explain_key(const struct session_question *q)
@@ -166,6 +166,6 @@ json_t *explain_key(const struct session_question *q)
     cache_load_look(s->cache, q->key, &look);
     json_object_set_new(o, "lease", explain_lease(&look));
     put_number(o, "load_rests_ms", look.rest_ns / NS_PER_MS);
-    put_invalidation(o, q, found);
+    put_invalidation(o, q);
     return o;
 }

@@ -54,7 +54,7 @@ struct tier_read {
     /* Called exactly once if and only if get returned TIER_PENDING, never from inside get, with TIER_FOUND or
      * TIER_MISSED.  `entry` is valid until it returns. */
     void (*done)(struct tier_read *read, int outcome);
-    struct entry entry;      /* with TIER_FOUND */
+    struct entry entry; /* with TIER_FOUND; its tags also with MISS_INVALIDATED, where they are known still */
     enum miss_reason reason; /* with TIER_MISSED */
     uint64_t at_v;           /* of L2: the answer is no older than this position */
     void *tier_private[4];

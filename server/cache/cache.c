@@ -193,7 +193,8 @@ void cache_last_invalidation(const struct cache *c, const struct cache_get *get,
     uint64_t hashes[SHM_TAGS_MAX];
     struct policy_tags tags;
     struct named_of of = {.key = get->key, .tags = hashes, .hash_secret = c->setup.hash_secret};
-    if (get->status == STATUS_HIT || get->status == STATUS_ABSENT) {
+    of.tags_known = get->status == STATUS_HIT || get->status == STATUS_ABSENT || get->entry.tags_count > 0;
+    if (of.tags_known) {
         of.tags = get->entry.tags;
         of.tags_count = get->entry.tags_count;
     } else if (policies_tags(c->policies, policies_match(c->policies, get->key), get->key, &tags)) {

@@ -207,7 +207,7 @@ struct cache_get {
     bool detached;       /* nobody vouches for it: the fleet is away */
     bool due;            /* it is stale or soon to be, and there are registered loaders: cache_fetch_ahead */
     uint64_t now_ns;     /* what the decision took for now */
-    struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED */
+    struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED; of MISS its tags, where what was invalidated is known still */
     uint8_t token[64];   /* of MISS */
     uint8_t token_bytes;
     /* cache/'s own */
@@ -509,8 +509,8 @@ void cache_measure(const struct cache *c, struct cache_figures *ret);
 /* Another set of policies from the next call on; the cache owns it from now.  A cache has its options as its only
  * policy until it is given some. */
 const struct chronicle *cache_chronicle(const struct cache *c);
-/* The newest invalidation of the chronicle that concerned the key of a get that was answered: by its tags, when it was found,
- * else by those that its policy gives to it. */
+/* The newest invalidation of the chronicle that concerned the key of a get that was answered: by its tags, where they are
+ * known, else by those that its policy gives to it. */
 void cache_last_invalidation(const struct cache *c, const struct cache_get *get, struct chronicle_found *ret);
 void cache_take_policies(struct cache *c, struct policies *taken);
 const struct policies *cache_policies(const struct cache *c); /* until the next are taken */

@@ -365,12 +365,16 @@ void chronicle_each(const struct chronicle *c, uint64_t since_ms,
 /* ---- of one key ---- */
 
 static bool concerns(const struct chronicled *told, const struct named_of *of, struct named_item *ret,
-                     unsigned *names)
+                     unsigned *names, unsigned *ret_tagged)
 {
     struct slice rest = told->named;
-    for (; named_next(&rest, ret); ++*names)
+    bool tags = false;
+    for (; named_next(&rest, ret); ++*names) {
         if (named_concerns(ret, of))
             return true;
+        tags |= ret->kind == NAMED_TAG;
+    }
+    *ret_tagged += tags && !of->tags_known && !told->all;
     *ret = (struct named_item){.kind = NAMED_ALL};
     return told->all;
 }
@@ -389,7 +393,7 @@ void chronicle_find(const struct chronicle *c, const struct named_of *of, struct
         }
         ret->lines++;
         hand_out(line, &ret->line);
-        ret->found = concerns(&ret->line, of, &ret->by, &names);
+        ret->found = concerns(&ret->line, of, &ret->by, &names, &ret->tagged);
         ret->uncertain += !ret->found && ret->line.unlisted;
         ret->skipped += ret->found ? 0 : ret->line.skipped;
     }

@@ -77,7 +77,8 @@ struct chronicle_found {
     struct chronicled line; /* its slices, and the name: until the next line is written */
     struct named_item by;
     unsigned lines;     /* looked at */
-    unsigned uncertain; /* of those, newer than what was found: they named more than is written down */
+    unsigned uncertain; /* of those, newer than what was found: they named more than is written down, */
+    unsigned tagged;    /* or tags, and it is not known which ones it had */
     uint64_t skipped;   /* beside those, newer too: not written down at all */
     bool stopped;       /* there are older ones that were not looked at */
 };

@@ -225,6 +225,15 @@ static void go_on(struct cache_get *get)
     get->step = get->step == AT_L2 ? AT_MISS : AT_FLIGHT;
 }
 
+/* Of what is dead, for whoever asks why. */
+static void keep_tags(struct cache_get *get, const struct entry *e, enum miss_reason reason)
+{
+    if (reason != MISS_INVALIDATED || get->entry.tags_count)
+        return;
+    get->entry.tags_count = e->tags_count;
+    memcpy(get->entry.tags, e->tags, e->tags_count * sizeof(*e->tags));
+}
+
 static int not_found(struct cache_get *get, enum miss_reason reason)
 {
     get->reason =
@@ -269,8 +278,10 @@ static int at_l1(struct cache *c, struct cache_get *get)
     }
     int outcome = l1->ops->get(l1, &read);
     CHECK(outcome == TIER_FOUND || outcome == TIER_MISSED); /* L1 is memory */
-    if (outcome == TIER_MISSED)
+    if (outcome == TIER_MISSED) {
+        keep_tags(get, &read.entry, read.reason);
         return not_found(get, read.reason);
+    }
     if (is_unnamed(get, &read.entry))
         return not_found(get, MISS_UNNAMED);
     if (get->confirmed && !stays_here(c, get) && version_is(&read.entry, &get->known))
@@ -321,6 +332,7 @@ static void promote(struct cache *c, struct cache_get *get, const struct entry *
 static int found_there(struct cache *c, struct cache_get *get, struct entry *e)
 {
     enum verdict verdict = kills_judge(c->setup.kills, e->key, e->tags, e->tags_count, e->v);
+    keep_tags(get, e, verdict == DEAD ? MISS_INVALIDATED : MISS_NONE);
     if (verdict == DEAD)
         return not_found(get, MISS_INVALIDATED);
     e->stale |= verdict == SOFTENED ||
@@ -388,8 +400,10 @@ static int judge(struct cache *c, struct cache_get *get, const struct tier_read 
         return look_again(get); /* the fleet went away meanwhile: served as what is here then, flagged */
     if (tier == TIER_L2 && stays_here(c, get))
         return told_position(c, get, read, outcome);
-    if (outcome != TIER_FOUND)
+    if (outcome != TIER_FOUND) {
+        keep_tags(get, &e, read->reason);
         return not_found(get, read->reason);
+    }
     if (is_unnamed(get, &e))
         return not_found(get, MISS_UNNAMED);
     r = tier == TIER_L2 ? found_there(c, get, &e) : found_here(c, get, &e, tier);
@@ -481,6 +495,7 @@ static void begin(struct cache *c, struct cache_get *get)
     get->at_v = 0;
     get->partition = 0;
     get->token_bytes = 0;
+    get->entry.tags_count = 0;
     list_init(&get->waiting);
 }
 

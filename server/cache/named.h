@@ -33,6 +33,7 @@ struct named_of {
     struct slice key;
     const uint64_t *tags; /* that it has: hashes (shm_hash_name) or their fingerprints */
     unsigned tags_count;
+    bool tags_known; /* it has, or had, no others */
     uint64_t hash_secret;
 };
 bool named_concerns(const struct named_item *named, const struct named_of *of);

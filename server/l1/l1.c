@@ -40,6 +40,15 @@ static void serve_stale(struct l1 *l1, const struct item_view *i, uint64_t now_n
                shm_life(hard, soft < hard ? soft : hard, (i->life & SHM_LIFE_LOCAL) | SHM_LIFE_STALE));
 }
 
+/* What it was killed by: whoever explains the key asks. */
+static int was_killed(struct l1 *l1, struct tier_read *read, const struct item_view *i)
+{
+    read->entry.tags_count = (uint8_t)i->prints_count;
+    for (unsigned t = 0; t < i->prints_count; t++)
+        read->entry.tags[t] = i->prints[t];
+    return missed(l1, read, MISS_INVALIDATED);
+}
+
 static int look(struct l1 *l1, struct tier_read *read, uint32_t *ret_slot)
 {
     uint32_t slot = slots_find(l1, read->key, read->key_hash);
@@ -51,10 +60,11 @@ static int look(struct l1 *l1, struct tier_read *read, uint32_t *ret_slot)
         gone_note(l1->gone, read->key_hash, MISS_EXPIRED);
         return missed(l1, read, MISS_EXPIRED);
     }
+    struct item_view i = item_of_slot(l1, slot);
     enum verdict verdict = cells_settle(l1, slot);
     if (verdict == DEAD)
-        return missed(l1, read, MISS_INVALIDATED);
-    struct item_view i = item_of_slot(l1, slot);
+        return was_killed(l1, read, &i);
+    i = item_of_slot(l1, slot);
     item_entry(l1, &i, read->key_hash, read->now_ns, &read->entry);
     read->entry.suspect = verdict == SUSPECT;
     if (read->now_ns >= read->entry.soft_ns)

@@ -32,6 +32,7 @@ int warm_judge(struct warm *w, struct slice bytes, uint64_t sequence, const stru
     enum verdict verdict = kills_judge(w->kills, r.entry.key, r.entry.tags, r.entry.tags_count, r.entry.v);
     bool dead = verdict == DEAD || (sequence && sequence < w->dead_below);
     *ret_reason = dead ? MISS_INVALIDATED : MISS_EXPIRED;
+    *ret = r.entry;
     if (dead || !lives)
         return TIER_MISSED;
     if (verdict == SOFTENED) {
@@ -58,6 +59,8 @@ static int answer(struct warm *w, struct tier_read *read, struct slice bytes, ui
 {
     struct record r;
     int outcome = warm_judge(w, bytes, sequence, op, read->now_ns, &read->entry, &read->reason);
+    if (outcome == TIER_MISSED && !slice_equal(read->entry.key, read->key))
+        read->entry.tags_count = 0;
     if (outcome == TIER_FOUND && !slice_equal(read->entry.key, read->key)) {
         outcome = TIER_MISSED; /* another key with the same 64 bits */
         read->reason = MISS_COLD;

@@ -146,6 +146,46 @@ def stats_count_what_happened(larder):
         assert stats["tiers"][tier]["available"] is True, stats["tiers"]
 
 
+def next_frame(watching, has):
+    """The first that has it, of those that come."""
+    for line in watching.stdout:
+        frame = json.loads(line)
+        if has(frame):
+            return frame
+    raise AssertionError("it ended")
+
+
+def stats_are_told_again_and_again_until_nobody_answers(larder):
+    larder.start()
+    watching = subprocess.Popen([product("larder"), "--json", "stats", "--watch"], env=larder.environment(), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        sets = lambda frame: frame["policies"][0]["sets"]
+        expect(sets(next_frame(watching, lambda frame: True)), 0)
+        larder.client().set(b"k", b"v")
+        expect(sets(next_frame(watching, sets)), 1, "a later frame tells what was done since")
+        larder.stop()
+        expect([line for line in watching.stdout if "{" not in line], [], "whole frames to the end")
+        expect(watching.wait(timeout=30), UNREACHABLE)
+    finally:
+        watching.kill()
+        watching.wait()
+
+
+def a_person_is_shown_tables_and_a_pipe_all_there_is(larder):
+    larder.start()
+    larder.says("set", "k", "v", "--tag", "t")
+    larder.says("get", "k")
+    larder.says("invalidate", "--tag", "t")
+    shown = on_a_terminal(larder, "stats", env={"NO_COLOR": "1"})
+    assert "asked for   1 keys, 100.0% found" in shown and "l1, by the daemon" in shown, shown
+    assert len(shown.splitlines()) < 40, shown
+    shown = on_a_terminal(larder, "explain", "k")
+    assert "not found   invalidated" in shown and "ago by tag t" in shown, shown
+    assert "namespaces.default.cache.gets\t1\n" in larder.says("stats")
+    assert "last_invalidation.name\tt\n" in larder.says("explain", "k")
+
+
 def stats_tell_how_long_the_first_get_took(larder):
     larder.start()
     client = larder.client()
@@ -180,4 +220,5 @@ play(exit_codes_tell_what_happened, a_stopped_daemon_is_a_time_out,
      a_value_may_come_from_the_standard_input_and_go_out_raw, a_pipe_gets_a_line_a_key, json_is_one_object_a_line,
      a_terminal_gets_aligned_text_and_no_color_is_honoured, life_tags_prefixes_and_everything_by_hand,
      keys_are_listed_by_prefix, explain_tells_where_an_entry_is, stats_count_what_happened,
+     stats_are_told_again_and_again_until_nobody_answers, a_person_is_shown_tables_and_a_pipe_all_there_is,
      stats_tell_how_long_the_first_get_took, hits_in_shared_memory_are_counted_too, version_and_help_need_no_daemon)
