@@ -14,10 +14,8 @@ enum {
     RETURNS_NEEDED = 20, /* of watched values that came back */
     GETS_NEEDED = 1000,  /* keys asked for before a hit ratio says anything: then chance is ± 3 % at most */
     L1_GRAIN = 1 << 20,  /* sizes are told in whole MiB */
-    ENTRIES_NEEDED = 100,
     ENTRY_OVERHEAD = 42, /* header and slot */
     INDEX_TIMES = 2,     /* larger than the index was made for: below, there is little to win */
-    INDEX_GRAIN = 16,
 };
 static const double REASON_SHARE = 0.2;   /* of its misses: less is not worth a line */
 static const double SAME_SHARE = 0.5;     /* of the values that came back */
@@ -158,23 +156,20 @@ static double index_left(double made_for, double entry_bytes)
     return (made_for + ENTRY_OVERHEAD) / (entry_bytes + ENTRY_OVERHEAD);
 }
 
-/* Its size is settled at the start, by how large entries are said to be. */
+/* It finds its size by itself, unless it was told one. */
 static void advise_on_index(json_t *array, const struct space *s)
 {
     struct l1_figures f;
-    char line[160], size[UNIT_TEXT], said[UNIT_TEXT], room[UNIT_TEXT];
+    char line[160], said[UNIT_TEXT], room[UNIT_TEXT];
     l1_measure(s->l1, &f);
-    if (f.l1_entries < ENTRIES_NEEDED || f.l1_item_bytes < f.l1_segment_bytes / 2 ||
-        l1_limited_by_entries(s->l1))
+    uint64_t made_for = f.l1_made_for, entry = l1_usual_entry(s->l1);
+    if (!s->config->l1.l1_entry_bytes || entry == 0 || l1_limited_by_entries(s->l1))
         return;
-    uint64_t made_for = l1_entry_bytes(s->l1),
-             entry = f.l1_item_bytes / f.l1_entries - sizeof(struct shm_item);
     double index = (double)(f.l1_total_bytes - f.l1_segment_bytes) - SHM_CELLS * sizeof(au64);
     double gain = index * (1 - index_left((double)made_for, (double)entry));
     if (entry < INDEX_TIMES * made_for || gain < INDEX_SHARE * (double)f.l1_total_bytes)
         return;
-    snprintf(line, sizeof(line), "[namespace %s] l1_entry_bytes = %s", s->config->name,
-             print_size(entry / INDEX_GRAIN * INDEX_GRAIN, size));
+    snprintf(line, sizeof(line), "[namespace %s] l1_entry_bytes = 0", s->config->name);
     json_t *o = advice(
         s, "index", s->config->name, line,
         "entries have %llu bytes on average, the index is made for such of %s: about %s more room for them",

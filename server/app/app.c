@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "app/documents.h"
+#include "app/hot_set.h"
 #include "app/notify.h"
 #include "app/places.h"
 #include "app/space.h"
@@ -512,7 +513,7 @@ int app_create(const struct app_setup *setup, struct app **ret)
 int app_run(struct app *a)
 {
     for (unsigned i = 0; i < a->spaces_count; i++)
-        space_restore(&a->spaces[i]);
+        hot_set_restore(&a->spaces[i]);
     say_ready(a);
     loop_run(a->loop);
     log_info("stopped");

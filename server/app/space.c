@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "admin/reports.h"
+#include "app/hot_set.h"
 #include "app/identity.h"
 #include "app/keyfile.h"
 #include "app/places.h"
@@ -12,14 +13,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "cache/hot.h"
 #include "l1/l1.h"
 #include "l2/l2.h"
 #include "warm/warm.h"
 
 enum {
-    HOT_KEYS = 65536, /* 512 KiB of hashes: the hot set of any app we know, and restored in well under 1 s */
-    HOT_SLOTS_A_SLICE = 16384,  /* 0.2 ms, cold; 256 MiB are gone round in some 10 s */
     KILLS_WORTH_PRUNING = 1000, /* 48 KB; pruning makes old tokens useless, so not before it is of use */
     BANS_WORTH_PRUNING = BANS_MAX / 4,
 };
@@ -243,6 +241,7 @@ static void open_l1(struct space *s)
                              .gone = s->gone,
                              .namespace = s->config->name,
                              .hash_secret = s->memory.hash_secret,
+                             .usual_entry = s->memory.usual_entry,
                              .epoch = s->memory.epoch,
                              .view = s->l2 ? l2_fleet(s->l2)->view : NULL,
                              .mirror = s->page ? page_mirror : NULL,
@@ -352,113 +351,7 @@ bool space_take_policies(struct space *s, const struct config *config)
     return p;
 }
 
-/* ---- the hot set --------------------------------------------------------------------------------------- */
-
-static void open_hot(struct space *s)
-{
-    struct hot_round *h = &s->hot;
-    if (!s->warm || !s->l1)
-        return;
-    h->slices = (l1_slots(s->l1) + HOT_SLOTS_A_SLICE - 1) / HOT_SLOTS_A_SLICE;
-    h->keys_a_slice = h->slices < HOT_KEYS ? HOT_KEYS / h->slices : 1;
-    if (h->keys_a_slice > HOT_SLOTS_A_SLICE)
-        h->keys_a_slice = HOT_SLOTS_A_SLICE;
-    h->hashes = must_alloc((size_t)h->slices * h->keys_a_slice * sizeof(*h->hashes));
-}
-
-/* While the hot set of the last run is not back, this one's would make it forgotten. */
-static bool may_keep_hot(const struct space *s)
-{
-    return s->hot.hashes && !s->restoring;
-}
-
-static void hand_on_hot(struct space *s)
-{
-    struct hot_round *h = &s->hot;
-    uint32_t count = 0, room = h->slices * h->keys_a_slice;
-    for (uint32_t i = 0; i < room; i++)
-        if (h->hashes[i])
-            h->hashes[count++] = h->hashes[i];
-    if (count)
-        warm_save_hot(s->warm, h->hashes, count);
-    memset(h->hashes, 0, room * sizeof(*h->hashes));
-}
-
-/* One slice; true at the end of a round, when the whole has been handed on. */
-static bool keep_hot_slice(struct space *s)
-{
-    struct hot_round *h = &s->hot;
-    uint32_t slots[HOT_SLOTS_A_SLICE];
-    uint32_t found = l1_hottest(s->l1, &h->cursor, HOT_SLOTS_A_SLICE, slots, h->keys_a_slice);
-    for (uint32_t i = 0; i < found; i++)
-        h->hashes[i * h->slices + h->at] = shm_hash_key(s->memory.hash_secret, l1_slot_key(s->l1, slots[i]));
-    if (++h->at < h->slices)
-        return false;
-    h->at = 0;
-    hand_on_hot(s);
-    return true;
-}
-
 /* ---- running ------------------------------------------------------------------------------------------- */
-
-static bool take_restored(void *user, const struct entry *e)
-{
-    struct space *s = user;
-    return !s->stopped && cache_take_restored(s->cache, e);
-}
-
-static void restored(void *user, uint64_t taken)
-{
-    struct space *s = user;
-    struct l1_figures l1;
-    s->restoring = false;
-    if (s->stopped)
-        return;
-    l1_measure(s->l1, &l1);
-    if (l1.l1_entries == 0)
-        return;
-    log_info("entries are back in L1", L_TEXT("namespace", s->config->name), L_U64("entries", l1.l1_entries),
-             L_U64("ms", (loop_now_fresh(s->loop) - s->restore_began_ns) / NS_PER_MS));
-}
-
-void space_restore(struct space *s)
-{
-    open_hot(s);
-    if (!s->hot.hashes)
-        return;
-    s->restoring = true;
-    s->restore_began_ns = loop_now_fresh(s->loop);
-    warm_restore(s->warm, take_restored, restored, s);
-}
-
-/* Some of the hottest each second, so that all of shared memory has had its turn after a minute, or, of a large one, eight:
- * a call looks at HOT_SLOTS_A_SLICE at most; four times as often while there is more to tell than has been told.  256 of a slice
- * of 1,024 slots at least: the hottest quarter. */
-#define TELL_HOT_EVERY NS_PER_S
-enum { TELL_HOT_SLICES = 64, TELL_HOT_SLOTS = 1024, TELL_HOT_FAST = 4, TELL_HOT_FAST_CALLS = 512 };
-
-static uint32_t tell_hot_slots(const struct l1 *l1)
-{
-    uint32_t slots = l1_slots(l1) / TELL_HOT_SLICES;
-    return slots < TELL_HOT_SLOTS ? TELL_HOT_SLOTS : slots < HOT_SLOTS_A_SLICE ? slots : HOT_SLOTS_A_SLICE;
-}
-
-static void tell_hot(struct space *s)
-{
-    uint32_t slots[HOT_TOLD_MAX];
-    struct fleet_hot names[HOT_TOLD_MAX];
-    uint64_t now_ns = loop_now_ns(s->loop);
-    uint64_t every_ns =
-        s->told_hot_calls < TELL_HOT_FAST_CALLS ? TELL_HOT_EVERY / TELL_HOT_FAST : TELL_HOT_EVERY;
-    if (!s->l1 || !cache_has_hot_list(s->cache) || now_ns < clock_after(s->told_hot_ns, every_ns))
-        return;
-    s->told_hot_ns = now_ns;
-    s->told_hot_calls++;
-    uint32_t count = l1_hottest(s->l1, &s->told_hot_cursor, tell_hot_slots(s->l1), slots, HOT_TOLD_MAX);
-    for (uint32_t n = 0; n < count; n++)
-        names[n] = (struct fleet_hot){l1_slot_key(s->l1, slots[n]), l1_slot_frequency(s->l1, slots[n])};
-    cache_tell_hot(s->cache, names, count);
-}
 
 void space_tick(struct space *s)
 {
@@ -466,7 +359,7 @@ void space_tick(struct space *s)
         return;
     cache_hold_warmings(s->cache, s->restoring && warm_restores_hot(s->warm));
     cache_tick(s->cache);
-    tell_hot(s);
+    hot_set_tell(s);
 }
 
 /* One whole sweep began after the mark; the one under way then may have begun before the newest kills. */
@@ -499,8 +392,10 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
 
 void space_keep(struct space *s)
 {
-    if (may_keep_hot(s))
-        keep_hot_slice(s);
+    if (!s->stopped) {
+        hot_set_keep(s);
+        hot_set_refit(s);
+    }
     if (s->l1 && s->top_keys && !s->stopped)
         top_keys_slice(s->top_keys, s->l1);
     space_prune_kills(s, loop_now_ns(s->loop));
@@ -527,10 +422,7 @@ static void stopped_at_once(struct later *w)
 static void left_fleet(void *user)
 {
     struct space *s = user;
-    s->hot.at = 0;
-    while (may_keep_hot(s) && !keep_hot_slice(s))
-        ;
-
+    hot_set_save(s);
     rollups_stop(s->rollups);
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
@@ -566,5 +458,5 @@ void space_close(struct space *s)
     s->gone = gone_destroy(s->gone);
     s->top_keys = top_keys_destroy(s->top_keys);
     s->page = page_close(s->page, clean);
-    free(s->hot.hashes);
+    hot_set_free(s);
 }

@@ -32,6 +32,10 @@ struct space {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
         uint32_t slices, at, keys_a_slice, cursor;
     } hot;
+    struct refit {
+        uint64_t at_ns,
+            rest_ns; /* not before; 0: L1 never was made anew, else how long it rests afterwards */
+    } refit;
     struct rollups *rollups;
     struct reports *reports;
     uint64_t told_hot_ns; /* when the fleet was last told what is hot here */
@@ -58,8 +62,6 @@ struct space_setup {
 int space_open(struct space *s, const struct space_setup *setup);
 /* The policies of the configuration, from now on.  False: it has none that could be used, and the old ones stay. */
 bool space_take_policies(struct space *s, const struct config *config);
-/* Carries the hot set into L1 in bounded turns. */
-void space_restore(struct space *s);
 void space_tick(struct space *s); /* every 20 ms: lets go what waits for the gate */
 void space_keep(
     struct space *s); /* every 100 ms: a slice of the hot set, kills nobody needs any more; bounded */

@@ -374,6 +374,7 @@ int l1_make(const struct l1_setup *setup, uint64_t (*now_ns)(struct l1 *l1), str
     l1->now_ns = now_ns;
     l1->test_now_ns = clock_boot_ns();
     l1->entries_max = setup->options->l1_entries;
+    l1->made_for = fit_at_start(setup->options->l1_entry_bytes, setup->usual_entry);
     list_init(&l1->pages);
     l1->page_cursor = &l1->pages;
     watch_setup(l1);
@@ -450,6 +451,37 @@ void l1_tick(struct l1 *l1)
     renew_if_exhausted(l1);
 }
 
+static struct fit what_is_here(const struct l1 *l1)
+{
+    return (struct fit){.total_bytes = l1->shape.total_bytes,
+                        .segment_bytes = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift,
+                        .item_bytes = l1->pool_live_bytes[POOL_NEW] + l1->pool_live_bytes[POOL_KEPT],
+                        .entries = l1->entries,
+                        .slots = slots_count(l1),
+                        .free_bytes = (uint64_t)l1->free.count << l1->shape.segment_shift,
+                        .made_for = l1->made_for};
+}
+
+uint64_t l1_usual_entry(const struct l1 *l1)
+{
+    struct fit f = what_is_here(l1);
+    return fit_usual(&f);
+}
+
+bool l1_refit(struct l1 *l1)
+{
+    struct fit f = what_is_here(l1);
+    uint64_t wanted = fit_wanted(&f);
+    if (wanted == l1->made_for || l1->options.l1_entry_bytes || l1->entries_max)
+        return false;
+    log_info("the index of shared memory is made anew", L_TEXT("namespace", l1->shape.namespace),
+             L_U64("entry_bytes", wanted), L_U64("was_made_for", l1->made_for));
+    l1->made_for = wanted;
+    l1->count.l1_refits++;
+    CHECK(segment_renew(l1) == 0); /* what the old one had was given back just now */
+    return true;
+}
+
 bool l1_sweep_slice(struct l1 *l1)
 {
     return cells_sweep(l1, clock_mono_ns() + L1_SWEEP_NS);
@@ -466,6 +498,7 @@ void l1_measure(struct l1 *l1, struct l1_figures *ret)
     ret->l1_dead_bytes = segment_dead_bytes(l1);
     ret->l1_segment_bytes = (uint64_t)l1->shape.segment_count << l1->shape.segment_shift;
     ret->l1_total_bytes = l1->shape.total_bytes;
+    ret->l1_made_for = l1->made_for;
     ret->l1_huge_bytes = l1->huge_index_bytes + (l1->huge ? huge_bytes(l1->huge) : 0);
     ret->l1_clients = l1->pages_count;
 }

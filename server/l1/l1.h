@@ -30,7 +30,7 @@
     OPTION(COUNT, l1_entries, "0", 0, 1ull << 31, START, "CACHE_L1_MAX_ENTRIES,CACHE_MAX_MEMORY_ITEMS", \
            "entries at most; 0: as many as fit")                                                        \
     OPTION(SIZE, l1_entry_bytes, "0", 0, 64 << 10, START, "",                                           \
-           "key and value together of a usual entry, which the index is made for; 0: 112 bytes")        \
+           "key and value of a usual entry, for the size of the index; 0: as they turn out")            \
     OPTION(DURATION, l1_lease, "500ms", 100 * 1000000ull, 2000 * 1000000ull, START, "",                 \
            "readers stop this long after a daemon that hangs")                                          \
     OPTION(SWITCH, l1_curve, "on", 0, 1, START, "",                                                     \
@@ -51,6 +51,7 @@ struct l1_options {
     FIGURE(GAUGE, l1_segment_bytes, "bytes of all segments")                                  \
     FIGURE(GAUGE, l1_total_bytes, "bytes of the whole shared segment")                        \
     FIGURE(GAUGE, l1_huge_bytes, "bytes of it in huge pages")                                 \
+    FIGURE(GAUGE, l1_made_for, "bytes of the entries that the index is made for")             \
     FIGURE(GAUGE, l1_clients, "touch pages handed out")                                       \
     FIGURE(GAUGE, l1_incarnation, "number of segments made by this process")                  \
     FIGURE(COUNTER, l1_hits_shared, "hits that clients found in shared memory by themselves") \
@@ -66,6 +67,7 @@ struct l1_options {
     FIGURE(COUNTER, l1_kills, "names killed")                                                 \
     FIGURE(COUNTER, l1_restamps, "entries found alive after all behind a kill cell")          \
     FIGURE(COUNTER, l1_sweeps, "complete background sweeps")                                  \
+    FIGURE(COUNTER, l1_refits, "times the index was made anew for others")                    \
     FIGURE(COUNTER, l1_touches, "touches taken from clients")
 
 struct l1_figures {
@@ -82,6 +84,7 @@ struct l1_setup {
     struct gone *gone;         /* is told of what goes; outlives the l1.  NULL: nobody is */
     const char *namespace;
     uint64_t hash_secret;
+    uint64_t usual_entry;          /* key and value, as the last run knew them; 0: unknown */
     uint64_t epoch;                /* STANDALONE */
     const struct fleet_view *view; /* NULL: STANDALONE; else epochs, promises and mode are the fleet's */
     /* Called before each renewal of alive_until with the new value: the mirror for the next daemon must be stored
@@ -130,8 +133,11 @@ unsigned l1_slot_rank(const struct l1 *l1, uint32_t slot);
 const struct curve *l1_curve(struct l1 *l1);
 /* `l1_entries` is what limits it, not its bytes. */
 bool l1_limited_by_entries(const struct l1 *l1);
-/* Key and value of the entries its index is made for. */
-uint64_t l1_entry_bytes(const struct l1 *l1);
+/* Key and value of the mean entry; 0: there are too few to tell. */
+uint64_t l1_usual_entry(const struct l1 *l1);
+/* Begins a new, empty incarnation when what is here wants a much smaller or larger index (fit.h) and no option says how large
+ * it is to be.  True: it did, and somebody should refill it. */
+bool l1_refit(struct l1 *l1);
 
 /* What the segment knows of one key, for `explain`. */
 struct l1_explain {

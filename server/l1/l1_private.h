@@ -17,6 +17,7 @@
 #include "l1/curve.h"
 #include "l1/eviction.h"
 #include "l1/huge.h"
+#include "l1/fit.h"
 #include "l1/l1.h"
 #include "l1/order.h"
 
@@ -132,6 +133,7 @@ struct l1 {
     uint32_t *heat; /* by slot: the policy's knowledge of the item */
     uint8_t *sizes;
     uint64_t entries, entries_max;
+    uint64_t made_for; /* key and value of the entries the index has room for (fit.h) */
 
     /* kills */
     uint32_t seq, swept_seq, cells_live;

@@ -12,12 +12,7 @@
 #include "base/log.h"
 #include "proto/shm_map.h"
 
-enum {
-    ENTRY_BYTES =
-        112, /* key 12, value 100: entries of this size shall be able to fill the segments, unless told others */
-    SEGMENTS_WANTED = 128,
-    BUCKET_ITEMS = 6, /* of 8 slots: load 0.75, where two choices lose nothing */
-};
+enum { SEGMENTS_WANTED = 128 };
 
 #define HUGE_BUDGET_NS (20 * NS_PER_MS) /* of a start; usually 0.2 ms a block */
 
@@ -70,35 +65,19 @@ static uint64_t page_up(uint64_t bytes)
     return (bytes + SHM_PAGE - 1) & ~(uint64_t)(SHM_PAGE - 1);
 }
 
-static uint64_t entry_bytes(const struct l1_options *o)
-{
-    return o->l1_entry_bytes ? o->l1_entry_bytes : ENTRY_BYTES;
-}
-
-uint64_t l1_entry_bytes(const struct l1 *l1)
-{
-    return entry_bytes(&l1->options);
-}
-
-static uint64_t items_that_fit(uint64_t bytes, uint64_t each)
-{
-    return bytes / (sizeof(struct shm_item) + each + SHM_LINE / BUCKET_ITEMS);
-}
-
 /* Buckets for as many usual items as the segments can hold, or for the entries asked for. */
-static uint32_t buckets_for(uint64_t bytes, const struct l1_options *o)
+static uint32_t buckets_for(const struct l1 *l1, uint64_t bytes)
 {
-    uint64_t fit = items_that_fit(bytes, entry_bytes(o));
     uint64_t ceiling = bytes / 4 / SHM_LINE; /* entries asked for, but no more than a quarter for the index */
-    uint64_t items = o->l1_entries ? o->l1_entries : fit;
-    uint64_t buckets = items / BUCKET_ITEMS + 2;
+    uint64_t items = l1->entries_max ? l1->entries_max : fit_items(bytes, l1->made_for);
+    uint64_t buckets = items / FIT_BUCKET_ITEMS + 2;
     return (uint32_t)(buckets < ceiling ? buckets : ceiling);
 }
 
 /* Four for each entry, where that takes no more memory than one for each of the smallest that are usual. */
 uint64_t segment_ghosts(const struct l1 *l1, uint64_t entries)
 {
-    uint64_t most = items_that_fit(l1->shape.total_bytes, ENTRY_BYTES);
+    uint64_t most = fit_items(l1->shape.total_bytes, FIT_DEFAULT);
     return 4 * entries < most ? 4 * entries : entries > most ? entries : most;
 }
 
@@ -110,8 +89,10 @@ static uint32_t shift_for(uint64_t bytes)
     return shift;
 }
 
-static void shape_fill(struct shm_shape *s, const struct l1_options *o)
+static void shape_fill(struct l1 *l1)
 {
+    struct shm_shape *s = &l1->shape;
+    const struct l1_options *o = &l1->options;
     uint64_t bytes = o->l1_bytes;
     s->magic = SHM_MAGIC;
     s->abi = SHM_ABI;
@@ -120,7 +101,7 @@ static void shape_fill(struct shm_shape *s, const struct l1_options *o)
     s->boottime_clock = o->l1_boottime_clock;
     s->cells_offset = SHM_PAGE;
     s->gens_offset = s->cells_offset + SHM_CELLS * sizeof(au64);
-    s->bucket_count = buckets_for(bytes - s->gens_offset, o);
+    s->bucket_count = buckets_for(l1, bytes - s->gens_offset);
     uint64_t gens_max = page_up((bytes >> SHM_SEGMENT_SHIFT_MIN) * sizeof(au64));
     s->buckets_offset = s->gens_offset + gens_max;
     s->segments_offset = s->buckets_offset + page_up((uint64_t)s->bucket_count * SHM_LINE);
@@ -232,7 +213,7 @@ void segment_rewrite_epochs(struct l1 *l1)
 static int incarnation_begin(struct l1 *l1)
 {
     l1->handed_out = false;
-    shape_fill(&l1->shape, &l1->options);
+    shape_fill(l1);
     fill_epochs(l1);
     l1->shape.incarnation = l1->incarnation_base + l1->count.l1_incarnation++;
     int r = file_make(l1);

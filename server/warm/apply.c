@@ -17,7 +17,8 @@ static int apply_hot(struct env_txn *t, const struct op *op, bool with_puts)
 {
     if (!with_puts)
         return 0;
-    return env_save_hot(t, (const uint64_t *)(const void *)op->bytes, op->size / (uint32_t)sizeof(uint64_t));
+    const uint64_t *words = (const uint64_t *)(const void *)op->bytes;
+    return env_save_hot(t, words[0], words + 1, op->size / (uint32_t)sizeof(*words) - 1);
 }
 
 /* ======= places ======= */

@@ -495,41 +495,6 @@ int env_each_kept(struct env *env, enum env_kept what,
     return rc == MDB_NOTFOUND ? 0 : env_answer(rc);
 }
 
-/* ======= the hot set ======= */
-
-static int load_hot(MDB_cursor *cursor, uint64_t **ret, uint32_t *ret_count)
-{
-    MDB_val key, data;
-    int rc;
-    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
-        uint32_t more = (uint32_t)(data.mv_size / sizeof(uint64_t));
-        if (more > HOT_CHUNK || *ret_count > ENV_HOT_MAX)
-            return MDB_CORRUPTED;
-        *ret = must_realloc(*ret, (*ret_count + more) * sizeof(uint64_t));
-        memcpy(*ret + *ret_count, data.mv_data, more * sizeof(uint64_t));
-        *ret_count += more;
-    }
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count)
-{
-    MDB_txn *txn;
-    MDB_cursor *cursor;
-    *ret = NULL;
-    *ret_count = 0;
-    int rc = begin_read(env, &txn);
-    if (rc)
-        return env_answer(rc);
-    rc = mdb_cursor_open(txn, env->h, &cursor);
-    if (rc == 0) {
-        rc = load_hot(cursor, ret, ret_count);
-        mdb_cursor_close(cursor);
-    }
-    mdb_txn_abort(txn);
-    return env_answer(rc);
-}
-
 uint64_t env_last_sequence(struct env *env)
 {
     MDB_txn *txn;

@@ -5,6 +5,7 @@
  *   k  hash of tag or prefix → hard V, soft V
  *   m  "state"               → struct env_state
  *      number of partition   → struct env_place
+ *      "entry"               → bytes of key and value of the entries that were hot
  *      'g', place of a glob  → checksum, the glob (base/bans.h; its kills are names in k)
  *   h  number of chunk       → hot key hashes, hottest first
  *   o  number                → checksum, bytes of the outbox
@@ -104,6 +105,8 @@ int env_load_globs(struct env *env, void (*each)(void *user, unsigned place, str
 enum { ENV_HOT_MAX = 262144 }; /* 2 MiB: more than fits in the first seconds of a restart */
 /* The saved hot set; *ret is allocated. */
 int env_load_hot(struct env *env, uint64_t **ret, uint32_t *ret_count);
+/* How large its entries were; 0: nothing was saved, or it was not known. */
+uint64_t env_load_usual(struct env *env);
 uint64_t env_last_sequence(struct env *env);
 
 /* ---- writes: one thread, one transaction ---- */
@@ -138,7 +141,7 @@ int env_kill(struct env_txn *t, uint64_t name, uint64_t hard_v, uint64_t soft_v)
 int env_save_glob(struct env_txn *t, unsigned place, struct slice glob); /* with its kill */
 /* All kills of globs; one that cannot be read kills whatever its position may have been. */
 int env_load_bans(struct env_txn *t, unsigned partitions, struct bans *ret);
-int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count);
+int env_save_hot(struct env_txn *t, uint64_t usual, const uint64_t *hashes, uint32_t count);
 /* Removes up to `count` records from the front, all of them below `below`. */
 int env_evict(struct env_txn *t, uint32_t count, uint64_t below, uint32_t *ret_evicted);
 

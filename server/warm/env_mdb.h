@@ -1,11 +1,9 @@
-/* What env.c and env_write.c share: LMDB's own types, not to be seen outside of the two. */
+/* What the files of the environment share: LMDB's own types, not to be seen outside of them. */
 #ifndef LARDER_WARM_ENV_MDB_H
 #define LARDER_WARM_ENV_MDB_H
 
 #include <lmdb.h>
 #include "warm/env.h"
-
-enum { HOT_CHUNK = 128 }; /* hashes in a record of h: 1 KiB stays off overflow pages */
 
 struct env {
     MDB_env *mdb;

@@ -500,17 +500,3 @@ int env_drop_kept(struct env_txn *t, enum env_kept what, uint64_t number)
     mdb_cursor_close(cursor);
     return env_answer(all ? mdb_drop(t->handle, t->env->kept[what], 0) : rc);
 }
-
-/* ======= hot set ======= */
-
-int env_save_hot(struct env_txn *t, const uint64_t *hashes, uint32_t count)
-{
-    int rc = mdb_drop(t->handle, t->env->h, 0);
-    uint64_t chunk = 0;
-    for (uint32_t at = 0; at < count && rc == 0; at += HOT_CHUNK, chunk++) {
-        uint32_t some = count - at < HOT_CHUNK ? count - at : HOT_CHUNK;
-        MDB_val key = val(&chunk, sizeof(chunk)), data = val(hashes + at, some * sizeof(*hashes));
-        rc = mdb_put(t->handle, t->env->h, &key, &data, 0);
-    }
-    return env_answer(rc);
-}

@@ -525,7 +525,8 @@ int warm_open(const struct warm_setup *setup, struct warm_memory *ret_memory, st
                                        .start_no = w->state.start_no,
                                        .empty = w->why_empty || w->state.applied == 0,
                                        .why = w->why_empty,
-                                       .scanned = w->scanned};
+                                       .scanned = w->scanned,
+                                       .usual_entry = env_load_usual(w->env)};
     *ret = w;
     return 0;
 }

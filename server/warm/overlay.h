@@ -54,7 +54,7 @@ struct op {
     uint64_t linger;             /* ticket of the first read that cannot have missed its commit */
     uint32_t size;
     _Alignas(uint64_t) char bytes
-        []; /* PUT: the record; HOT: the hashes; PLACE: struct env_place; KEEP, NOTE: what is kept; KILL: a glob */
+        []; /* PUT: the record; HOT: env_save_hot's, in words; PLACE: struct env_place; KEEP, NOTE: what is kept; KILL: a glob */
 };
 
 struct op *op_create(enum op_kind kind, enum op_class class, uint64_t hash, size_t size);

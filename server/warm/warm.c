@@ -201,13 +201,14 @@ static int warm_kill(struct tier *t, uint64_t hash, uint64_t v, bool soft)
     return after_its_epoch(w, warm_submit(w, op));
 }
 
-void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count)
+void warm_save_hot(struct warm *w, uint64_t usual_entry, const uint64_t *hashes, uint32_t count)
 {
     warm_make_room(w);
     if (count > ENV_HOT_MAX)
         count = ENV_HOT_MAX;
-    struct op *op = op_create(OP_HOT, OP_OF_HOT, 0, count * sizeof(*hashes));
-    memcpy(op->bytes, hashes, count * sizeof(*hashes));
+    struct op *op = op_create(OP_HOT, OP_OF_HOT, 0, (count + 1) * sizeof(*hashes));
+    memcpy(op->bytes, &usual_entry, sizeof(usual_entry));
+    memcpy(op->bytes + sizeof(usual_entry), hashes, count * sizeof(*hashes));
     warm_submit(w, op);
 }
 

@@ -94,6 +94,7 @@ struct warm_memory {
     bool empty; /* started empty (new, other boot without a clean stop, corrupt, foreign, of another fleet) */
     const char *why; /* a sentence when it is empty and something was there */
     bool scanned;    /* every page of the file was looked at, since somebody might have changed it */
+    uint64_t usual_entry; /* as it was last handed to warm_save_hot; 0: never */
 };
 
 /* Opens or makes the environment, replays the page's journal, loads the kills.  Runs before the loop, may block.
@@ -135,8 +136,8 @@ struct outbox *warm_notes(struct warm *w);
 struct outbox *warm_rollups(struct warm *w);
 struct outbox *warm_runs(struct warm *w);
 
-/* Hot set: hashes hottest first, kept for the next start. */
-void warm_save_hot(struct warm *w, const uint64_t *hashes, uint32_t count);
+/* Hot set: hashes hottest first, and how large key and value of L1's entries are (0: unknown), kept for the next start. */
+void warm_save_hot(struct warm *w, uint64_t usual_entry, const uint64_t *hashes, uint32_t count);
 /* Hands entries over for L1, in bounded batches, one a loop turn: the saved hot set first, then newest first, until
  * `take` returns false or there are no more; then `done`.  Entries are judged (kills, epoch, expiry) already; the
  * caller still applies the insert rule for changes made meanwhile. */

@@ -52,6 +52,41 @@ def without_a_warm_tier_a_value_that_fits_nowhere_is_refused_and_the_old_one_goe
     expect(client.get(b"k").status, wire.MISS)
 
 
+KEYS, BATCH = 6000, 200
+
+
+def middling(n):
+    return b"%d " % n + bytes(4000)
+
+
+def l1_of(client):
+    return client.stats()["namespaces"]["default"]["l1"]
+
+
+def fill_with_middling_values(client):
+    for n in range(0, KEYS, BATCH):
+        client.mset([client.item(b"middling:%d" % k, middling(k)) for k in range(n, n + BATCH)])
+
+
+def an_index_made_for_small_entries_finds_its_size_and_the_next_run_knows_it(larder):
+    larder.configure("[namespace default]\nl1_bytes = 16MiB\n")
+    larder.start()
+    client, puppet = larder.client(), larder.puppet()
+    expect(l1_of(client)["l1_made_for"], 112)
+    fill_with_middling_values(client)
+    until(lambda: l1_of(client)["l1_refits"] == 1, "an index made anew")
+    assert 3900 < l1_of(client)["l1_made_for"] < 4200, l1_of(client)
+    for n in range(0, KEYS, BATCH):
+        found = client.mget([b"middling:%d" % k for k in range(n, n + BATCH)])
+        expect([e.value == middling(k) for k, e in zip(range(n, n + BATCH), found)], [True] * BATCH, "all are served still")
+    until(lambda: puppet.ask("get", f"middling:{KEYS - 1}")[1] == "near", "hits without a system call, again")
+    larder.restart()
+    said = l1_of(larder.client())
+    assert 3900 < said["l1_made_for"] < 4200, said
+    expect(said["l1_refits"], 0)
+
+
 play(a_value_too_large_for_shared_memory_is_served_by_the_socket_and_says_so,
      a_large_value_takes_the_place_of_a_small_one_and_back, a_large_value_outlives_the_daemon_and_dies_when_invalidated,
-     without_a_warm_tier_a_value_that_fits_nowhere_is_refused_and_the_old_one_goes)
+     without_a_warm_tier_a_value_that_fits_nowhere_is_refused_and_the_old_one_goes,
+     an_index_made_for_small_entries_finds_its_size_and_the_next_run_knows_it)

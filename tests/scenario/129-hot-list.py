@@ -94,7 +94,7 @@ def a_policy_may_warm_from_it_when_it_likes(fleet):
 
 
 def a_prefix_is_pulled_hottest_first_and_pushes_nothing_out(fleet):
-    a, = start(fleet)
+    a, = start(fleet, l1_entry_bytes="4KiB")  # an index made anew would forget what was hot
     client = a.client()
     for n in range(0, BIG, 100):
         client.mset([client.item(b"k:%d" % k, b"x" * 4000) for k in range(n, n + 100)])

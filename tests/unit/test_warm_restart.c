@@ -463,8 +463,18 @@ static void store_a_to_e_with_d_and_b_hot(void)
     for (unsigned n = 0; n < 5; n++)
         rig_put(&rig, keys[n], "1");
     const uint64_t hot[] = {rig_hash(&rig, "d"), rig_hash(&rig, "b")};
-    warm_save_hot(rig.warm, hot, 2);
+    warm_save_hot(rig.warm, 300, hot, 2);
     restart();
+}
+
+static void how_large_hot_entries_were_is_known_to_the_next_run(void **state)
+{
+    rig_open(&rig);
+    assert_int_equal(rig.memory.usual_entry, 0);
+    rig_close(&rig);
+    store_a_to_e_with_d_and_b_hot();
+    assert_int_equal(rig.memory.usual_entry, 300);
+    rig_close(&rig);
 }
 
 static void the_hot_set_comes_back_first_then_the_newest(void **state)
@@ -546,6 +556,7 @@ int main(void)
         TEST(flipped_bytes_never_crash_it_and_never_show_a_wrong_value),
         TEST(a_corrupt_file_is_moved_aside_and_one_of_them_is_kept),
         TEST(a_record_with_a_wrong_checksum_is_a_miss_and_goes),
+        TEST(how_large_hot_entries_were_is_known_to_the_next_run),
         TEST(the_hot_set_comes_back_first_then_the_newest),
         TEST(the_hot_set_is_known_to_be_back_before_the_newest_come),
         TEST(the_restore_ends_when_no_more_is_taken),

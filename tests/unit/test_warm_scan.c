@@ -65,7 +65,7 @@ static int change_random(struct env_txn *t)
     case 0: return env_drop(t, random_below(KEYS), 0, UINT64_MAX);
     case 1: return env_kill(t, random_below(1000), random_below(99), 0);
     case 2: return env_evict(t, (uint32_t)random_below(9), UINT64_MAX, &evicted);
-    case 3: return random_below(20) ? 0 : env_save_hot(t, hot, (uint32_t)random_below(300));
+    case 3: return random_below(20) ? 0 : env_save_hot(t, 112, hot, (uint32_t)random_below(300));
     case 4: return random_below(9) ? 0 : env_prune_kills(t, 50, &(uint64_t){0}, 100);
     default: return put_random(t);
     }
