@@ -32,6 +32,7 @@ def tell(part, folder, settings):
     try:
         return part.tell(folder, settings), True
     except (measure.Failed, plot.Failed) as why:
+        print(f"{part.name}: no figures: {why}", file=sys.stderr, flush=True)
         return page.paragraph(f"No figures: {why}", "warn"), False
 
 

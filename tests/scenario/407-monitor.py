@@ -104,14 +104,14 @@ def a_watcher_that_does_not_read_costs_no_more_and_holds_nobody_up(larder):
     stuck.monitor()
     stuck.send_monitor(wait_ms=5000)
     worker = larder.client()
-    for _ in range(20):
-        worker.mget(keys)
-    before = larder.status_bytes("VmRSS")
-    for _ in range(600):
-        worker.mget(keys)
+    before = None
+    for _ in range(6):  # who asks for nothing for 15 s is forgotten, and a starved machine may need them for less
+        for _ in range(100):
+            worker.mget(keys)
+        before = before or larder.status_bytes("VmRSS")
+        answer = slow.monitor()
+        expect((len(answer.operations), len(answer.operations) + answer.left_out), (128, 10000))
     assert larder.status_bytes("VmRSS") < before + (2 << 20), "memory grew with what nobody read"
-    answer = slow.monitor()
-    expect((len(answer.operations), len(answer.operations) + answer.left_out), (128, 62000))
     for _ in range(50):
         stuck.send_monitor(wait_ms=5000)
     expect(worker.get(b"k").status, wire.MISS)

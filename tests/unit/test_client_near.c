@@ -148,7 +148,7 @@ static void a_connection_that_died_idle_does_not_spoil_a_change(void **state)
     larder_options o = LARDER_OPTIONS_INIT;
     o.socket = f->larderd.socket;
     o.no_shared_memory = true;
-    o.change_ms = 10000;
+    o.change_ms = o.connect_ms = o.get_ms = 10000;
     assert_int_equal(larder_open(&far, &o), LARDER_OK);
     assert_true(stored(far, "k"));
     daemon_kill(&f->larderd);
