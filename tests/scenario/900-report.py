@@ -17,7 +17,7 @@ from tree import ROOT, product
 
 SECTIONS = {"latency": 2, "throughput": 2, "policy": 1, "whole": 1, "memory": 1, "growth": 1, "restart": 1, "joining": 1,
             "bars": 0}  # and their plots
-SECONDS = 280
+SECONDS = 580
 
 
 def page_of(folder):

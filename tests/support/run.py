@@ -26,6 +26,7 @@ import tap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXIT_SKIPPED = 77
+PATIENCE = 300  # seconds until a program hangs; ten times what most take, for machines on which they have a tenth of a processor
 OUTPUT_MAX = 20000  # bytes of a failed program's output that are shown
 REASON_LINES, REASON_WIDTH = 2, 200  # shown at once: the whole output comes at the end, which a log cut short lacks
 
@@ -85,7 +86,7 @@ def meson_programs(group, build, folders, slower=1, prefix=(), env=None):
     for test in json.loads(listing.stdout):
         place = os.path.relpath(test["cmd"][0], os.path.join(ROOT, build))
         if place.split(os.sep)[:2] in [["tests", folder] for folder in folders]:
-            seconds = max(int(test["timeout"] or 30), 120) * slower
+            seconds = max(int(test["timeout"] or 30), 300) * slower
             # Meson knows that these must fail and does not tell.
             must_fail = os.path.basename(place).startswith("unit-without-")
             inverted = [sys.executable, f"{ROOT}/tests/support/must_fail.py"] if must_fail else []
@@ -145,7 +146,7 @@ def fuzz(seconds):
 def nemesis(minutes):
     """Some half a minute of faults, or as many minutes as one has."""
     words = ["--minutes", minutes] if minutes else []
-    return python_programs("fault", "tests/fault/nemesis.py", *words, seconds=120 + 90 * (minutes or 0), alone=True)
+    return python_programs("fault", "tests/fault/nemesis.py", *words, seconds=PATIENCE + 90 * (minutes or 0), alone=True)
 
 
 def nothing(group, why):
@@ -163,19 +164,19 @@ GROUPS = {
     "asan": lambda o: sanitized("asan", "build-asan", ASAN),
     "ubsan": lambda o: sanitized("ubsan", "build-ubsan", ASAN),
     "tsan": tsan,
-    "scenario": lambda o: [*python_programs("scenario", "tests/scenario/[0-8]*.py", seconds=90),
-                           *python_programs("scenario", "tests/scenario/9*.py", seconds=240, alone=True)],
+    "scenario": lambda o: [*python_programs("scenario", "tests/scenario/[0-8]*.py", seconds=PATIENCE),
+                           *python_programs("scenario", "tests/scenario/9*.py", seconds=2 * PATIENCE, alone=True)],
     "scenario-asan": lambda o: python_programs("scenario-asan", "tests/scenario/[0-8]*.py", seconds=400, build="build-asan",
                                                env=ASAN),
-    "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=90),
+    "scripts": lambda o: python_programs("scripts", "tests/scripts/[0-9]*.py", seconds=PATIENCE),
     "fault": lambda o: [*python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 20, seconds=400, alone=True),
-                        *python_programs("fault", "tests/fault/hostile.py", seconds=240, alone=True),
-                        *python_programs("fault", "tests/fault/hostile_http.py", seconds=240),
+                        *python_programs("fault", "tests/fault/hostile.py", seconds=2 * PATIENCE, alone=True),
+                        *python_programs("fault", "tests/fault/hostile_http.py", seconds=2 * PATIENCE),
                         *python_programs("fault", "tests/fault/reads.py", seconds=400, alone=True),
-                        *python_programs("fault", "tests/fault/histories.py", seconds=60),
-                        *python_programs("fault", "tests/fault/outages.py", seconds=300, alone=True),
-                        *python_programs("fault", "tests/fault/outbox.py", seconds=300, alone=True),
-                        *python_programs("fault", "tests/fault/missed.py", seconds=300, alone=True),
+                        *python_programs("fault", "tests/fault/histories.py", seconds=PATIENCE),
+                        *python_programs("fault", "tests/fault/outages.py", seconds=2 * PATIENCE, alone=True),
+                        *python_programs("fault", "tests/fault/outbox.py", seconds=2 * PATIENCE, alone=True),
+                        *python_programs("fault", "tests/fault/missed.py", seconds=2 * PATIENCE, alone=True),
                         *nemesis(o.minutes)],
     "fault-long": lambda o: python_programs("fault", "tests/fault/kills.py", "--kills", o.kills or 200,
                                             seconds=3000, alone=True),
