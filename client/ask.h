@@ -1,7 +1,7 @@
 /* One request and its reply.
  *
  * RETRIES.  A request that was certainly not carried out is sent again once, on a new connection: that is how a daemon
- * that restarted is met.  So it is when nothing of it left this process, when a daemon that stops said so (DRAINING), and
+ * that restarted is met.  So it is when it did not leave this process whole, when a daemon that stops said so (DRAINING), and
  * when the connection was reset: a Unix socket is closed so, and not just at its end, when bytes are left in it unread, and
  * there is one request in it at a time.  One that may have arrived is repeated only when it is a read; a change whose reply
  * was lost is UNKNOWN or TIMEOUT, for the caller to judge.  All of it within the one deadline. */

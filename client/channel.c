@@ -94,7 +94,7 @@ static int channel_connect(struct channel *ch, const char *path, uint64_t deadli
 
 /* ======= bytes ======= */
 
-/* UNREACHABLE as long as not one byte has left. */
+/* UNREACHABLE: it has not left whole, and who has not all of it carries out nothing of it. */
 static int send_all(struct channel *ch, uint64_t deadline_ns)
 {
     for (size_t sent = 0; sent < ch->out.size;) {
@@ -105,7 +105,7 @@ static int send_all(struct channel *ch, uint64_t deadline_ns)
             if (!wait_until(ch->fd, POLLOUT, deadline_ns))
                 return LARDER_E_TIMEOUT;
         } else if (errno != EINTR)
-            return sent ? LARDER_E_UNKNOWN : LARDER_E_UNREACHABLE;
+            return LARDER_E_UNREACHABLE;
     }
     return 0;
 }

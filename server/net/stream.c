@@ -53,9 +53,30 @@ static void watch(struct stream *s)
         uv_poll_stop(&s->watch);
 }
 
+/* Bounded by what the peer's answers may pin: a peer that reads none of them is heard no further. */
+static void hear_out(struct stream *s)
+{
+    do {
+        while (s->held && !stream_blocked(s))
+            stream_take_held(s);
+    } while (stream_reading(s) && stream_read_once(s));
+}
+
+static void shut_and_hear(struct stream *s)
+{
+    shutdown(s->fd, SHUT_RD);
+    hear_out(s);
+    s->hears_out = false;
+    s->finishing = true;
+    if (!s->doomed)
+        s->why = STREAM_FINISHED; /* it is us who end it, also where its end was met */
+}
+
 /* Everything a stream does outside of reading.  Bounded: what is left after ROUNDS_PER_TURN asks again. */
 static void work_on(struct stream *s)
 {
+    if (s->hears_out)
+        shut_and_hear(s);
     stream_flush(s);
     for (unsigned i = 0; i < ROUNDS_PER_TURN && s->held && !stream_blocked(s); i++) {
         stream_take_held(s);
@@ -92,10 +113,7 @@ static void on_work(struct later *work)
 /* After an error libuv watches no longer; what the peer sent before it went is still worth doing. */
 static void read_last_words(struct stream *s)
 {
-    do {
-        while (s->held && !stream_blocked(s))
-            stream_take_held(s);
-    } while (stream_reading(s) && stream_read_once(s));
+    hear_out(s);
     stream_doom(s, STREAM_GONE);
 }
 
@@ -125,6 +143,12 @@ void stream_resume(struct stream *s)
 void stream_finish(struct stream *s)
 {
     s->finishing = true;
+    stream_ask_work(s);
+}
+
+void stream_finish_heard(struct stream *s)
+{
+    s->hears_out = !s->finishing;
     stream_ask_work(s);
 }
 

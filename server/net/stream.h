@@ -74,7 +74,11 @@ void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 
 void stream_finish(struct stream *s); /* reads no more; ends when all is sent */
-void stream_cut(struct stream *s);    /* ends at once, at the end of this turn */
+/* The same, when all that the peer has said by now is handed out: it can say nothing more, and nothing is left unread.
+ * Whoever sees its answers and then the end knows of each request what became of it; what it cannot send any more has
+ * not left it.  An end with something unread would be a reset, which tells of the last one alone (client/async_again.c). */
+void stream_finish_heard(struct stream *s);
+void stream_cut(struct stream *s); /* ends at once, at the end of this turn */
 
 /* Bytes the caller keeps on behalf of this peer.  What is still charged at the end is forgotten with it. */
 void stream_charge(struct stream *s, size_t bytes);

@@ -48,6 +48,7 @@ struct stream {
     unsigned pass_count;
     size_t pass_at; /* offset in `out` of the byte they ride on */
 
+    bool hears_out; /* before it finishes */
     bool paused, clogged, at_end, finishing, doomed, ended;
     enum stream_end why;
     uint64_t hello_by, frame_by, stuck_since; /* 0: not set */

@@ -150,9 +150,12 @@ static void free_session(struct session *s)
 
 static void finish_when_done(struct session *s)
 {
-    bool wanted = s->half_closed || s->state == SESSION_DRAINING;
-    if (s->stream && wanted && s->requests_count == 0)
+    if (!s->stream || s->requests_count > 0)
+        return;
+    if (s->half_closed)
         stream_finish(s->stream);
+    else if (s->state == SESSION_DRAINING)
+        stream_finish_heard(s->stream); /* what it asked meanwhile is told so (DRAINING) */
 }
 
 void session_request_ended(struct session *s)

@@ -378,6 +378,27 @@ static void so_is_one_left_unread_by_a_daemon_that_had_just_greeted(void **state
     assert_int_equal(p.connections, 2);
 }
 
+/* More than a socket holds: some of it has left when the connection breaks. */
+static void so_is_one_that_had_only_begun_to_leave(void **state)
+{
+    enum { KEYS = 900, BYTES = 1000 };
+    static char text[BYTES];
+    larder_slice keys[KEYS];
+    larder_invalidate_options o = LARDER_INVALIDATE_OPTIONS_INIT;
+    struct peer p;
+    memset(text, 'k', BYTES);
+    for (int i = 0; i < KEYS; i++)
+        keys[i] = larder_bytes(text, BYTES);
+    o.keys = keys;
+    o.keys_count = KEYS;
+    peer_start(&p, greets_and_leaves_the_first_request_unread_once);
+    larder_client *c = peer_client(&p, false);
+    assert_int_equal(larder_invalidate_all_of(c, &o), LARDER_OK);
+    larder_close(c);
+    peer_finish(&p);
+    assert_int_equal(p.connections, 2);
+}
+
 static void a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next(void **state)
 {
     struct peer p;
@@ -435,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_change_whose_reply_never_comes_is_unknown_and_sent_once),
         cmocka_unit_test(a_change_that_was_left_unread_is_sent_again_on_a_new_connection),
         cmocka_unit_test(so_is_one_left_unread_by_a_daemon_that_had_just_greeted),
+        cmocka_unit_test(so_is_one_that_had_only_begun_to_leave),
         cmocka_unit_test(a_daemon_that_stops_while_it_is_greeted_is_followed_by_the_next),
         cmocka_unit_test(a_read_whose_connection_breaks_is_asked_again_on_a_new_one),
         cmocka_unit_test(a_peer_that_cannot_be_had_is_left_alone_for_a_while),

@@ -209,6 +209,19 @@ static void a_drain_finishes_what_is_under_way(void **state)
         loop_run_once(f->loop);
 }
 
+static void a_drain_tells_those_whose_requests_lie_unread(void **state)
+{
+    struct fixture *f = *state;
+    drain(f, 3600 * NS_PER_S);
+    ask(f, "unread");
+    ask(f, "as well");
+    expect_status(f, STATUS_DRAINING);
+    expect_status(f, STATUS_DRAINING);
+    expect_hang_up(f);
+    while (!f->drained)
+        loop_run_once(f->loop);
+}
+
 static void a_drain_cuts_at_its_deadline(void **state)
 {
     struct fixture *f = *state;
@@ -248,6 +261,7 @@ int main(void)
         GREETED(half_close_waits_for_what_is_under_way),
         GREETED(one_client_too_many_is_told_busy),
         GREETED(a_drain_finishes_what_is_under_way),
+        GREETED(a_drain_tells_those_whose_requests_lie_unread),
         GREETED(a_drain_cuts_at_its_deadline),
         GREETED(nobody_is_taken_while_draining),
     };

@@ -30,7 +30,8 @@ struct fixture {
     unsigned frames, brokens, half_closes, ends;
     enum stream_end why;
     size_t answer_bytes;
-    bool pause_after_each, finish_at_half_close, takes_long;
+    bool pause_after_each, finish_at_half_close, takes_long, shut_at_frame;
+    int send_errno; /* of the peer, when it is shut at the frame */
 };
 
 /* ======= the owner ======= */
@@ -56,6 +57,8 @@ static void on_frame(struct stream *s, struct slice payload)
     buffer_append(&f->seen, payload.data, payload.size);
     if (f->answer_bytes)
         answer(f, s, f->answer_bytes);
+    if (f->shut_at_frame)
+        f->send_errno = send(f->peer, "more", 4, MSG_NOSIGNAL) < 0 ? errno : 0;
     while (f->takes_long && !loop_turn_is_long(f->loop))
         ;
     if (f->pause_after_each)
@@ -512,6 +515,31 @@ static void descriptors_of_a_dead_peer_are_closed(void **state)
 
 /* ======= ends ======= */
 
+static void a_stream_that_finishes_heard_leaves_nothing_unread(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+    f->answer_bytes = 10;
+    say_frames(f, 3, 3);
+    stream_finish_heard(f->stream); /* before anything of it was read */
+    until_ended(f);
+    assert_int_equal(f->why, STREAM_FINISHED);
+    assert_int_equal(f->frames, 3);
+    assert_int_equal(hear(f, 3 * 14), 3 * 14);
+    assert_int_equal(recv(f->peer, &byte, 1, 0), 0); /* the end, and no reset */
+}
+
+static void while_it_is_heard_out_its_peer_cannot_say_more(void **state)
+{
+    struct fixture *f = *state;
+    f->shut_at_frame = true;
+    say_frames(f, 1, 3);
+    stream_finish_heard(f->stream);
+    until_ended(f);
+    assert_int_equal(f->frames, 1);
+    assert_int_equal(f->send_errno, EPIPE);
+}
+
 static void half_close_is_answered_then_closed(void **state)
 {
     struct fixture *f = *state;
@@ -625,6 +653,8 @@ int main(void)
         TEST(descriptors_ride_on_the_first_byte_of_their_frame),
         TEST(descriptors_wait_for_room_like_everything_else),
         TEST(descriptors_of_a_dead_peer_are_closed),
+        TEST(a_stream_that_finishes_heard_leaves_nothing_unread),
+        TEST(while_it_is_heard_out_its_peer_cannot_say_more),
         TEST(half_close_is_answered_then_closed),
         TEST(a_peer_that_closes_is_noticed),
         TEST(what_a_peer_said_before_it_died_is_heard),
