@@ -19,6 +19,7 @@
 enum {
     SOCKET_BUFFER_BYTES = 1 << 20, /* the default stalls deep pipelines; the kernel cuts it to its limit */
     ROUNDS_PER_TURN = 4,           /* of one stream, before others get their turn */
+    HEARD_READS = 64,              /* of one that goes on: more than its socket held when we began */
 };
 
 const char *stream_end_text(enum stream_end why)
@@ -53,19 +54,25 @@ static void watch(struct stream *s)
         uv_poll_stop(&s->watch);
 }
 
-/* Bounded by what the peer's answers may pin: a peer that reads none of them is heard no further. */
-static void hear_out(struct stream *s)
+/* Bounded by what the peer's answers may pin, too: a peer that reads none of them is heard no further. */
+static void hear_out(struct stream *s, unsigned reads)
 {
     do {
         while (s->held && !stream_blocked(s))
             stream_take_held(s);
-    } while (stream_reading(s) && stream_read_once(s));
+    } while (reads-- && stream_reading(s) && stream_read_once(s));
+}
+
+void stream_hear(struct stream *s)
+{
+    hear_out(s, HEARD_READS);
+    stream_ask_work(s);
 }
 
 static void shut_and_hear(struct stream *s)
 {
     shutdown(s->fd, SHUT_RD);
-    hear_out(s);
+    hear_out(s, UINT32_MAX); /* it can say no more */
     s->hears_out = false;
     s->finishing = true;
     if (!s->doomed)
@@ -113,7 +120,7 @@ static void on_work(struct later *work)
 /* After an error libuv watches no longer; what the peer sent before it went is still worth doing. */
 static void read_last_words(struct stream *s)
 {
-    hear_out(s);
+    hear_out(s, UINT32_MAX); /* it can say no more */
     stream_doom(s, STREAM_GONE);
 }
 

@@ -73,6 +73,8 @@ void stream_pass(struct stream *s, size_t mark, const int *fds, unsigned count);
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 
+/* Hands out what the peer has said by now, before its owner serves it no more.  Not from within an op. */
+void stream_hear(struct stream *s);
 void stream_finish(struct stream *s); /* reads no more; ends when all is sent */
 /* The same, when all that the peer has said by now is handed out: it can say nothing more, and nothing is left unread.
  * Whoever sees its answers and then the end knows of each request what became of it; what it cannot send any more has

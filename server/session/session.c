@@ -293,6 +293,12 @@ void sessions_drain(struct sessions *all, uint64_t deadline_ns, void (*done)(voi
     LIST_FOR(node, &all->open)
     {
         struct session *s = CONTAINER_OF(node, struct session, in_open);
+        if (s->state != SESSION_CLOSED)
+            stream_hear(s->stream); /* what came before the end is served */
+    }
+    LIST_FOR(node, &all->open)
+    {
+        struct session *s = CONTAINER_OF(node, struct session, in_open);
         s->loader.gone = true; /* nobody here gets another's lease */
         if (s->offers)
             loader_shut(s->offers);

@@ -209,6 +209,19 @@ static void a_drain_finishes_what_is_under_way(void **state)
         loop_run_once(f->loop);
 }
 
+static void a_drain_serves_what_came_before_it(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++)
+        ask(f, "nothing");
+    drain(f, 3600 * NS_PER_S);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(expect_entry(f).status, STATUS_MISS);
+    expect_hang_up(f);
+    while (!f->drained)
+        loop_run_once(f->loop);
+}
+
 static void a_drain_tells_those_whose_requests_lie_unread(void **state)
 {
     struct fixture *f = *state;
@@ -261,6 +274,7 @@ int main(void)
         GREETED(half_close_waits_for_what_is_under_way),
         GREETED(one_client_too_many_is_told_busy),
         GREETED(a_drain_finishes_what_is_under_way),
+        GREETED(a_drain_serves_what_came_before_it),
         GREETED(a_drain_tells_those_whose_requests_lie_unread),
         GREETED(a_drain_cuts_at_its_deadline),
         GREETED(nobody_is_taken_while_draining),
