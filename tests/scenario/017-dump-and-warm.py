@@ -197,6 +197,51 @@ def what_an_older_one_left_beside_the_file_is_no_obstacle(larder):
     larder.says("warm", "--file", path)
 
 
+def on_a_terminal_a_load_shows_how_far_it_is(larder):
+    larder.start()
+    before = fill(larder)
+    path = dump(larder)
+    terminal, other = os.openpty()
+    done = subprocess.run([product("larder"), "warm", "--file", path], env=larder.environment(), stdout=subprocess.DEVNULL, stderr=other,
+                          timeout=30, check=False)
+    os.close(other)
+    said = b""
+    while b"\n" not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    expect(done.returncode, 0)
+    bars = said.decode().replace("\r\n", "").strip("\r").split("\r")
+    expect(bars[-1], f"[{'#' * 30}] {len(before)}/{len(before)}")
+    in_a_pipe = larder.cli("warm", "--file", path)
+    expect(in_a_pipe.stderr, "", "no bar where nobody looks on")
+
+
+def peak_of(larder, *words):
+    """MiB that a command needed at most, and that it ended well."""
+    pid = os.posix_spawn(product("larder"), ["larder", *words], larder.environment(),
+                         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    _, status, used = os.wait4(pid, 0)
+    expect(os.waitstatus_to_exitcode(status), 0, words[0])
+    return used.ru_maxrss / 1024
+
+
+def a_dump_of_any_size_needs_as_much_memory(larder):
+    if "ASAN_OPTIONS" in os.environ:
+        raise tap.Skip("a sanitizer keeps what is freed")
+    larder.configure("[namespace default]\nl1_bytes = 64MiB\nwarm_bytes = 256MiB\n")
+    larder.start()
+    client = larder.client()
+    path = os.path.join(larder.home, "entries.dump")
+    peaks = []
+    for count in [20, 120]:  # 10 and 60 MB, which no packing makes smaller
+        for n in range(count):
+            client.set(b"large:%d" % n, os.urandom(500000), ttl_ms=600000)
+        made = peak_of(larder, "dump", path)
+        client.invalidate(all=True)
+        peaks.append((made, peak_of(larder, "warm", "--file", path)))
+    assert all(large < small + 16 for small, large in zip(*peaks)), f"MiB of dump and warm, of 10 MB and of 60 MB: {peaks}"
+
+
 def what_was_gone_through_before_an_interruption_is_not_brought_back_after_it(larder):
     larder.start()
     before = fill(larder)
@@ -229,4 +274,5 @@ play(a_dump_loaded_into_an_empty_cache_brings_everything_back, a_dump_of_a_prefi
      where_files_need_a_name_a_dump_is_as_whole,
      where_files_need_a_name_a_killed_dump_leaves_one_for_the_next_to_write_over,
      what_an_older_one_left_beside_the_file_is_no_obstacle,
-     what_was_gone_through_before_an_interruption_is_not_brought_back_after_it)
+     what_was_gone_through_before_an_interruption_is_not_brought_back_after_it, on_a_terminal_a_load_shows_how_far_it_is,
+     a_dump_of_any_size_needs_as_much_memory)
