@@ -218,8 +218,8 @@ class Fleet:
         return hosts
 
     def share(self, key, value, *hosts, **item):
-        """The first host sets it, the others have it in their L1."""
-        expect(hosts[0].ask().set(key, value, **item).status, wire.OK, f"set {key!r}")
+        """The first host sets it, which may take it more than one command timeout; the others have it in their L1."""
+        until(lambda: hosts[0].ask().set(key, value, **item).status == wire.OK, f"set {key!r}")
         for host in hosts:
             host.has_read(key, value)
 
