@@ -132,8 +132,10 @@ static void print_end(struct cli *cli, const larder_warm_progress *p)
         print_row(cli, p);
         return;
     }
-    if (isatty(STDERR_FILENO))
+    if (isatty(STDERR_FILENO)) {
+        print_bar(p); /* how it ended, and not how it was when it was last looked at */
         fputc('\n', stderr);
+    }
     printf("%s%llu loaded, %llu already there, %llu not found",
            p->state == LARDER_WARM_DONE ? "" : "stopped: ", (unsigned long long)p->loaded,
            (unsigned long long)p->here, (unsigned long long)p->missing);

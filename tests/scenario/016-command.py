@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 
@@ -99,6 +100,16 @@ def a_terminal_gets_aligned_text_and_no_color_is_honoured(larder):
     assert "l1" in shown.lower() and "\x1b[" not in shown, shown
     assert not shown.lstrip().startswith("{"), "JSON on a terminal"
     assert "\x1b[" not in larder.says("stats"), "colours in a pipe"
+
+
+def a_warming_on_a_terminal_shows_how_far_it_is(larder):
+    larder.start()
+    larder.says("set", "user:1", "v")
+    larder.says("set", "user:2", "v")
+    shown = on_a_terminal(larder, "warm", "--prefix", "user:")
+    assert re.search(r"\r\[#{30}\] 2/2  \d+ keys/s", shown), repr(shown)
+    assert "already there" in shown.splitlines()[-1], repr(shown)
+    expect(larder.cli("warm", "--prefix", "user:").stderr, "", "no bar where nobody looks on")
 
 
 def life_tags_prefixes_and_everything_by_hand(larder):
@@ -218,7 +229,7 @@ def version_and_help_need_no_daemon(larder):
 
 play(exit_codes_tell_what_happened, a_stopped_daemon_is_a_time_out,
      a_value_may_come_from_the_standard_input_and_go_out_raw, a_pipe_gets_a_line_a_key, json_is_one_object_a_line,
-     a_terminal_gets_aligned_text_and_no_color_is_honoured, life_tags_prefixes_and_everything_by_hand,
+     a_terminal_gets_aligned_text_and_no_color_is_honoured, a_warming_on_a_terminal_shows_how_far_it_is, life_tags_prefixes_and_everything_by_hand,
      keys_are_listed_by_prefix, explain_tells_where_an_entry_is, stats_count_what_happened,
      stats_are_told_again_and_again_until_nobody_answers, a_person_is_shown_tables_and_a_pipe_all_there_is,
      stats_tell_how_long_the_first_get_took, hits_in_shared_memory_are_counted_too, version_and_help_need_no_daemon)
