@@ -22,7 +22,7 @@ class Screen:
         os.set_blocking(self.controller, False)
         self.before = termios.tcgetattr(terminal)
         self.terminal, self.said = terminal, b""
-        self.process = subprocess.Popen([scenario.product("larder"), *arguments, "top"], env=larder.environment(TERM="xterm"),
+        self.process = subprocess.Popen([scenario.product("larder"), *arguments, "top"], env=larder.environment(TERM="xterm", **scenario.USUAL),
                                         stdin=terminal, stdout=terminal, stderr=terminal,
                                         preexec_fn=scenario.die_with_parent)
         larder.others.append(self.process)
