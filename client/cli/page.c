@@ -114,7 +114,7 @@ static void say_why(const json_t *counts, char *ret, size_t bytes)
                 which = i;
             }
         }
-        if (!most.word)
+        if (!most.word || most.misses * 2000 < shown_number(counts, "misses")) /* 0.0% */
             return;
         told[which] = true;
         at += (size_t)snprintf(ret + at, bytes - at, "%s%s %s", n ? ", " : "",
