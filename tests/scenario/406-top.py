@@ -94,7 +94,7 @@ def n_goes_to_the_next_namespace(larder):
 
 def in_a_pipe_it_is_one_screen_of_text(larder):
     larder.start()
-    said = larder.says("top")
+    said = larder.says("top", "--timeout", "20s")
     assert "from shared memory" in said and "\033" not in said, said
     larder.stop()
     expect(larder.cli("top").returncode, 3)

@@ -249,7 +249,7 @@ def each_counter_is_what_four_processes_did(larder):
 def and_what_came_from_redis_too(larder):
     redis = Redis().start()
     try:
-        admin = Admin(larder, more=f"[redis]\nurl = unix:{redis.path}\n[policy far]\npattern = far:*\nl1 = off\nwarm = off\n")
+        admin = Admin(larder, more=f"[redis]\nurl = unix:{redis.path}\ncommand_timeout = 10s\n[policy far]\npattern = far:*\nl1 = off\nwarm = off\n")
         larder.start()
         until(lambda: admin.stats()["state"] == "FRESH", "a fleet")
         players = [Player(larder, n) for n in range(PLAYERS)]
