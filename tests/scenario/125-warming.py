@@ -106,7 +106,7 @@ def a_full_shared_memory_makes_no_room(fleet):
         a.ask().mset([a.ask().item(b"big:%d" % k, b"x" * 4000) for k in range(n, n + 100)])
     b, = start(fleet, l1_bytes="4MiB", warm_bytes="256MiB")
     for n in range(100):
-        until(lambda: b.ask().get(b"big:%d" % n).status == wire.HIT, "it is read")
+        b.has_read(b"big:%d" % n, b"x" * 4000)
     evictions = b.stats()["namespaces"]["default"]["l1"]["l1_evictions"]
     b.says("warm", "--prefix", "big:")
     expect(b.stats()["namespaces"]["default"]["l1"]["l1_evictions"], evictions)
