@@ -63,12 +63,6 @@ static bool keep_hot_slice(struct space *s)
     return true;
 }
 
-void hot_set_keep(struct space *s)
-{
-    if (may_keep_hot(s))
-        keep_hot_slice(s);
-}
-
 void hot_set_save(struct space *s)
 {
     s->hot.at = 0;
@@ -129,7 +123,7 @@ static bool may_refit(const struct space *s)
     return s->l1 && !s->restoring && !away && (s->warm || !s->refit.rest_ns);
 }
 
-void hot_set_refit(struct space *s)
+static void refit(struct space *s)
 {
     uint64_t now_ns = loop_now_ns(s->loop), rest_ns = s->refit.rest_ns;
     if (now_ns < s->refit.at_ns || !may_refit(s))
@@ -141,6 +135,16 @@ void hot_set_refit(struct space *s)
     s->refit.at_ns = clock_after(now_ns, s->refit.rest_ns);
     hot_set_free(s);
     hot_set_restore(s);
+}
+
+/* ---- every 100 ms ----------------------------------------------------------------------------------------- */
+
+/* What is made anew is refilled with what was saved, so it waits for a whole round, and a call longer: then that is committed. */
+void hot_set_keep(struct space *s)
+{
+    if (s->refit.saved || !s->hot.hashes)
+        refit(s);
+    s->refit.saved = may_keep_hot(s) && keep_hot_slice(s);
 }
 
 /* ---- told to the fleet ------------------------------------------------------------------------------------ */

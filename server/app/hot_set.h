@@ -10,12 +10,11 @@ struct space;
 
 /* Carries what was hot into L1, in bounded turns. */
 void hot_set_restore(struct space *s);
-/* Every 100 ms: the next slice; a whole round is saved. */
+/* Every 100 ms: the next slice; a whole round is saved.  And has L1 become full of entries that its index was not made for?  Then
+ * it is made anew, and refilled. */
 void hot_set_keep(struct space *s);
 void hot_set_save(struct space *s);
 void hot_set_free(struct space *s);
-/* As often: has L1 become full of entries that its index was not made for?  Then it is made anew, and refilled. */
-void hot_set_refit(struct space *s);
 /* Every 20 ms: the fleet hears of some of it each second. */
 void hot_set_tell(struct space *s);
 

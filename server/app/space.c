@@ -392,10 +392,8 @@ void space_prune_kills(struct space *s, uint64_t now_ns)
 
 void space_keep(struct space *s)
 {
-    if (!s->stopped) {
+    if (!s->stopped)
         hot_set_keep(s);
-        hot_set_refit(s);
-    }
     if (s->l1 && s->top_keys && !s->stopped)
         top_keys_slice(s->top_keys, s->l1);
     space_prune_kills(s, loop_now_ns(s->loop));

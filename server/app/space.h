@@ -33,8 +33,9 @@ struct space {
         uint32_t slices, at, keys_a_slice, cursor;
     } hot;
     struct refit {
-        uint64_t at_ns,
-            rest_ns; /* not before; 0: L1 never was made anew, else how long it rests afterwards */
+        uint64_t at_ns;   /* not before */
+        uint64_t rest_ns; /* after the last time; 0: L1 never was made anew */
+        bool saved;       /* a whole hot set, a call ago */
     } refit;
     struct rollups *rollups;
     struct reports *reports;

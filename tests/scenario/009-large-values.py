@@ -63,9 +63,18 @@ def l1_of(client):
     return client.stats()["namespaces"]["default"]["l1"]
 
 
+HOT = [b"middling:%d" % k for k in range(100)]
+
+
 def fill_with_middling_values(client):
+    """The first ones are read again and again."""
     for n in range(0, KEYS, BATCH):
         client.mset([client.item(b"middling:%d" % k, middling(k)) for k in range(n, n + BATCH)])
+        client.mget(HOT)
+
+
+def hot_ones_of_l1(client):
+    return sum(entry.tier == wire.L1 for entry in client.mget(HOT))
 
 
 def an_index_made_for_small_entries_finds_its_size_and_the_next_run_knows_it(larder):
@@ -76,6 +85,8 @@ def an_index_made_for_small_entries_finds_its_size_and_the_next_run_knows_it(lar
     fill_with_middling_values(client)
     until(lambda: l1_of(client)["l1_refits"] == 1, "an index made anew")
     assert 3900 < l1_of(client)["l1_made_for"] < 4200, l1_of(client)
+    until(lambda: "entries are back in L1" in larder.log(), "it is refilled")
+    assert hot_ones_of_l1(client) >= 95, "what was hot is where it was"
     for n in range(0, KEYS, BATCH):
         found = client.mget([b"middling:%d" % k for k in range(n, n + BATCH)])
         expect([e.value == middling(k) for k, e in zip(range(n, n + BATCH), found)], [True] * BATCH, "all are served still")

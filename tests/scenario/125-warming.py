@@ -104,7 +104,7 @@ def a_full_shared_memory_makes_no_room(fleet):
     a, = start(fleet)
     for n in range(0, 4000, 100):
         a.ask().mset([a.ask().item(b"big:%d" % k, b"x" * 4000) for k in range(n, n + 100)])
-    b, = start(fleet, l1_bytes="4MiB", warm_bytes="256MiB")
+    b, = start(fleet, l1_bytes="4MiB", l1_entry_bytes="4KiB", warm_bytes="256MiB")
     for n in range(100):
         b.has_read(b"big:%d" % n, b"x" * 4000)
     evictions = b.stats()["namespaces"]["default"]["l1"]["l1_evictions"]

@@ -101,7 +101,7 @@ def a_prefix_is_pulled_hottest_first_and_pushes_nothing_out(fleet):
     for _ in range(20):
         client.mget([b"k:%d" % k for k in range(HOT)])
     until(lambda: {f"k:{n}" for n in range(HOT)} == set(map(_text, hot_list(fleet)[:HOT])), "what is hot is before all else", 30)
-    b, = start(fleet, warming="off", l1_bytes="4MiB", warm_bytes="256MiB")
+    b, = start(fleet, warming="off", l1_bytes="4MiB", l1_entry_bytes="4KiB", warm_bytes="256MiB")
     b.ask().get(b"k:%d" % (BIG - 1))
     warmed = json.loads(b.says("warm", "--prefix", "k:", "--json"))
     expect((warmed["done"], warmed["loaded"], warmed["here"]), (BIG, BIG - 1, 1))
