@@ -139,7 +139,8 @@ static void refit(struct space *s)
 
 /* ---- every 100 ms ----------------------------------------------------------------------------------------- */
 
-/* What is made anew is refilled with what was saved, so it waits for a whole round, and a call longer: then that is committed. */
+/* What is made anew is refilled with what was saved, so it waits for a whole round, and a call longer, by which time that is
+ * committed; if it is not, the round before it is taken. */
 void hot_set_keep(struct space *s)
 {
     if (s->refit.saved || !s->hot.hashes)
