@@ -133,7 +133,7 @@ struct fleet_lease {
 
 /* The tier_read of the shared store; beyond base/tier.h:
  *   read->known   the version held here, if any: TIER_SAME answers that it is still the current one
- *   read->at_v    the newest position known to be in the answer (the token of a miss)
+ *   read->at_v    the newest position known to be in the answer (the token of a miss); fleet_partition.seen is no older
  * An answer of an older session, below the floor, or of another epoch is TIER_MISSED with MISS_SUSPECT. */
 
 /* ---- rate limits --------------------------------------------------------------------------------------- */

@@ -8,9 +8,10 @@
  *            │ ▼
  *           BUSY ──note, record, a second passed──▶ ASKING
  *
- * What must stay true (C6, F9): a key has one lease that newcomers find, and a lease whose key was changed or
- * invalidated after it was given is found no more: it is OVERTAKEN, still answers those who had come before, and its fill
- * is refused.  Changes of the key and of its prefixes are seen by newcomers, who look (load.c).  Tags are known with the
+ * What must stay true (C6, F9, I5): a key has one lease that newcomers find, and a lease whose key was changed or
+ * invalidated after it was given, or may have been for all a newcomer knows, is found no more: it is OVERTAKEN, still
+ * answers those who had come before, and its fill is refused, since the newcomer's is another one of the same key.
+ * Changes of the key and of its prefixes are seen by newcomers, who look (load.c).  Tags are known with the
  * fill only: so whoever comes after any kill by name since the lease was given is LATE, and is not handed what the holder
  * brings, but asks again.
  *

@@ -142,7 +142,7 @@ bool token_admits(struct cache *c, const struct token *t, const struct entry *e,
 
 static struct set_token token_of(const struct cache_set *set)
 {
-    struct set_token t = {.valid = true};
+    struct set_token t = {.valid = !set->lease || !set->lease->overtaken};
     if (set->lease)
         t.token = set->lease->granted;
     else

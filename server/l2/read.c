@@ -76,9 +76,16 @@ static uint64_t present_epoch(const struct reading *r)
     return coherence_view(r->l2->coherence)->of[r->partition].epoch;
 }
 
-static bool believed(const struct reading *r, uint64_t v)
+/* Whatever else it says, an answer that is believed tells how far the fleet is.  That of a miss too: what is loaded after it
+ * is judged by its position, and one that this host has not seen admits nothing. */
+static bool believe(struct reading *r, uint64_t v)
 {
-    return coherence_may_believe(r->l2->coherence, r->session, r->partition, present_epoch(r), v);
+    struct coherence *c = r->l2->coherence;
+    if (!coherence_may_believe(c, r->session, r->partition, present_epoch(r), v))
+        return false;
+    coherence_saw(c, r->partition, v);
+    r->read->at_v = v;
+    return true;
 }
 
 /* ======= an entry ======= */
@@ -144,7 +151,6 @@ static void found(struct reading *r, struct slice bytes, uint64_t redis_ms, bool
     } else if (!unpack(l2, &record, &value)) {
         miss(r, MISS_COLD);
     } else {
-        coherence_saw(l2->coherence, r->partition, r->read->at_v);
         entry_from(r, &record, &left, stale);
         r->read->entry.value = value;
         finish(r, TIER_FOUND);
@@ -160,11 +166,10 @@ static bool plain_answered(struct reading *r, const struct l2_reply *reply)
     const struct batch *b = r->batch;
     if (reply->kind != L2_BULK && reply->kind != L2_NIL)
         return false;
-    if (!b->good || !believed(r, b->v)) {
+    if (!b->good || !believe(r, b->v)) {
         miss(r, MISS_SUSPECT);
         return true;
     }
-    r->read->at_v = b->v;
     if (reply->kind == L2_NIL)
         miss(r, MISS_COLD);
     else /* at most so late is it there now */
@@ -189,12 +194,10 @@ static bool exact_answered(struct reading *r, const struct l2_reply *reply)
     if (hit ? !record || record->kind != L2_BULK || stale->kind != L2_INTEGER
             : !is_word(l2_reply_at(reply, 0), "MISS"))
         return false;
-    if (!believed(r, v)) {
+    if (!believe(r, v)) {
         miss(r, MISS_SUSPECT);
         return true;
     }
-    coherence_saw(r->l2->coherence, r->partition, v);
-    r->read->at_v = v;
     if (hit)
         found(r, record->text, ms + passed_ms, stale->integer != 0);
     else
@@ -213,11 +216,10 @@ static bool same_answered(struct reading *r, const struct l2_reply *reply)
     char verdict = *(const char *)verdicts->text.data;
     if (verdict < '0' || verdict > '2')
         return false;
-    if (!believed(r, v)) {
+    if (!believe(r, v)) {
         miss(r, MISS_SUSPECT);
         return true;
     }
-    r->read->at_v = v;
     if (verdict == '0') {
         ask_exactly(r);
         return true;

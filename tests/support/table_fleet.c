@@ -385,7 +385,9 @@ static int read_store(struct table_fleet *f, struct tier_read *read, struct flee
     unsigned partition = shm_partition(read->key, f->view.partitions);
     const struct fleet_row *row = row_find(f, read->key);
     bool here = row && row->entry.epoch == f->view.of[partition].epoch && read->now_ns < row->entry.hard_ns;
+    struct fleet_partition *shown = &f->view.of[partition];
     read->at_v = f->newest[partition];
+    shown->seen = read->at_v > shown->seen ? read->at_v : shown->seen;
     read->reason = MISS_COLD;
     if (!here)
         return TIER_MISSED;

@@ -422,6 +422,20 @@ static void an_entry_ahead_of_the_counter_is_not_served_exactly_either(void **st
     buffer_finish(&reply);
 }
 
+/* A token given at a position that the host does not know of yet would be refused, and its lease taken for overtaken. */
+static void whatever_a_read_answers_its_position_was_seen(void **state)
+{
+    struct node_rig *rig = *state;
+    const enum how hows[] = {PLAINLY, EXACTLY, SAMELY};
+    for (unsigned i = 0; i < COUNT_OF(hows); i++) {
+        struct rig_read r = read_as(hows[i]);
+        make_fresh(rig);
+        rig->puppet.v += 7;
+        assert_int_not_equal(rig_get(&rig->l2, &r, "k"), TIER_FOUND);
+        assert_int_equal(rig_view(&rig->l2)->of[0].seen, rig->puppet.v);
+    }
+}
+
 static void a_packed_value_that_lies_about_its_size_is_not_served(void **state)
 {
     static char value[4096];
@@ -451,6 +465,7 @@ int main(void)
         CASE(what_is_no_answer_to_a_read_is_a_miss_and_ends_the_session),
         CASE(an_entry_is_served_only_if_it_is_one_of_this_key_and_epoch_and_alive),
         CASE(an_entry_ahead_of_the_counter_is_not_served_exactly_either),
+        CASE(whatever_a_read_answers_its_position_was_seen),
         CASE(a_packed_value_that_lies_about_its_size_is_not_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -296,7 +296,35 @@ static void a_caller_who_knows_of_a_newer_change_does_not_join_an_older_load(voi
     ASSERT_STATUS(b, LEASE);
 }
 
+/* Nothing happened to the key: the two leases differ in nothing but that one is no longer found. */
+static void of_two_leases_of_a_key_only_the_newer_one_is_filled(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a, b;
+    want(f->cache, &a, &people.ann, "k");
+    uint64_t v = table_fleet_remove(&f->fleet, "another");
+    want_as(f->cache, &b, &people.ben, "k",
+            (struct cache_load){.wait_ns = NS_PER_S, .get.not_older = {true, 0, EPOCH, v}});
+    ASSERT_STATUS(b, LEASE);
+    assert_int_equal(fill_with(f->cache, &a, "k", "older", NULL), STATUS_REFUSED);
+    assert_int_equal(fill_with(f->cache, &b, "k", "newer", NULL), STATUS_OK);
+}
+
 /* ======= this host's own leases, in a fleet ======= */
+
+/* Redis answered, and the journal lags. */
+static void a_miss_ahead_of_the_journal_is_loaded_by_one(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a, b;
+    table_fleet_remove(&f->fleet, "another");
+    want(f->cache, &a, &people.ann, "k");
+    ASSERT_STATUS(a, LEASE);
+    want(f->cache, &b, &people.ben, "k");
+    ASSERT_WAITS(b);
+    assert_int_equal(fill_with(f->cache, &a, "k", "loaded", NULL), STATUS_OK);
+    ASSERT_VALUE(b, "loaded");
+}
 
 static void a_lease_of_the_host_is_judged_by_the_journal(void **state)
 {
@@ -512,6 +540,8 @@ int main(void)
         TEST(an_invalidation_while_a_fill_is_on_its_way_sends_newcomers_round_again),
         TEST(a_new_epoch_refuses_the_leases_of_the_old),
         TEST(a_caller_who_knows_of_a_newer_change_does_not_join_an_older_load),
+        TEST(of_two_leases_of_a_key_only_the_newer_one_is_filled),
+        TEST(a_miss_ahead_of_the_journal_is_loaded_by_one),
         TEST(a_lease_of_the_host_is_judged_by_the_journal),
         TEST(one_host_refreshes_and_the_other_serves_stale),
         TEST(the_lease_to_refresh_is_the_fleets),
