@@ -128,11 +128,15 @@ static void refit(struct space *s)
     uint64_t now_ns = loop_now_ns(s->loop), rest_ns = s->refit.rest_ns;
     if (now_ns < s->refit.at_ns || !may_refit(s))
         return;
-    s->refit.at_ns = clock_after(now_ns, REFIT_EVERY);
-    if (!l1_refit(s->l1))
+    int outcome = l1_refit(s->l1);
+    s->refit.begun = outcome == L1_REFITTING;
+    s->refit.at_ns = s->refit.begun ? now_ns : clock_after(now_ns, REFIT_EVERY);
+    if (outcome == L1_REFITTING || outcome == L1_FITS)
         return;
     s->refit.rest_ns = !rest_ns ? REFIT_AGAIN : rest_ns < REFIT_REST / 2 ? 2 * rest_ns : REFIT_REST;
     s->refit.at_ns = clock_after(now_ns, s->refit.rest_ns);
+    if (outcome < 0)
+        return;
     hot_set_free(s);
     hot_set_restore(s);
 }
@@ -140,10 +144,10 @@ static void refit(struct space *s)
 /* ---- every 100 ms ----------------------------------------------------------------------------------------- */
 
 /* What is made anew is refilled with what was saved, so it waits for a whole round, and a call longer, by which time that is
- * committed; if it is not, the round before it is taken. */
+ * committed; if it is not, the round before it is taken.  Its memory is there a call or two after that. */
 void hot_set_keep(struct space *s)
 {
-    if (s->refit.saved || !s->hot.hashes)
+    if (s->refit.saved || s->refit.begun || !s->hot.hashes)
         refit(s);
     s->refit.saved = may_keep_hot(s) && keep_hot_slice(s);
 }

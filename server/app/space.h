@@ -36,6 +36,7 @@ struct space {
         uint64_t at_ns;   /* not before */
         uint64_t rest_ns; /* after the last time; 0: L1 never was made anew */
         bool saved;       /* a whole hot set, a call ago */
+        bool begun;       /* the new memory is being made */
     } refit;
     struct rollups *rollups;
     struct reports *reports;

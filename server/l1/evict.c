@@ -16,24 +16,32 @@ enum {
 
 /* ---- the policy ------------------------------------------------------------------------------------------------ */
 
-void evict_setup(struct l1 *l1)
+/* How many keys that went it remembers, in a cache for so many entries: four for each, where that takes no more memory than
+ * one for each of the smallest that are usual. */
+static uint64_t ghosts_for(const struct shm_shape *shape, uint64_t entries)
 {
-    uint64_t capacity = slots_count(l1) / 4 * 3; /* entries the slots are meant for */
-    if (l1->entries_max && l1->entries_max < capacity)
-        capacity = l1->entries_max;
-    bool few = l1->options.l1_bytes < WATCHED_FEW_BYTES;
-    l1->eviction = eviction_create(&(struct eviction_setup){.entries_max = capacity,
-                                                            .ghosts = segment_ghosts(l1, capacity),
-                                                            .watched = few ? WATCHED_FEW : WATCHED,
-                                                            .segments = l1->shape.segment_count});
+    uint64_t most = fit_items(shape->total_bytes, FIT_DEFAULT);
+    return 4 * entries < most ? 4 * entries : entries > most ? entries : most;
+}
+
+struct eviction *evict_make(const struct memory_plan *plan, const struct shm_shape *shape)
+{
+    uint64_t capacity =
+        (uint64_t)shape->bucket_count * SHM_SLOTS / 4 * 3; /* entries the slots are meant for */
+    if (plan->entries_max && plan->entries_max < capacity)
+        capacity = plan->entries_max;
+    bool few = plan->options.l1_bytes < WATCHED_FEW_BYTES;
+    return eviction_create(&(struct eviction_setup){.entries_max = capacity,
+                                                    .ghosts = ghosts_for(shape, capacity),
+                                                    .watched = few ? WATCHED_FEW : WATCHED,
+                                                    .segments = shape->segment_count});
+}
+
+void evict_begin(struct l1 *l1)
+{
     l1->walk = (struct walk){.segment = SEGMENT_NONE};
     l1->look_state = l1->shape.incarnation;
     l1->drained_at = 0;
-}
-
-void evict_teardown(struct l1 *l1)
-{
-    l1->eviction = eviction_destroy(l1->eviction);
 }
 
 /* How many entries like those here fill the segments, or the limit. */

@@ -79,13 +79,30 @@ static void go_on(struct huge *h)
     offload_start(h->loop, &h->offload);
 }
 
+static void work_close(struct offload *o)
+{
+    close(CONTAINER_OF(o, struct huge, offload)->fd);
+}
+
+static void closed(struct offload *o)
+{
+    free(CONTAINER_OF(o, struct huge, offload));
+}
+
+/* Everybody else may have closed the file: then this is what gives its pages back, all of them. */
+static void end_in_pool(struct huge *h)
+{
+    h->offload = (struct offload){.work = work_close, .done = closed};
+    offload_start(h->loop, &h->offload);
+}
+
 static void done(struct offload *o)
 {
     struct huge *h = CONTAINER_OF(o, struct huge, offload);
     h->running = false;
     h->bytes += h->got ? SHM_HUGE_BYTES : 0;
     if (h->over)
-        free_huge(h);
+        end_in_pool(h);
     else
         go_on(h);
 }
@@ -105,7 +122,7 @@ struct huge *huge_create(struct loop *loop, int fd, uint64_t from, uint64_t file
 struct huge *huge_destroy(struct huge *h)
 {
     if (h && h->running)
-        h->over = true; /* the pool has it; its end frees it */
+        h->over = true; /* the pool has it; its end ends it */
     else if (h)
         free_huge(h);
     return NULL;

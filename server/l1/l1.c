@@ -377,10 +377,12 @@ int l1_make(const struct l1_setup *setup, uint64_t (*now_ns)(struct l1 *l1), str
     l1->made_for = fit_at_start(setup->options->l1_entry_bytes, setup->usual_entry);
     list_init(&l1->pages);
     l1->page_cursor = &l1->pages;
+    l1->builder = builder_create(l1->loop);
     watch_setup(l1);
     int r = segment_setup(l1, setup->namespace, setup->hash_secret, setup->epoch);
     if (r < 0) {
         watch_teardown(l1);
+        builder_destroy(l1->builder);
         free(l1);
         return r;
     }
@@ -392,6 +394,7 @@ void l1_unmake(struct l1 *l1)
 {
     CHECK(list_empty(&l1->pages));
     segment_teardown(l1);
+    builder_destroy(l1->builder);
     watch_teardown(l1);
     free(l1);
 }
@@ -468,18 +471,21 @@ uint64_t l1_usual_entry(const struct l1 *l1)
     return fit_usual(&f);
 }
 
-bool l1_refit(struct l1 *l1)
+int l1_refit(struct l1 *l1)
 {
     struct fit f = what_is_here(l1);
-    uint64_t wanted = fit_wanted(&f);
-    if (wanted == l1->made_for || l1->options.l1_entry_bytes || l1->entries_max)
-        return false;
+    uint64_t wanted = fit_wanted(&f), was = l1->made_for;
+    if (wanted == was || l1->options.l1_entry_bytes || l1->entries_max) {
+        builder_drop(l1->builder);
+        return L1_FITS;
+    }
+    int r = segment_refit(l1, wanted);
+    if (r)
+        return r;
     log_info("the index of shared memory is made anew", L_TEXT("namespace", l1->shape.namespace),
-             L_U64("entry_bytes", wanted), L_U64("was_made_for", l1->made_for));
-    l1->made_for = wanted;
+             L_U64("entry_bytes", l1->made_for), L_U64("was_made_for", was));
     l1->count.l1_refits++;
-    CHECK(segment_renew(l1) == 0); /* what the old one had was given back just now */
-    return true;
+    return 0;
 }
 
 bool l1_sweep_slice(struct l1 *l1)

@@ -136,8 +136,10 @@ bool l1_limited_by_entries(const struct l1 *l1);
 /* Key and value of the mean entry; 0: there are too few to tell. */
 uint64_t l1_usual_entry(const struct l1 *l1);
 /* Begins a new, empty incarnation when what is here wants a much smaller or larger index (fit.h) and no option says how large
- * it is to be.  True: it did, and somebody should refill it. */
-bool l1_refit(struct l1 *l1);
+ * it is to be.  0: it did, and somebody should refill it.  L1_REFITTING: its memory is being made, in the pool; ask again.
+ * <0: the system refused (logged), and everything is as it was. */
+enum { L1_FITS = 1, L1_REFITTING };
+int l1_refit(struct l1 *l1);
 
 /* What the segment knows of one key, for `explain`. */
 struct l1_explain {

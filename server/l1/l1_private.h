@@ -14,11 +14,13 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "l1/builder.h"
 #include "l1/curve.h"
 #include "l1/eviction.h"
 #include "l1/huge.h"
 #include "l1/fit.h"
 #include "l1/l1.h"
+#include "l1/memory.h"
 #include "l1/order.h"
 
 enum {
@@ -110,7 +112,8 @@ struct l1 {
     bool renew_soon;               /* epochs have changed */
     bool handed_out;               /* somebody may have mapped this segment */
 
-    /* the shared segment */
+    /* the shared segment, and the tables below beside it (memory.h) */
+    struct builder *builder;
     int fd;
     uint8_t *base;
     struct shm_header *header;
@@ -167,7 +170,9 @@ bool l1_sweep_slice(struct l1 *l1); /* false: nothing left to sweep */
 void segment_rewrite_epochs(struct l1 *l1);
 int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, uint64_t epoch);
 void segment_teardown(struct l1 *l1);
-int segment_renew(struct l1 *l1); /* a new incarnation, empty */
+/* A new incarnation, empty: at once, or when its memory is there, which may be at a later call (l1_refit). */
+int segment_renew(struct l1 *l1);
+int segment_refit(struct l1 *l1, uint64_t made_for);
 
 static inline uint32_t segment_bytes(const struct l1 *l1)
 {
@@ -192,8 +197,6 @@ void segment_seal(struct l1 *l1, uint32_t segment);
 void segment_free(struct l1 *l1, uint32_t segment); /* no slot names it any more */
 void segment_doom_expired(struct l1 *l1, uint64_t now_ns);
 uint64_t segment_dead_bytes(const struct l1 *l1);
-/* How many keys that went eviction remembers, in a cache for so many entries. */
-uint64_t segment_ghosts(const struct l1 *l1, uint64_t entries);
 
 void queue_push(struct l1 *l1, struct queue *q, uint32_t segment);
 void queue_remove(struct l1 *l1, struct queue *q, uint32_t segment);
@@ -276,8 +279,8 @@ void cells_reset(struct l1 *l1);
 
 /* ---- evict.c --------------------------------------------------------------------------------------------------- */
 
-void evict_setup(struct l1 *l1);
-void evict_teardown(struct l1 *l1);
+struct eviction *evict_make(const struct memory_plan *plan, const struct shm_shape *shape); /* any thread */
+void evict_begin(struct l1 *l1);
 /* Walks over at most `items` items.  False: there is nothing to evict. */
 bool evict_step(struct l1 *l1, uint32_t items);
 /* There is something to do ahead of need, or something begun. */

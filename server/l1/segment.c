@@ -1,20 +1,16 @@
-/* The memfd and its segments.
+/* Incarnations, one after the other, and the segments of the present one.
  *
- * What must stay true: the shape is written before the file is sealed and never after; a segment's bytes are
+ * What must stay true: the old incarnation is CLOSED before its memory is given back; a segment's bytes are
  * rewritten only between segment_free (W2, W3) and the next publication; a segment in a queue is in one queue. */
 #include "l1/l1_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 #include "base/log.h"
-#include "proto/shm_map.h"
 
-enum { SEGMENTS_WANTED = 128 };
-
-#define HUGE_BUDGET_NS (20 * NS_PER_MS) /* of a start; usually 0.2 ms a block */
+/* Huge pages for the index, usually 0.2 ms a block: of a start, and in the pool, where only the pool waits. */
+#define HUGE_NS      (20 * NS_PER_MS)
+#define HUGE_POOL_NS NS_PER_S
 
 /* ---- queues ----------------------------------------------------------------------------------------------- */
 
@@ -58,109 +54,6 @@ uint32_t queue_pop(struct l1 *l1, struct queue *q)
     return segment;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------------------- */
-
-static uint64_t page_up(uint64_t bytes)
-{
-    return (bytes + SHM_PAGE - 1) & ~(uint64_t)(SHM_PAGE - 1);
-}
-
-/* Buckets for as many usual items as the segments can hold, or for the entries asked for. */
-static uint32_t buckets_for(const struct l1 *l1, uint64_t bytes)
-{
-    uint64_t ceiling = bytes / 4 / SHM_LINE; /* entries asked for, but no more than a quarter for the index */
-    uint64_t items = l1->entries_max ? l1->entries_max : fit_items(bytes, l1->made_for);
-    uint64_t buckets = items / FIT_BUCKET_ITEMS + 2;
-    return (uint32_t)(buckets < ceiling ? buckets : ceiling);
-}
-
-/* Four for each entry, where that takes no more memory than one for each of the smallest that are usual. */
-uint64_t segment_ghosts(const struct l1 *l1, uint64_t entries)
-{
-    uint64_t most = fit_items(l1->shape.total_bytes, FIT_DEFAULT);
-    return 4 * entries < most ? 4 * entries : entries > most ? entries : most;
-}
-
-static uint32_t shift_for(uint64_t bytes)
-{
-    uint32_t shift = SHM_SEGMENT_SHIFT_MAX;
-    while (shift > SHM_SEGMENT_SHIFT_MIN && bytes >> shift < SEGMENTS_WANTED)
-        shift--;
-    return shift;
-}
-
-static void shape_fill(struct l1 *l1)
-{
-    struct shm_shape *s = &l1->shape;
-    const struct l1_options *o = &l1->options;
-    uint64_t bytes = o->l1_bytes;
-    s->magic = SHM_MAGIC;
-    s->abi = SHM_ABI;
-    s->partitions = 1;
-    s->base_boot_ns = clock_boot_ns() - NS_PER_S; /* tick 0 is past for every clock: "stale at once" */
-    s->boottime_clock = o->l1_boottime_clock;
-    s->cells_offset = SHM_PAGE;
-    s->gens_offset = s->cells_offset + SHM_CELLS * sizeof(au64);
-    s->bucket_count = buckets_for(l1, bytes - s->gens_offset);
-    uint64_t gens_max = page_up((bytes >> SHM_SEGMENT_SHIFT_MIN) * sizeof(au64));
-    s->buckets_offset = s->gens_offset + gens_max;
-    s->segments_offset = s->buckets_offset + page_up((uint64_t)s->bucket_count * SHM_LINE);
-    s->segment_shift = shift_for(bytes - s->segments_offset);
-    s->segment_count = (uint32_t)((bytes - s->segments_offset) >> s->segment_shift);
-    s->total_bytes = s->segments_offset + ((uint64_t)s->segment_count << s->segment_shift);
-}
-
-static bool populate(void *at, size_t bytes)
-{
-    if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0)
-        return true;
-    if (errno != EINVAL) /* EINVAL: a kernel before 5.14, which faults the pages in one by one */
-        return false;
-    for (size_t i = 0; i < bytes; i += SHM_PAGE)
-        atomic_store_explicit((au64 *)(void *)((char *)at + i), 0, memory_order_relaxed);
-    return true;
-}
-
-static int trouble(const char *what)
-{
-    int error = errno;
-    log_error("cannot make the shared segment", L_TEXT("step", what), L_TEXT("error", strerror(error)));
-    return -error;
-}
-
-static int file_make(struct l1 *l1)
-{
-    const struct shm_shape *s = &l1->shape;
-    l1->fd = memfd_create("larder-l1", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (l1->fd < 0)
-        return trouble("memfd_create");
-    if (ftruncate(l1->fd, (off_t)s->total_bytes) != 0)
-        return trouble("ftruncate");
-    l1->huge_index_bytes = l1->options.l1_huge_pages
-                               ? huge_begin(l1->fd, s->segments_offset, s->total_bytes, HUGE_BUDGET_NS)
-                               : 0;
-    void *base = shm_map(l1->fd, s->total_bytes, PROT_READ | PROT_WRITE);
-    if (base == MAP_FAILED)
-        return trouble("mmap");
-    l1->base = base;
-    if (!populate(base, s->segments_offset))
-        return trouble("populate");
-    memcpy(base, s, sizeof(*s));
-    if (fcntl(l1->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0)
-        return trouble("seals");
-    return 0;
-}
-
-static void file_unmake(struct l1 *l1)
-{
-    if (l1->base)
-        munmap(l1->base, l1->shape.total_bytes);
-    if (l1->fd >= 0)
-        close(l1->fd);
-    l1->base = NULL;
-    l1->fd = -1;
-}
-
 /* ---- incarnations ------------------------------------------------------------------------------------------ */
 
 static void point_into_file(struct l1 *l1)
@@ -172,12 +65,8 @@ static void point_into_file(struct l1 *l1)
     l1->buckets = (au64 *)(void *)(l1->base + s->buckets_offset);
 }
 
-static void bookkeeping_make(struct l1 *l1)
+static void bookkeeping_begin(struct l1 *l1)
 {
-    const struct shm_shape *s = &l1->shape;
-    l1->segments = must_alloc(s->segment_count * sizeof(*l1->segments));
-    l1->heat = must_alloc((size_t)s->bucket_count * SHM_SLOTS * sizeof(*l1->heat));
-    l1->sizes = must_alloc((size_t)s->bucket_count * SHM_SLOTS);
     queue_init(&l1->free);
     queue_init(&l1->doomed);
     for (int pool = 0; pool < POOLS; pool++) {
@@ -186,63 +75,109 @@ static void bookkeeping_make(struct l1 *l1)
         for (int class = 0; class < L1_TTL_CLASSES; class ++)
             l1->open_segments[pool][class] = SEGMENT_NONE;
     }
-    for (uint32_t i = 0; i < s->segment_count; i++)
+    for (uint32_t i = 0; i < l1->shape.segment_count; i++)
         queue_push(l1, &l1->free, i);
     l1->entries = 0;
     l1->doom_cursor = l1->compact_cursor = l1->choose_cursor = 0;
-    evict_setup(l1);
+    evict_begin(l1);
     cells_reset(l1);
 }
 
 /* With a fleet the epochs are its; alone there is one, for good. */
-static void fill_epochs(struct l1 *l1)
+static void fill_epochs(const struct l1 *l1, struct shm_shape *shape)
 {
     if (!l1->view)
         return;
-    l1->shape.partitions = l1->view->partitions;
+    shape->partitions = l1->view->partitions;
     for (unsigned p = 0; p < l1->view->partitions; p++)
-        l1->shape.epochs[p] = l1->view->of[p].epoch;
+        shape->epochs[p] = l1->view->of[p].epoch;
 }
 
 void segment_rewrite_epochs(struct l1 *l1)
 {
-    fill_epochs(l1);
+    fill_epochs(l1, &l1->shape);
     memcpy(l1->header->shape.epochs, l1->shape.epochs, sizeof(l1->shape.epochs));
 }
 
-static int incarnation_begin(struct l1 *l1)
+/* Its name, among all there ever were, and what it vouches for are those of the moment. */
+static int seal(struct l1 *l1, struct memory *m)
 {
-    l1->handed_out = false;
-    shape_fill(l1);
-    fill_epochs(l1);
-    l1->shape.incarnation = l1->incarnation_base + l1->count.l1_incarnation++;
-    int r = file_make(l1);
-    if (r < 0) {
-        file_unmake(l1);
-        return r;
-    }
-    if (l1->huge_index_bytes && l1->loop)
-        l1->huge = huge_create(l1->loop, l1->fd, l1->shape.segments_offset, l1->shape.total_bytes);
-    point_into_file(l1);
-    bookkeeping_make(l1);
-    life_begin(l1);
-    return 0;
+    fill_epochs(l1, &m->shape);
+    m->shape.incarnation = l1->incarnation_base + l1->count.l1_incarnation++;
+    return memory_seal(m);
 }
 
-static void incarnation_end(struct l1 *l1)
+static void take_up(struct l1 *l1, const struct memory *m)
 {
-    if (!l1->base)
-        return;
-    life_end(l1);
-    l1->huge = huge_destroy(l1->huge);
-    file_unmake(l1);
-    evict_teardown(l1);
-    free(l1->segments);
-    free(l1->heat);
-    free(l1->sizes);
+    l1->shape = m->shape;
+    l1->made_for = m->made_for;
+    l1->fd = m->fd;
+    l1->base = m->base;
+    l1->huge_index_bytes = m->huge_index_bytes;
+    l1->segments = m->segments;
+    l1->heat = m->heat;
+    l1->sizes = m->sizes;
+    l1->eviction = m->eviction;
+}
+
+static struct memory lay_down(struct l1 *l1)
+{
+    struct memory m = {.shape = l1->shape,
+                       .fd = l1->fd,
+                       .base = l1->base,
+                       .segments = l1->segments,
+                       .heat = l1->heat,
+                       .sizes = l1->sizes,
+                       .eviction = l1->eviction};
+    l1->fd = -1;
+    l1->base = NULL;
     l1->segments = NULL;
     l1->heat = NULL;
     l1->sizes = NULL;
+    l1->eviction = NULL;
+    return m;
+}
+
+static void incarnation_begin(struct l1 *l1, const struct memory *m)
+{
+    l1->handed_out = false;
+    take_up(l1, m);
+    if (l1->huge_index_bytes && l1->loop)
+        l1->huge = huge_create(l1->loop, l1->fd, l1->shape.segments_offset, l1->shape.total_bytes);
+    point_into_file(l1);
+    bookkeeping_begin(l1);
+    life_begin(l1);
+}
+
+static struct memory incarnation_end(struct l1 *l1)
+{
+    life_end(l1);
+    l1->huge = huge_destroy(l1->huge);
+    return lay_down(l1);
+}
+
+static struct memory_plan plan(const struct l1 *l1, uint64_t made_for, uint64_t huge_ns)
+{
+    return (struct memory_plan){.options = l1->options,
+                                .shape = l1->shape,
+                                .entries_max = l1->entries_max,
+                                .made_for = made_for,
+                                .huge_ns = huge_ns};
+}
+
+static int make_and_begin(struct l1 *l1)
+{
+    struct memory_plan p = plan(l1, l1->made_for, HUGE_NS);
+    struct memory m;
+    int r = memory_make(&p, &m);
+    if (r < 0)
+        return r;
+    r = seal(l1, &m);
+    if (r < 0)
+        memory_unmake(&m);
+    else
+        incarnation_begin(l1, &m);
+    return r;
 }
 
 int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, uint64_t epoch)
@@ -251,20 +186,42 @@ int segment_setup(struct l1 *l1, const char *namespace, uint64_t hash_secret, ui
     l1->shape.hash_secret = hash_secret;
     l1->shape.epochs[0] = epoch;
     snprintf(l1->shape.namespace, sizeof(l1->shape.namespace), "%s", namespace);
-    if (getrandom(&l1->incarnation_base, sizeof(l1->incarnation_base), 0) != sizeof(l1->incarnation_base))
-        return trouble("getrandom");
-    return incarnation_begin(l1);
+    if (getrandom(&l1->incarnation_base, sizeof(l1->incarnation_base), 0) != sizeof(l1->incarnation_base)) {
+        int error = errno;
+        log_error("no random numbers for the shared segment", L_TEXT("error", strerror(error)));
+        return -error;
+    }
+    return make_and_begin(l1);
 }
 
+/* The loop may not run any more, and nobody waits for it: given back here. */
 void segment_teardown(struct l1 *l1)
 {
-    incarnation_end(l1);
+    struct memory old = incarnation_end(l1);
+    memory_unmake(&old);
 }
 
 int segment_renew(struct l1 *l1)
 {
-    incarnation_end(l1);
-    return incarnation_begin(l1);
+    struct memory old = incarnation_end(l1);
+    builder_give_back(l1->builder, &old);
+    return make_and_begin(l1);
+}
+
+int segment_refit(struct l1 *l1, uint64_t made_for)
+{
+    struct memory_plan p = plan(l1, made_for, HUGE_POOL_NS);
+    struct memory m;
+    builder_make(l1->builder, &p);
+    int r = builder_take(l1->builder, &m);
+    if (r)
+        return r < 0 ? r : L1_REFITTING;
+    r = seal(l1, &m);
+    struct memory unwanted = r < 0 ? m : incarnation_end(l1);
+    if (r == 0)
+        incarnation_begin(l1, &m);
+    builder_give_back(l1->builder, &unwanted);
+    return r;
 }
 
 /* ---- segments ------------------------------------------------------------------------------------------------ */
@@ -301,7 +258,7 @@ static uint32_t segment_open(struct l1 *l1, enum pool pool, unsigned ttl_class, 
     struct segment *s = &l1->segments[segment];
     if (!s->populated && l1->huge)
         huge_used(l1->huge, segment_start(l1, segment) + segment_bytes(l1));
-    if (!s->populated && !populate(l1->base + segment_start(l1, segment), segment_bytes(l1)))
+    if (!s->populated && !memory_populate(l1->base + segment_start(l1, segment), segment_bytes(l1)))
         return SEGMENT_NONE; /* the machine is out of memory: what is here stays, new entries wait for eviction */
     queue_remove(l1, &l1->free, segment);
     *s = (struct segment){.gen = (uint16_t)order_own(l1->gens + segment),

@@ -112,13 +112,13 @@ static void large_entries_get_the_room_of_an_index_they_do_not_need(void **state
     struct fixture *f = fixture_create(16 << 20, 0);
     uint64_t before = entries_after(f, 8000, 4096);
     uint64_t incarnation = l1_incarnation(f->l1);
-    assert_true(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), 0);
     assert_true(l1_incarnation(f->l1) != incarnation);
     assert_int_equal(fixture_measure(f)->l1_entries, 0);
     assert_true(entries_after(f, 8000, 4096) * 100 >= before * 105);
     assert_int_equal(fixture_measure(f)->l1_refits, 1);
     assert_in_range(f->figures.l1_made_for, 4096, 4096 + 40);
-    assert_false(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), L1_FITS);
     fixture_destroy(f);
 }
 
@@ -128,7 +128,7 @@ static void readers_of_the_old_segment_are_sent_away_and_hit_in_the_new_one(void
     fill(f, 0, 8000, 4096);
     fixture_put(f, "mine", "1");
     assert_int_equal(fixture_see(f, "mine").outcome, SHM_HIT);
-    assert_true(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), 0);
     struct seen seen = fixture_see(f, "mine");
     assert_int_equal(seen.outcome, SHM_ASK);
     fixture_attach(f);
@@ -144,9 +144,9 @@ static void small_entries_get_an_index_that_reaches(void **state)
 {
     struct fixture *f = fixture_create(16 << 20, 0);
     fill(f, 0, 8000, 8000);
-    assert_true(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), 0);
     uint64_t few = entries_after(f, 60000, 20);
-    assert_true(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), 0);
     assert_in_range(f->l1->made_for, 28, 40); /* keys, and what items are rounded up by */
     assert_true(entries_after(f, 60000, 20) > 5 * few);
     fixture_destroy(f);
@@ -156,7 +156,7 @@ static void an_index_of_a_size_that_was_asked_for_stays(void **state)
 {
     struct fixture *f = fixture_create_for(16 << 20, 100);
     fill(f, 0, 8000, 4096);
-    assert_false(l1_refit(f->l1));
+    assert_int_equal(l1_refit(f->l1), L1_FITS);
     fixture_destroy(f);
 }
 
