@@ -9,7 +9,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { ROWS_SHOWN = 12, REASONS_SHOWN = 3, COLUMNS_MAX = 9, CELL_BYTES = 96 };
+enum { ROWS_SHOWN = 12, REASONS_SHOWN = 3, COLUMNS_MAX = 10, CELL_BYTES = 96 };
 
 /* ======= tables ======= */
 
@@ -155,11 +155,16 @@ static void say_head(FILE *to, const json_t *stats)
     fputc('\n', to);
 }
 
-static void put_times(struct table *t, unsigned column, const json_t *times)
+static void put_time(struct table *t, unsigned column, const json_t *times, const char *quantile)
 {
     bool any = shown_number(times, "count") > 0;
-    put(t, column, any ? shown_us(shown_number(times, "p50_us")).text : "-");
-    put(t, column + 1, any ? shown_us(shown_number(times, "p99_us")).text : "-");
+    put(t, column, any ? shown_us(shown_number(times, quantile)).text : "-");
+}
+
+static void put_times(struct table *t, unsigned column, const json_t *times)
+{
+    put_time(t, column, times, "p50_us");
+    put_time(t, column + 1, times, "p99_us");
 }
 
 static void put_tier(struct table *t, const char *name, double hits, double whole, const json_t *tier,
@@ -221,25 +226,32 @@ static void say_namespaces(FILE *to, json_t *namespaces)
     print_table(to, &t);
 }
 
-/* Of policies or tenants. */
-static void say_rows(FILE *to, const char *what, const json_t *array, bool with_namespace)
+/* Rows of the document that are told alike. */
+struct kind {
+    const char *word, *array;
+    bool expects; /* a hit ratio */
+};
+static const struct kind policies = {"policy", "policies", true}, tenants = {"tenant", "tenants", false};
+
+static void say_rows(FILE *to, const struct kind *of, const json_t *stats, bool with_namespace)
 {
-    struct table t = {.words = 1 | 1 << 1 | 1 << 8,
-                      .heads = {what, with_namespace ? "namespace" : NULL, "asked", "found", "expected",
-                                "sets", "half within", "99% within", "why missed"}};
+    struct table t = {.words = 1 | 1 << 1 | 1 << 9,
+                      .heads = {of->word, with_namespace ? "namespace" : NULL, "asked", "found",
+                                of->expects ? "expected" : NULL, "half within", "99% within", "sets",
+                                "99% set within", "why missed"}};
     unsigned count;
-    const json_t **rows = busiest(array, &count);
-    if (strcmp(what, "tenant") == 0)
-        t.heads[4] = NULL;
+    const json_t **rows = busiest(json_object_get(stats, of->array), &count);
     for (unsigned i = 0; i < count && t.count < ROWS_SHOWN; i++) {
+        const json_t *times = json_object_get(rows[i], "times");
         put(&t, 0, shown_text(rows[i], "name"));
         put(&t, 1, shown_text(rows[i], "namespace"));
         put(&t, 2, shown_count(asked_of(rows[i])).text);
         put(&t, 3, shown_share(shown_number(rows[i], "hits"), asked_of(rows[i])).text);
         put(&t, 4, shown_share(shown_number(rows[i], "expect_hit_ratio"), 1).text);
-        put(&t, 5, shown_count(shown_number(rows[i], "sets")).text);
-        put_times(&t, 6, json_object_get(rows[i], "times"));
-        say_why(rows[i], t.cells[t.count][8], CELL_BYTES);
+        put_times(&t, 5, json_object_get(times, "get"));
+        put(&t, 7, shown_count(shown_number(rows[i], "sets")).text);
+        put_time(&t, 8, json_object_get(times, "set"), "p99_us");
+        say_why(rows[i], t.cells[t.count][9], CELL_BYTES);
         t.count++;
     }
     t.left_out = count - t.count;
@@ -254,8 +266,8 @@ void page_stats(FILE *to, const json_t *stats)
     say_head(to, stats);
     say_tiers(to, stats);
     say_namespaces(to, namespaces);
-    say_rows(to, "policy", json_object_get(stats, "policies"), several);
-    say_rows(to, "tenant", json_object_get(stats, "tenants"), several);
+    say_rows(to, &policies, stats, several);
+    say_rows(to, &tenants, stats, several);
     fputs("live: larder top   what is wrong: larder health   what to change: larder advise\n"
           "every counter: larder stats | less, or with --json\n",
           to);

@@ -133,9 +133,7 @@ static json_t *warming(const struct space *s, const struct policy *p)
 static json_t *one(const struct space *s, const struct policy *p, const struct near_hits *near)
 {
     struct told t = figures_of(s, p, near);
-    struct took took;
     json_t *o = head(s, p->name), *figures = figures_told(&t);
-    cache_measure_policy_took(s->cache, p->number, &took);
     put_number(o, "hits", t.hits);
     if (t.alone)
         put_number(o, "hits_shared", t.near);
@@ -144,7 +142,7 @@ static json_t *one(const struct space *s, const struct policy *p, const struct n
     json_object_update(o, figures);
     json_decref(figures);
     put_ratio(o, "hit_ratio", t.hits, t.hits + t.figures.misses);
-    json_object_set_new(o, "times", times_one(&took));
+    json_object_set_new(o, "times", times_of_policy(s->cache, p->number));
     json_t *warms = warming(s, p);
     if (warms)
         json_object_set_new(o, "warming", warms);
@@ -212,7 +210,7 @@ static void list_tenant(void *user, struct slice name, const struct tenant *t, c
         put_number(o, tenant_rows[f].name,
                    *(const uint64_t *)(const void *)((const char *)t + tenant_rows[f].offset));
     put_ratio(o, "hit_ratio", hits, hits + t->misses);
-    json_object_set_new(o, "times", took ? times_one(took) : json_null());
+    json_object_set_new(o, "times", took ? times_of_tenant(took) : json_null());
     json_array_append_new(l->array, o);
 }
 

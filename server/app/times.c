@@ -22,6 +22,9 @@ static const char *const reach_names[] = {[REACH_NOWHERE] = "none",
                                           [REACH_MISS] = "miss"};
 _Static_assert(COUNT_OF(reach_names) == REACH_COUNT, "every reach has a name");
 
+static const char *const timed_names[] = {[TIMED_GET] = "get", [TIMED_SET] = "set"};
+_Static_assert(COUNT_OF(timed_names) == TIMED_COUNT, "so has what is told by policy and tenant");
+
 /* Only these look for entries. */
 static bool goes_far(enum session_class op)
 {
@@ -69,7 +72,8 @@ static json_t *one(const struct session_times *t)
     return o;
 }
 
-json_t *times_one(const struct took *t)
+/* count, avg_us, p50_us, p95_us, p99_us, max_us. */
+static json_t *times_one(const struct took *t)
 {
     struct session_times times = session_times_of(t);
     return one(&times);
@@ -113,6 +117,22 @@ json_t *times_of_space(const struct space *s)
     json_object_set_new(o, "near", times_one(&near));
     for (unsigned op = 0; op < CLASS_COUNT; op++)
         json_object_set_new(o, op_names[op], times_one(&s->session.times[op]));
+    return o;
+}
+
+json_t *times_of_policy(const struct cache *c, unsigned number)
+{
+    struct took took[TIMED_COUNT];
+    for (unsigned of = 0; of < TIMED_COUNT; of++)
+        cache_measure_policy_took(c, number, of, &took[of]);
+    return times_of_tenant(took);
+}
+
+json_t *times_of_tenant(const struct took took[TIMED_COUNT])
+{
+    json_t *o = json_object();
+    for (unsigned of = 0; of < TIMED_COUNT; of++)
+        json_object_set_new(o, timed_names[of], times_one(&took[of]));
     return o;
 }
 
@@ -177,15 +197,17 @@ static const unsigned few_bounds_ns[] = {2500,   5000,    10000,    25000,     5
 
 struct few {
     struct exposition *e;
-    const char *family, *label; /* besides the namespace */
+    const char *family, *label; /* besides namespace and op; NULL: none */
     const struct space *space;
     bool names; /* of tenants may be told by HTTP */
 };
 
 /* Whoever was asked for nothing has no series: a daemon of many policies that few use has few. */
-static void expose_few(const struct few *f, const char *value, const struct took *t)
+static void expose_few(const struct few *f, const char *op, const char *value, const struct took *t)
 {
-    struct exposition_label of[] = {{"namespace", f->space->config->name}, {f->label, value}, {NULL, NULL}};
+    struct exposition_label of[EXPOSITION_LABELS] = {
+        {"namespace", f->space->config->name}, {"op", op}, {f->label, value}};
+    struct exposition_label *le = &of[f->label ? 3 : 2];
     char bound[24];
     if (!t->turns.count)
         return;
@@ -194,20 +216,21 @@ static void expose_few(const struct few *f, const char *value, const struct took
         uint64_t within = last ? t->turns.count : turns_within(&t->turns, few_bounds_ns[i]);
         if (!last)
             snprintf(bound, sizeof(bound), "%g", few_bounds_ns[i] / 1e9);
-        exposition_sample(f->e, f->family, "_bucket", LABELS(of[0], of[1], {"le", last ? "+Inf" : bound}),
-                          (double)within);
+        *le = (struct exposition_label){"le", last ? "+Inf" : bound};
+        exposition_sample(f->e, f->family, "_bucket", of, (double)within);
     }
-    exposition_sample(f->e, f->family, "_sum", LABELS(of[0], of[1]), (double)t->sum_ns / NS_PER_S);
-    exposition_sample(f->e, f->family, "_count", LABELS(of[0], of[1]), (double)t->turns.count);
+    *le = (struct exposition_label){NULL, NULL};
+    exposition_sample(f->e, f->family, "_sum", of, (double)t->sum_ns / NS_PER_S);
+    exposition_sample(f->e, f->family, "_count", of, (double)t->turns.count);
 }
 
 static void expose_space(const struct few *f)
 {
     struct took near = {.sum_ns = 0};
     add_near(&near, f->space->l1);
-    expose_few(f, "get_near", &near);
+    expose_few(f, "get_near", NULL, &near);
     for (unsigned op = 0; op < CLASS_COUNT; op++)
-        expose_few(f, op_names[op], &f->space->session.times[op]);
+        expose_few(f, op_names[op], NULL, &f->space->session.times[op]);
 }
 
 static void expose_policies(const struct few *f)
@@ -215,9 +238,11 @@ static void expose_policies(const struct few *f)
     const struct policies *all = cache_policies(f->space->cache);
     for (unsigned n = 0; n < policies_count(all); n++) {
         const struct policy *p = policies_nth(all, n);
-        struct took took;
-        cache_measure_policy_took(f->space->cache, p->number, &took);
-        expose_few(f, p->name, &took);
+        for (unsigned of = 0; of < TIMED_COUNT; of++) {
+            struct took took;
+            cache_measure_policy_took(f->space->cache, p->number, of, &took);
+            expose_few(f, timed_names[of], p->name, &took);
+        }
     }
 }
 
@@ -225,8 +250,8 @@ static void expose_tenant(void *user, struct slice name, const struct tenant *co
 {
     json_t *text = name.size ? readable(name) : json_string(":others"); /* no tenant's name has a ':' */
     (void)counts;
-    if (took)
-        expose_few(user, json_string_value(text), took);
+    for (unsigned of = 0; took && of < TIMED_COUNT; of++)
+        expose_few(user, timed_names[of], json_string_value(text), &took[of]);
     json_decref(text);
 }
 
@@ -242,11 +267,13 @@ static const struct {
     const char *family, *label, *help;
     void (*expose)(const struct few *f);
 } few_rows[] = {
-    {"larder_namespace_request_duration_seconds", "op",
+    {"larder_namespace_request_duration_seconds", NULL,
      "Time of the requests of a namespace, as above; op get_near: of hits in shared memory, the sample.",
      expose_space},
     {"larder_policy_request_duration_seconds", "policy",
-     "Time until a key that the daemon was asked for was answered (get, lease), by policy.", expose_policies},
+     "Time until what became of a key was told, by policy; op get: get and lease, op set: set, touch and "
+     "tag.",
+     expose_policies},
     {"larder_tenant_request_duration_seconds", "tenant",
      "The same of connections that are bound to a tenant: 32 tenants, and the others.", expose_tenants},
 };

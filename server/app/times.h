@@ -13,8 +13,9 @@ void times_expose(struct exposition *e, const struct documents *d);
 
 /* The requests of a namespace by operation, and `near`. */
 json_t *times_of_space(const struct space *s);
-/* count, avg_us, p50_us, p95_us, p99_us, max_us. */
-json_t *times_one(const struct took *t);
+/* Of a policy and of a tenant: an object each for `get` and `set`. */
+json_t *times_of_policy(const struct cache *c, unsigned number);
+json_t *times_of_tenant(const struct took took[TIMED_COUNT]);
 
 /* A quantity of time, as documents write it. */
 void put_us(json_t *object, const char *name, uint64_t ns);

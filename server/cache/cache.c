@@ -75,7 +75,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->position = setup->start_no << POSITION_START_SHIFT;
     c->policies = only_defaults(setup->options);
     c->by_policy = must_alloc(POLICY_NUMBERS * sizeof(*c->by_policy));
-    c->took_by_policy = must_alloc(POLICY_NUMBERS * sizeof(struct took *));
+    c->took_by_policy = must_alloc(POLICY_NUMBERS * sizeof(*c->took_by_policy));
     c->tenants = tenants_create();
     if (setup->fleet)
         join_fleet(c);
@@ -95,6 +95,14 @@ struct cache *cache_create(const struct cache_setup *setup)
     list_init(&c->probes);
     list_init(&c->warmings);
     return c;
+}
+
+static void forget_times(struct cache *c, unsigned number)
+{
+    for (unsigned of = 0; of < TIMED_COUNT; of++) {
+        free(c->took_by_policy[number][of]);
+        c->took_by_policy[number][of] = NULL;
+    }
 }
 
 struct cache *cache_destroy(struct cache *c)
@@ -118,7 +126,7 @@ struct cache *cache_destroy(struct cache *c)
     c->quotas = quotas_destroy(c->quotas);
     free(c->by_policy);
     for (unsigned n = 0; n < POLICY_NUMBERS; n++)
-        free(c->took_by_policy[n]);
+        forget_times(c, n);
     free(c->took_by_policy);
     tenants_destroy(c->tenants);
     free(c);
@@ -216,8 +224,7 @@ static bool changes_hands(const struct policies *from, const struct policies *to
 static void begin_anew(struct cache *c, unsigned number)
 {
     c->by_policy[number] = (struct policy_figures){0};
-    free(c->took_by_policy[number]);
-    c->took_by_policy[number] = NULL;
+    forget_times(c, number);
 }
 
 void cache_take_policies(struct cache *c, struct policies *taken)
@@ -241,18 +248,20 @@ void cache_measure_policy(const struct cache *c, unsigned number, struct policy_
     *ret = c->by_policy[number];
 }
 
-struct took *cache_policy_took(struct cache *c, unsigned number)
+struct took *cache_policy_took(struct cache *c, unsigned number, enum timed of)
 {
     CHECK(number < POLICY_NUMBERS);
-    if (__builtin_expect(!c->took_by_policy[number], 0))
-        c->took_by_policy[number] = must_alloc(sizeof(struct took));
-    return c->took_by_policy[number];
+    struct took **took = &c->took_by_policy[number][of];
+    if (__builtin_expect(!*took, 0))
+        *took = must_alloc(sizeof(**took));
+    return *took;
 }
 
-void cache_measure_policy_took(const struct cache *c, unsigned number, struct took *ret)
+void cache_measure_policy_took(const struct cache *c, unsigned number, enum timed of, struct took *ret)
 {
     CHECK(number < POLICY_NUMBERS);
-    *ret = c->took_by_policy[number] ? *c->took_by_policy[number] : (struct took){.sum_ns = 0};
+    const struct took *took = c->took_by_policy[number][of];
+    *ret = took ? *took : (struct took){.sum_ns = 0};
 }
 
 struct tenants *cache_tenants(const struct cache *c)

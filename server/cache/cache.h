@@ -351,6 +351,7 @@ struct cache_touch {
     unsigned partition;
     uint64_t ttl_left_ms;
     struct cache *cache;
+    uint8_t policy; /* its number when the touch began; 0 when the key is none */
     struct cache_get look;
     struct fleet_change change;
 };
@@ -372,6 +373,7 @@ struct cache_tag {
     /* cache/'s own */
     struct cache *cache;
     unsigned attempts;
+    uint8_t policy; /* as of a touch */
     bool by_hash; /* no tier of this host knows its tags by name */
     struct tag_copy *copy;
     union {
@@ -515,11 +517,11 @@ void cache_last_invalidation(const struct cache *c, const struct cache_get *get,
 void cache_take_policies(struct cache *c, struct policies *taken);
 const struct policies *cache_policies(const struct cache *c); /* until the next are taken */
 void cache_measure_policy(const struct cache *c, unsigned number, struct policy_figures *ret);
-/* How long the keys of a policy took that somebody asked for and was answered, counted by who answers; the number is that of
- * struct cache_get.  It goes on for as long as the policy's figures do: over a reload that keeps the name.  One is made at the
- * first key, so POLICY_NUMBERS of 2.5 KiB at most, 640 KiB a namespace. */
-struct took *cache_policy_took(struct cache *c, unsigned number);
-void cache_measure_policy_took(const struct cache *c, unsigned number, struct took *ret);
+/* How long the keys of a policy took that were answered, counted by who answers; the number is that of struct cache_get, set,
+ * touch and tag.  It goes on for as long as the policy's figures do: over a reload that keeps the name.  One is made at the
+ * first key, so TIMED_COUNT * POLICY_NUMBERS of 2.5 KiB at most, 1.25 MiB a namespace. */
+struct took *cache_policy_took(struct cache *c, unsigned number, enum timed of);
+void cache_measure_policy_took(const struct cache *c, unsigned number, enum timed of, struct took *ret);
 struct tenants *cache_tenants(const struct cache *c);
 /* What the policies of a cache without policies would be. */
 struct policy_rule cache_default_rule(const struct cache_options *options);

@@ -53,7 +53,7 @@ struct cache {
     struct policies *policies;
     struct quotas *quotas;            /* NULL: none yet */
     struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
-    struct took **took_by_policy;     /* as many; NULL until one of its keys is asked for */
+    struct took *(*took_by_policy)[TIMED_COUNT]; /* as many; NULL until one of its keys is answered */
     struct tenants *tenants;
 };
 

@@ -234,7 +234,7 @@ static int look_there(struct cache *c, struct cache_tag *t)
 
 static int look(struct cache *c, struct cache_tag *t)
 {
-    bool shared = c->fleet && policy_allows(cache_policy(c, t->key), TIER_L2);
+    bool shared = c->fleet && policy_allows(policies_at(c->policies, t->policy), TIER_L2);
     t->attempts++;
     return shared ? look_there(c, t) : look_here(c, t);
 }
@@ -243,6 +243,7 @@ int cache_tag(struct cache *c, struct cache_tag *t)
 {
     t->cache = c;
     t->attempts = 0;
+    t->policy = 0;
     t->by_hash = false;
     t->copy = NULL;
     t->ttl_left_ms = 0;
@@ -251,6 +252,7 @@ int cache_tag(struct cache *c, struct cache_tag *t)
     enum status key = cache_judge_key(c, t->key);
     if (key != STATUS_OK)
         return answer(t, key);
+    t->policy = cache_policy(c, t->key)->number;
     t->partition = cache_partition(c, t->key);
     if (!c->setup.options->cache)
         return answer(t, STATUS_NOT_FOUND);

@@ -10,7 +10,7 @@ enum { NAME_BYTES = 255, COUNTS = sizeof(struct tenant) / sizeof(uint64_t) };
 struct row {
     struct tenant counts; /* first: this is what a connection has */
     struct tenant taken;
-    struct took *took; /* NULL: with the others */
+    struct took *took; /* TIMED_COUNT of them; NULL: with the others */
     unsigned connections;
     uint8_t name_bytes;
     char name[NAME_BYTES];
@@ -25,7 +25,7 @@ struct tenants {
 struct tenants *tenants_create(void)
 {
     struct tenants *t = must_alloc(sizeof(*t));
-    t->others.took = must_alloc(sizeof(*t->others.took));
+    t->others.took = must_alloc(TIMED_COUNT * sizeof(*t->others.took));
     return t;
 }
 
@@ -78,7 +78,7 @@ static void give_took(struct tenants *t, struct row *row)
 {
     if (row->took || t->timed == TENANTS_TIMED)
         return;
-    row->took = must_alloc(sizeof(*row->took));
+    row->took = must_alloc(TIMED_COUNT * sizeof(*row->took));
     t->timed++;
 }
 
@@ -86,7 +86,8 @@ static void take_took(struct tenants *t, struct row *row)
 {
     if (!row->took)
         return;
-    took_merge(t->others.took, row->took);
+    for (unsigned of = 0; of < TIMED_COUNT; of++)
+        took_merge(&t->others.took[of], &row->took[of]);
     free(row->took);
     row->took = NULL;
     t->timed--;
@@ -110,10 +111,10 @@ static void look_for_louder(struct tenants *t)
     give_took(t, loud);
 }
 
-struct took *tenants_took(struct tenants *t, struct tenant *tenant)
+struct took *tenants_took(struct tenants *t, struct tenant *tenant, enum timed of)
 {
     struct row *row = CONTAINER_OF(tenant, struct row, counts);
-    return row->took ? row->took : t->others.took;
+    return &(row->took ? row->took : t->others.took)[of];
 }
 
 /* ======= who has a row ======= */
@@ -165,6 +166,14 @@ void tenants_leave(struct tenants *t, struct tenant *tenant)
 
 /* ======= telling ======= */
 
+static bool was_timed(const struct row *row)
+{
+    uint64_t count = 0;
+    for (unsigned of = 0; of < TIMED_COUNT; of++)
+        count += row->took[of].turns.count;
+    return count;
+}
+
 void tenants_each(const struct tenants *t,
                   void (*each)(void *user, struct slice name, const struct tenant *all,
                                const struct took *took),
@@ -172,7 +181,7 @@ void tenants_each(const struct tenants *t,
 {
     for (unsigned n = 0; n < TENANTS_COUNTED && t->of[n]; n++)
         each(user, slice_of(t->of[n]->name, t->of[n]->name_bytes), &t->of[n]->counts, t->of[n]->took);
-    if (traffic(&t->others) || t->others.took->turns.count)
+    if (traffic(&t->others) || was_timed(&t->others))
         each(user, slice_text(""), &t->others.counts, t->others.took);
 }
 

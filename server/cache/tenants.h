@@ -6,7 +6,7 @@
  * Bound: TENANTS_COUNTED rows, which a loop over them is nothing for; a tenant who comes when all are taken has the row of
  * the quietest that nobody is connected for, whose counts go to the others, or, when there is none, counts with the others.
  *
- * TENANTS_TIMED of them have a histogram of the time that their keys took: those who came first, and each minute one of
+ * TENANTS_TIMED of them have histograms of the time that their keys took: those who came first, and each minute one of
  * the others who asked for twice as much as the quietest of these takes its place.  All else, and what was counted for a
  * tenant before it had one of its own and after, is the others'.
  *
@@ -17,11 +17,12 @@
 #include "base/knob.h"
 #include "base/turns.h"
 #include "cache/misses.h"
+#include "cache/timed.h"
 #include "proto/slice.h"
 
 enum {
     TENANTS_COUNTED = 256,
-    TENANTS_TIMED = 32, /* 80 KiB of histograms, and 32 series of each of /metrics' families of them */
+    TENANTS_TIMED = 32, /* 160 KiB of histograms, and 64 series of /metrics' family of them */
 };
 
 #define TENANT_FIGURES(FIGURE)                                      \
@@ -48,10 +49,10 @@ struct tenant *tenants_enter(struct tenants *t, struct slice name);
 void tenants_leave(struct tenants *t, struct tenant *tenant);
 
 /* Where the time of its keys is counted now: until tenants_take or tenants_enter is called next. */
-struct took *tenants_took(struct tenants *t, struct tenant *tenant);
+struct took *tenants_took(struct tenants *t, struct tenant *tenant, enum timed of);
 
 /* Each with its counts since the daemon's start, and what of them was not taken yet; an empty name: the others.  `took`:
- * NULL when its time is told with that of the others. */
+ * TIMED_COUNT of them, or NULL when its time is told with that of the others. */
 void tenants_each(const struct tenants *t,
                   void (*each)(void *user, struct slice name, const struct tenant *all,
                                const struct took *took),

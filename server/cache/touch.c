@@ -16,7 +16,7 @@ static int answer(struct cache *c, struct cache_touch *touch, enum status status
 /* The version of the result, and no other: one that is over or was replaced does not come back. */
 static bool prolong(struct cache *c, struct cache_touch *touch, uint64_t soft_ns, uint64_t hard_ns)
 {
-    const struct policy *policy = cache_policy(c, touch->key);
+    const struct policy *policy = policies_at(c->policies, touch->policy);
     struct entry e = {.key = touch->key,
                       .key_hash = touch->look.key_hash,
                       .v = touch->result.v,
@@ -40,7 +40,7 @@ static struct life wished_life(const struct cache *c, const struct cache_touch *
                         .stale_ms = touch->stale_ms,
                         .absent = touch->look.status == STATUS_ABSENT,
                         .chance = touch->look.key_hash ^ now_ns};
-    return policy_life(cache_policy(c, touch->key), &wish, now_ns);
+    return policy_life(policies_at(c->policies, touch->policy), &wish, now_ns);
 }
 
 /* ======= on this host alone ======= */
@@ -112,7 +112,7 @@ static int touch_there(struct cache *c, struct cache_touch *touch)
 {
     struct life life = wished_life(c, touch, cache_now(c));
     struct entry e = {.key = touch->key, .soft_ns = life.soft_ns, .hard_ns = life.hard_ns};
-    e = policy_shape(cache_policy(c, touch->key), TIER_L2, &e, cache_now(c));
+    e = policy_shape(policies_at(c->policies, touch->policy), TIER_L2, &e, cache_now(c));
     touch->change = (struct fleet_change){
         .verb = FLEET_TOUCH, .partition = touch->partition, .entry = &e, .done = commit_answered};
     c->committing++;
@@ -124,6 +124,7 @@ static int touch_there(struct cache *c, struct cache_touch *touch)
 int cache_touch(struct cache *c, struct cache_touch *touch)
 {
     touch->cache = c;
+    touch->policy = 0;
     touch->ttl_left_ms = 0;
     touch->result = (struct version){0};
     enum status key = cache_judge_key(c, touch->key);
@@ -131,6 +132,8 @@ int cache_touch(struct cache *c, struct cache_touch *touch)
         return answer(c, touch, key);
     touch->partition = cache_partition(c, touch->key);
     touch->look.key_hash = cache_key_hash(c, touch->key);
-    bool shared = c->fleet && policy_allows(cache_policy(c, touch->key), TIER_L2);
+    const struct policy *policy = cache_policy(c, touch->key);
+    touch->policy = policy->number;
+    bool shared = c->fleet && policy_allows(policy, TIER_L2);
     return shared ? touch_there(c, touch) : touch_here(c, touch);
 }

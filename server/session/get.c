@@ -216,8 +216,7 @@ static void key_known(struct op *op)
     struct slice tags[SHM_TAGS_MAX];
     struct told to;
     struct wire_entry w = values_entry(g, r->no_value);
-    if (!status_is_error(g->status))
-        request_took_key(r, g);
+    request_took_key(r, TIMED_GET, g->policy, g->status);
     bool with_tags = g->tag_names && (w.status == STATUS_HIT || w.status == STATUS_ABSENT);
     if (with_tags && !add_tags(r->session, g, tags, &w))
         w = (struct wire_entry){.status = STATUS_MISS, .reason = MISS_UNNAMED};

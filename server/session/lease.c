@@ -38,8 +38,7 @@ static void key_known(struct op *op)
     const struct cache_load *l = &op->load;
     struct wire_entry w = entry_of(l, r->no_value);
     struct told to;
-    if (!status_is_error(l->get.status))
-        request_took_key(r, &l->get);
+    request_took_key(r, TIMED_GET, l->get.policy, l->get.status);
     if (told_of(r, l->get.key, &to))
         tell_key(r, l->get.key, to, values_line(&w, &l->get));
     bool told = request_open(r) && values_tell(r, op->index, &w);

@@ -184,12 +184,16 @@ void request_took(const struct request *r, struct took *const *counted, unsigned
         add(counted[i], since_it_began(r, now));
 }
 
-void request_took_key(const struct request *r, const struct cache_get *get)
+void request_took_key(const struct request *r, enum timed of, unsigned policy, enum status status)
 {
-    struct took *counted[2] = {cache_policy_took(r->session->space->cache, get->policy)};
-    if (get->tenant)
-        counted[1] = tenants_took(cache_tenants(r->session->space->cache), get->tenant);
-    request_took(r, counted, get->tenant ? 2 : 1);
+    const struct session *s = r->session;
+    struct cache *c = s->space->cache;
+    if (status_is_error(status))
+        return;
+    struct took *counted[2] = {cache_policy_took(c, policy, of)};
+    if (s->counts)
+        counted[1] = tenants_took(cache_tenants(c), s->counts, of);
+    request_took(r, counted, s->counts ? 2 : 1);
 }
 
 static void count_time(const struct request *r)

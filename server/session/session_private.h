@@ -181,8 +181,8 @@ void *request_room(struct request *r, size_t bytes);
 void request_started(struct request *r, uint32_t timeout_ms);
 /* What of it came to an end now is counted with those. */
 void request_took(const struct request *r, struct took *const *counted, unsigned count);
-/* The same of one of its keys, with those of its policy and tenant. */
-void request_took_key(const struct request *r, const struct cache_get *get);
+/* The same of one of its keys, with those of its policy and tenant; what was refused is nobody's. */
+void request_took_key(const struct request *r, enum timed of, unsigned policy, enum status status);
 /* A pending op was answered. */
 void request_released(struct request *r);
 void request_abandon(struct request *r); /* its peer has gone */

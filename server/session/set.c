@@ -20,6 +20,14 @@ static void note(struct request *r, uint32_t index, struct slice key, size_t byt
                  (struct wire_operation){.status = outcome.status, .bytes = bytes, .ttl_ms = outcome.ttl_ms});
 }
 
+/* Ends an op that a cache had. */
+static void known(struct op *op, unsigned policy, struct slice key, size_t bytes, struct wire_outcome outcome)
+{
+    request_took_key(op->request, TIMED_SET, policy, outcome.status);
+    note(op->request, op->index, key, bytes, outcome);
+    op_return(op);
+}
+
 static struct wire_outcome outcome_of(enum status status, unsigned partition, const struct version *version,
                                       uint64_t ttl_ms)
 {
@@ -46,9 +54,8 @@ static char *outcomes_room(struct request *r, uint32_t count, size_t names)
 static void set_known(struct op *op)
 {
     const struct cache_set *set = &op->set;
-    note(op->request, op->index, set->key, set->value.size,
-         outcome_of(set->status, set->partition, &set->result, set->ttl_left_ms));
-    op_return(op);
+    known(op, set->policy, set->key, set->value.size,
+          outcome_of(set->status, set->partition, &set->result, set->ttl_left_ms));
 }
 
 static void was_set(struct cache_set *set)
@@ -173,9 +180,8 @@ void set_run(struct request *r, struct reader *fields, const struct wire_head *h
 static void touch_known(struct op *op)
 {
     const struct cache_touch *touch = &op->touch;
-    note(op->request, op->index, touch->key, 0,
-         outcome_of(touch->status, touch->partition, &touch->result, touch->ttl_left_ms));
-    op_return(op);
+    known(op, touch->policy, touch->key, 0,
+          outcome_of(touch->status, touch->partition, &touch->result, touch->ttl_left_ms));
 }
 
 static void was_touched(struct cache_touch *touch)
@@ -223,9 +229,8 @@ void touch_run(struct request *r, struct reader *fields, const struct wire_head 
 static void tag_known(struct op *op)
 {
     const struct cache_tag *tag = &op->tag;
-    note(op->request, op->index, tag->key, 0,
-         outcome_of(tag->status, tag->partition, &tag->result, tag->ttl_left_ms));
-    op_return(op);
+    known(op, tag->policy, tag->key, 0,
+          outcome_of(tag->status, tag->partition, &tag->result, tag->ttl_left_ms));
 }
 
 static void was_tagged(struct cache_tag *tag)

@@ -84,10 +84,15 @@ def counters_are_those_of_the_work_that_was_done(larder):
 def tenants_are_told_to_none_who_may_not_know_names(larder):
     admin = Admin(larder, more="[namespace vault]\nsecret = on\n")
     larder.start()
-    larder.client(tenant="acme").get(b"acme:1")
+    acme = larder.client(tenant="acme")
+    acme.get(b"acme:1")
+    for _ in range(3):
+        acme.set(b"acme:1", b"1")
     larder.client(tenant="hidden", namespace="vault").get(b"hidden:1")
-    metrics = str(admin.metrics())
-    assert "acme" in metrics and "hidden" not in metrics
+    metrics = admin.metrics()
+    for op, wanted in {"get": 1, "set": 3}.items():
+        expect(metrics[f'larder_tenant_request_duration_seconds_count{{namespace="default",op="{op}",tenant="acme"}}'], wanted, op)
+    assert "hidden" not in str(metrics)
     admin = Admin(larder, "http_names = off")
     larder.restart()
     larder.client(tenant="acme").get(b"acme:1")

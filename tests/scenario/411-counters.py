@@ -223,10 +223,11 @@ def compare_times(players, metrics, stats):
         expect(told[op.removeprefix("get_")]["count"], wanted, op)
     rows = {row["name"]: row for row in stats["policies"]}
     for policy, name in NAMES.items():
-        wanted = total(players, "gets", policy)
-        expect(in_cells(metrics, "larder_policy_request_duration_seconds", namespace="default", policy=name), wanted, name)
-        if name in rows:
-            expect(rows[name]["times"]["count"], wanted, name)
+        changes = sum(total(players, figure, policy) for figure in ["sets", "sets_skipped", "sets_unmet", "touches"])
+        for op, wanted in {"get": total(players, "gets", policy), "set": changes}.items():
+            expect(in_cells(metrics, "larder_policy_request_duration_seconds", namespace="default", op=op, policy=name), wanted, (op, name))
+            if name in rows:
+                expect(rows[name]["times"][op]["count"], wanted, (op, name))
 
 
 def each_counter_is_what_four_processes_did(larder):

@@ -49,7 +49,8 @@ static const char stats[] =
     "\"policies\":[{\"name\":\"rare\",\"namespace\":\"default\",\"hits\":1,\"misses\":0,\"sets\":0},"
     "{\"name\":\"pages\",\"namespace\":\"default\",\"hits\":890,\"misses\":99,\"misses_cold\":66,\"misses_"
     "expired\":33,"
-    "\"sets\":7,\"expect_hit_ratio\":0.95,\"times\":{\"count\":3,\"p50_us\":4,\"p99_us\":8}},"
+    "\"sets\":7,\"expect_hit_ratio\":0.95,\"times\":{\"get\":{\"count\":3,\"p50_us\":4,\"p99_us\":8},"
+    "\"set\":{\"count\":7,\"p50_us\":5,\"p99_us\":20}}},"
     "{\"name\":\"unused\",\"namespace\":\"default\",\"hits\":0,\"misses\":0,\"sets\":0}],"
     "\"namespaces\":{\"default\":{\"state\":\"FRESH\",\"cache\":{\"gets\":200,\"misses\":100,\"misses_cold\":"
     "100}}}}";
@@ -88,7 +89,21 @@ static void hits_in_shared_memory_are_told_apart_from_those_of_the_daemon(void *
     make(page_stats, stats);
     assert_string_equal(line_of("shared memory"), "shared memory 800 80.0% 12 2.0 KiB - -");
     assert_string_equal(line_of("l1, by the daemon"), "l1, by the daemon 50 5.0% 3 us 5 us");
-    assert_string_equal(line_of("pages "), "pages 989 90.0% 95.0% 7 4 us 8 us 66.7% cold, 33.3% expired");
+    assert_string_equal(line_of("rare "), "rare 1 100.0% - - - 0 -");
+    assert_string_equal(line_of("pages "),
+                        "pages 989 90.0% 95.0% 4 us 8 us 7 20 us 66.7% cold, 33.3% expired");
+}
+
+static void tenants_are_told_like_policies_without_what_is_expected_of_them(void **state)
+{
+    make(page_stats, "{\"tenants\":[{\"name\":\"acme\",\"hits\":1,\"misses\":1,\"misses_cold\":1,\"sets\":2,"
+                     "\"times\":{\"get\":{\"count\":2,\"p50_us\":4,\"p99_us\":8},"
+                     "\"set\":{\"count\":2,\"p50_us\":9,\"p99_us\":20}}},"
+                     "{\"name\":\"globex\",\"hits\":1,\"misses\":0,\"sets\":0,\"times\":null}]}");
+    assert_string_equal(line_of("tenant "),
+                        "tenant asked found half within 99% within sets 99% set within why missed");
+    assert_string_equal(line_of("acme "), "acme 2 50.0% 4 us 8 us 2 20 us 100.0% cold");
+    assert_string_equal(line_of("globex "), "globex 1 100.0% - - 0 -");
 }
 
 static void a_page_of_many_policies_is_short_and_says_how_many_more(void **state)
@@ -141,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PAGE(statistics_are_a_page_of_what_is_asked_for_most),
         PAGE(hits_in_shared_memory_are_told_apart_from_those_of_the_daemon),
+        PAGE(tenants_are_told_like_policies_without_what_is_expected_of_them),
         PAGE(a_page_of_many_policies_is_short_and_says_how_many_more),
         PAGE(a_key_that_is_there_has_its_place_and_life),
         PAGE(a_key_that_is_not_there_has_the_cause),

@@ -4,6 +4,7 @@
 #include <endian.h>
 
 DEFINE_SAY(lease)
+DEFINE_SAY(tag)
 
 /* ======= tenants ======= */
 
@@ -204,10 +205,10 @@ static void every_request_of_each_kind_counts_from_the_first_on(void **state)
     assert_int_equal(session_times_of(&f->space.times[CLASS_SET]).count, 1);
 }
 
-static uint64_t timed_by_policy(const struct fixture *f)
+static uint64_t timed_by_policy(const struct fixture *f, enum timed of)
 {
     struct took took;
-    cache_measure_policy_took(f->cache, 0, &took);
+    cache_measure_policy_took(f->cache, 0, of, &took);
     assert_int_equal(turns_within(&took.turns, UINT64_MAX), took.turns.count);
     return took.turns.count;
 }
@@ -220,40 +221,84 @@ static void each_key_of_a_request_counts_for_its_policy(void **state)
         SAY(f, get, .keys = {3, keys});
         expect_values(f);
     }
-    assert_int_equal(timed_by_policy(f), 120);
+    assert_int_equal(timed_by_policy(f, TIMED_GET), 120);
     SAY(f, lease, .keys = {1, &key});
     expect_values(f);
-    assert_int_equal(timed_by_policy(f), 121);
+    assert_int_equal(timed_by_policy(f, TIMED_GET), 121);
     struct policy_figures figures;
     cache_measure_policy(f->cache, 0, &figures);
     assert_int_equal(figures.gets, 121);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 0);
+}
+
+static void each_item_of_a_change_counts_for_its_policy(void **state)
+{
+    struct fixture *f = *state;
+    struct slice keys[] = {S("a"), S("b"), S("c")}, tag = S("t");
+    struct wire_item items[3] = {{.key = keys[0]}, {.key = keys[1]}, {.key = keys[2]}};
+    for (unsigned i = 0; i < 3; i++)
+        items[i].ttl_ms = items[i].stale_ms = WIRE_TTL_DEFAULT;
+    for (unsigned i = 0; i < 40; i++) {
+        SAY(f, set, .items = {3, items});
+        expect_outcomes(f);
+    }
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 120);
+    SAY(f, touch, .keys = {3, keys}, .ttl_ms = 100000);
+    expect_outcomes(f);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 123);
+    SAY(f, tag, .keys = {3, keys}, .tags = {1, &tag});
+    expect_outcomes(f);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 126);
+    assert_int_equal(timed_by_policy(f, TIMED_GET), 0);
+}
+
+static void a_change_that_waits_counts_once_for_its_policy(void **state)
+{
+    struct fixture *f = *state;
+    f->warm.unsafe = true;
+    ask_set(f, "k", S("v"), NULL);
+    while (!figures(f).requests_in_flight)
+        loop_run_once(f->loop);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 0);
+    table_tier_commit(&f->warm);
+    assert_int_equal(expect_outcome(f).status, STATUS_OK);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 1);
 }
 
 static void what_is_refused_counts_for_no_policy(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(get(f, "").status, STATUS_BAD_KEY);
-    assert_int_equal(timed_by_policy(f), 0);
+    assert_int_equal(timed_by_policy(f, TIMED_GET), 0);
+    assert_int_equal(set(f, "", "v", NULL), STATUS_BAD_KEY);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 0);
 }
 
 static void count_took(void *user, struct slice name, const struct tenant *t, const struct took *took)
 {
-    uint64_t *sum = user;
+    uint64_t *sums = user;
     assert_slice(name, "acme");
     assert_int_equal(t->misses, 2);
-    *sum += took->turns.count;
+    for (enum timed of = 0; of < TIMED_COUNT; of++)
+        sums[of] += took[of].turns.count;
 }
 
 static void keys_of_a_bound_connection_count_for_its_tenant(void **state)
 {
     struct fixture *f = *state;
-    uint64_t took = 0;
+    uint64_t took[TIMED_COUNT] = {0};
     get(f, "acme:1");
     get(f, "acme:2");
     get(f, "other:1"); /* denied */
-    tenants_each(cache_tenants(f->cache), count_took, &took);
-    assert_int_equal(took, 2);
-    assert_int_equal(timed_by_policy(f), 2);
+    set(f, "acme:1", "v", NULL);
+    set(f, "acme:2", "v", NULL);
+    set(f, "acme:3", "v", NULL);
+    set(f, "other:1", "v", NULL); /* denied */
+    tenants_each(cache_tenants(f->cache), count_took, took);
+    assert_int_equal(took[TIMED_GET], 2);
+    assert_int_equal(took[TIMED_SET], 3);
+    assert_int_equal(timed_by_policy(f, TIMED_GET), 2);
+    assert_int_equal(timed_by_policy(f, TIMED_SET), 3);
 }
 
 static uint64_t timed_to(struct fixture *f, enum session_reach reach)
@@ -368,6 +413,8 @@ int main(void)
         GREETED(outcomes_and_the_welcome_tell_partitions),
         GREETED(every_request_of_each_kind_counts_from_the_first_on),
         GREETED(each_key_of_a_request_counts_for_its_policy),
+        GREETED(each_item_of_a_change_counts_for_its_policy),
+        GREETED(a_change_that_waits_counts_once_for_its_policy),
         GREETED(what_is_refused_counts_for_no_policy),
         BOUND(keys_of_a_bound_connection_count_for_its_tenant),
         GREETED(a_get_is_timed_by_the_farthest_any_of_its_keys_had_to_go),

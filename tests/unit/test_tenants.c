@@ -40,8 +40,10 @@ static void sum_up_all(void *user, struct slice name, const struct tenant *t, co
 {
     struct sum *s = user;
     sum_up(user, name, t);
-    s->took += took && slice_equal(name, slice_text(s->name)) ? took->turns.count : 0;
-    s->all_took += took ? took->turns.count : 0;
+    for (enum timed of = 0; took && of < TIMED_COUNT; of++) {
+        s->took += slice_equal(name, slice_text(s->name)) ? took[of].turns.count : 0;
+        s->all_took += took[of].turns.count;
+    }
     s->timed += took && name.size;
 }
 
@@ -115,12 +117,12 @@ static void when_somebody_is_connected_for_each_the_rest_counts_with_the_others(
     assert_int_equal(taken("").misses, 5);
 }
 
-/* Asked for, and answered. */
+/* Asked for, and answered; in turn by one verb and by another. */
 static void ask(struct tenant *t, unsigned times)
 {
     t->misses += times;
     for (unsigned i = 0; i < times; i++)
-        took_waited(tenants_took(all, t), 1000);
+        took_waited(tenants_took(all, t, i % 2 ? TIMED_SET : TIMED_GET), 1000);
 }
 
 /* One more than have a histogram; the one before the last of them asked once, the others twice. */
@@ -181,6 +183,18 @@ static void the_time_of_a_tenant_that_lost_its_row_stays_with_the_others(void **
     assert_int_equal(s.all_took, s.everybody);
 }
 
+static void who_only_stores_is_told_with_the_others_too(void **state)
+{
+    char name[16];
+    for (unsigned n = 0; n <= TENANTS_TIMED; n++) {
+        snprintf(name, sizeof(name), "t%u", n);
+        struct tenant *t = tenants_enter(all, slice_text(name));
+        took_waited(tenants_took(all, t, TIMED_SET),
+                    1000); /* a condition that was not met: no entry stored */
+    }
+    assert_int_equal(told("").took, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +210,7 @@ int main(void)
             who_asks_twice_as_much_as_the_quietest_has_its_histogram_from_the_next_minute_on, begin, end),
         cmocka_unit_test_setup_teardown(the_time_of_a_tenant_that_lost_its_row_stays_with_the_others, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(who_only_stores_is_told_with_the_others_too, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,7 +165,8 @@ function showTables(stats) {
   table("policies", [["policy", (r) => r.name], ["namespace", (r) => r.namespace, true], ["hits", (r) => count(r.hits)],
                      ["misses", (r) => count(r.misses)], ["hit ratio", (r) => percent(r.hits, r.hits + (r.misses || 0))],
                      ["expected", (r) => (r.expect_hit_ratio ? percent(r.expect_hit_ratio, 1) : "–")], ["sets", (r) => count(r.sets)],
-                     ["half within", (r) => took(r.times, "p50_us")], ["99 % within", (r) => took(r.times, "p99_us")],
+                     ["half within", (r) => took(r.times?.get, "p50_us")], ["99 % within", (r) => took(r.times?.get, "p99_us")],
+                     ["99 % set within", (r) => took(r.times?.set, "p99_us")],
                      ["saved", (r) => (r.saved_s ? durationText(Math.round(r.saved_s)) : "–")]], stats.policies);
   table("namespaces", [["namespace", (r) => r.name], ["state", (r) => r.state, true], ["gets", (r) => count(r.cache.gets)],
                        ["sets", (r) => count(r.cache.sets)], ["invalidations", (r) => count(r.cache.invalidations)],
