@@ -166,6 +166,7 @@ static int look_here(struct cache *c, struct cache_tag *t);
 static int found_here(struct cache *c, struct cache_tag *t)
 {
     struct entry found = t->look.entry;
+    t->policy = t->look.policy;
     if (t->look.overtaken)
         return again(c, t);
     if (t->look.status == STATUS_MISS && !t->by_hash) {
@@ -232,11 +233,19 @@ static int look_there(struct cache *c, struct cache_tag *t)
 
 /* ======= the verb ======= */
 
+static bool is_shared(const struct cache *c, struct cache_tag *t)
+{
+    if (!c->fleet)
+        return false;
+    const struct policy *policy = cache_policy(c, t->key);
+    t->policy = policy->number;
+    return policy_allows(policy, TIER_L2);
+}
+
 static int look(struct cache *c, struct cache_tag *t)
 {
-    bool shared = c->fleet && policy_allows(policies_at(c->policies, t->policy), TIER_L2);
     t->attempts++;
-    return shared ? look_there(c, t) : look_here(c, t);
+    return is_shared(c, t) ? look_there(c, t) : look_here(c, t);
 }
 
 int cache_tag(struct cache *c, struct cache_tag *t)
@@ -252,7 +261,6 @@ int cache_tag(struct cache *c, struct cache_tag *t)
     enum status key = cache_judge_key(c, t->key);
     if (key != STATUS_OK)
         return answer(t, key);
-    t->policy = cache_policy(c, t->key)->number;
     t->partition = cache_partition(c, t->key);
     if (!c->setup.options->cache)
         return answer(t, STATUS_NOT_FOUND);

@@ -64,6 +64,7 @@ static int found(struct cache *c, struct cache_touch *touch)
 static int judge(struct cache *c, struct cache_touch *touch)
 {
     bool there = touch->look.status == STATUS_HIT || touch->look.status == STATUS_ABSENT;
+    touch->policy = touch->look.policy;
     if (there && !touch->look.overtaken)
         return found(c, touch);
     return answer(c, touch, STATUS_NOT_FOUND);
@@ -121,6 +122,15 @@ static int touch_there(struct cache *c, struct cache_touch *touch)
 
 /* ======= the verb ======= */
 
+static bool is_shared(const struct cache *c, struct cache_touch *touch)
+{
+    if (!c->fleet)
+        return false;
+    const struct policy *policy = cache_policy(c, touch->key);
+    touch->policy = policy->number;
+    return policy_allows(policy, TIER_L2);
+}
+
 int cache_touch(struct cache *c, struct cache_touch *touch)
 {
     touch->cache = c;
@@ -132,8 +142,5 @@ int cache_touch(struct cache *c, struct cache_touch *touch)
         return answer(c, touch, key);
     touch->partition = cache_partition(c, touch->key);
     touch->look.key_hash = cache_key_hash(c, touch->key);
-    const struct policy *policy = cache_policy(c, touch->key);
-    touch->policy = policy->number;
-    bool shared = c->fleet && policy_allows(policy, TIER_L2);
-    return shared ? touch_there(c, touch) : touch_here(c, touch);
+    return is_shared(c, touch) ? touch_there(c, touch) : touch_here(c, touch);
 }

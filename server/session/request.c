@@ -116,13 +116,25 @@ static bool is_sampled(struct class_times *t)
     return true;
 }
 
+/* Requests of a turn share the time at which it began: the clock is read once for all of them. */
+static uint64_t turn_now(struct sessions *all)
+{
+    uint64_t now_ns = loop_now_ns(all->host.loop);
+    if (now_ns != all->turn.began_ns) {
+        all->turn.began_ns = now_ns;
+        all->turn.requests_before = all->figures.requests;
+    }
+    return now_ns;
+}
+
 static void measure_from_here(struct request *r, struct sessions *all)
 {
+    uint64_t turn_ns = turn_now(all);
     r->looked_on = (uint8_t)((monitor_watched(&all->monitor) ? LOOKED_ON_BY_WATCHERS : 0) |
                              (log_on(LOG_DEBUG) ? LOOKED_ON_BY_LOG : 0));
     r->measured = is_sampled(&all->times[r->verb->class]);
     bool exact = r->measured || r->looked_on & LOOKED_ON_BY_LOG || (r->looked_on && all->monitor.near);
-    r->began_ns = exact ? clock_boot_ns() : loop_now_ns(all->host.loop);
+    r->began_ns = exact ? clock_boot_ns() : turn_ns;
 }
 
 struct request *request_take(struct session *s, const struct verb *verb, const struct wire_head *head,
@@ -164,11 +176,21 @@ static uint64_t since_it_began(const struct request *r, uint64_t now_ns)
     return now_ns > r->began_ns ? now_ns - r->began_ns : 0;
 }
 
-/* The first of a kind that is in no sample has taken as long as the turn has, at most. */
+/* When it began nobody read the clock, only when its turn did: of what went by since then it has its share.  All of it would
+ * be what the requests before it took as well, a hundred times its own time in a busy turn; and as it stands for those after it
+ * until one is measured, some sixteen, that is what the 99 % of a policy with a thousand requests would be. */
+static uint64_t share_of_turn(const struct request *r)
+{
+    const struct sessions *all = r->session->all;
+    bool is_shared = r->began_ns == all->turn.began_ns;
+    uint64_t went_by = since_it_began(r, clock_boot_ns());
+    return is_shared ? went_by / (all->figures.requests - all->turn.requests_before) : went_by;
+}
+
 static void count_unmeasured(const struct request *r, struct took *t)
 {
     if (!took_unmeasured(t))
-        took_measured(t, since_it_began(r, clock_boot_ns()));
+        took_measured(t, share_of_turn(r));
 }
 
 void request_took(const struct request *r, struct took *const *counted, unsigned count)

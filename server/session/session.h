@@ -108,7 +108,8 @@ struct session_figures {
 };
 
 /* Time in the daemon, from the frame to its reply.  All requests are counted; measured are the first and then about one
- * in 16 of those answered at once, and all that had to wait. */
+ * in 16 of those answered at once, and all that had to wait.  The first that a policy, a tenant or a tier has counts by its
+ * share of the turn of the loop when it is none of those. */
 
 /* How far a get or a lease had to go: the tier that had the key, or all of them in vain; of several keys the farthest.
  * NOWHERE: whatever asks for no entry, and what was refused.  The first four are the numbers of enum tier_name. */

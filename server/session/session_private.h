@@ -46,6 +46,11 @@ struct told_lines {
     uint64_t second, taken, left_out;
 };
 
+/* The turn of the loop in which a request was read last. */
+struct turn {
+    uint64_t began_ns, requests_before; /* of figures.requests, those of earlier turns */
+};
+
 struct sessions {
     struct session_host host;
     struct streams *streams;
@@ -63,6 +68,7 @@ struct sessions {
     void *drained_user;
     struct session_figures figures;
     struct class_times times[CLASS_COUNT];
+    struct turn turn;
     struct monitor monitor;
     struct told_lines told;
 };

@@ -345,6 +345,25 @@ static void figures_survive_a_reload_by_name(void **state)
     assert_int_equal(figures(f, "q").misses, 0);
 }
 
+static void a_change_says_whose_it_was_even_of_what_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    struct slice name = slice_text("late");
+    take(f, &s);
+    for (int there = 0; there < 2; there++) {
+        struct cache_touch touch = {.key = slice_text("t:a"), .ttl_ms = 100000};
+        struct cache_tag tag = {.key = slice_text("t:a"), .tags = &name, .tags_count = 1};
+        cache_touch(f->cache, &touch);
+        cache_tag(f->cache, &tag);
+        assert_int_equal(touch.status, there ? STATUS_OK : STATUS_NOT_FOUND);
+        assert_int_equal(tag.status, touch.status);
+        assert_string_equal(policies_number_name(cache_policies(f->cache), touch.policy), "p");
+        assert_string_equal(policies_number_name(cache_policies(f->cache), tag.policy), "p");
+        set(f, "t:a", "v");
+    }
+}
+
 /* The histogram of the policy of that key, with one more in it. */
 static uint64_t timed(struct fixture *f, const char *key, enum timed of)
 {
@@ -406,6 +425,7 @@ int main(void)
         TEST(a_set_held_back_obeys_the_policy_of_when_it_is_let_go),
         TEST(each_policy_counts_its_own),
         TEST(figures_survive_a_reload_by_name),
+        TEST(a_change_says_whose_it_was_even_of_what_is_not_there),
         TEST(times_survive_a_reload_by_name),
         TEST(times_of_a_number_that_goes_to_another_name_begin_anew),
     };

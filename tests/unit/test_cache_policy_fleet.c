@@ -248,6 +248,25 @@ static void a_touch_of_it_is_done_here(void **state)
 
 /* ======= the others ======= */
 
+static void a_change_says_whose_it_was_even_of_what_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_source s = a_policy(f);
+    struct slice name = slice_text("late");
+    take(f, &s);
+    for (int there = 0; there < 2; there++) {
+        struct cache_touch touch = {.key = slice_text("t:a"), .ttl_ms = 500000};
+        struct cache_tag tag = {.key = slice_text("t:a"), .tags = &name, .tags_count = 1};
+        assert_int_equal(cache_touch(f->cache, &touch), CACHE_DONE);
+        assert_int_equal(cache_tag(f->cache, &tag), CACHE_DONE);
+        assert_int_equal(touch.status, there ? STATUS_OK : STATUS_NOT_FOUND);
+        assert_int_equal(tag.status, touch.status);
+        assert_string_equal(policies_number_name(cache_policies(f->cache), touch.policy), "p");
+        assert_string_equal(policies_number_name(cache_policies(f->cache), tag.policy), "p");
+        set(f, "t:a", "v");
+    }
+}
+
 static void a_value_lives_as_long_in_redis_as_its_policy_says(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +353,7 @@ int main(void)
         TEST(it_replaces_what_this_host_told_the_fleet_a_moment_ago),
         TEST(a_condition_that_holds_here_is_obeyed_here_at_once),
         TEST(a_touch_of_it_is_done_here),
+        TEST(a_change_says_whose_it_was_even_of_what_is_not_there),
         TEST(a_value_lives_as_long_in_redis_as_its_policy_says),
         TEST(what_redis_has_is_promoted_where_the_policy_allows),
         TEST(tags_of_a_policy_are_known_to_the_fleet),

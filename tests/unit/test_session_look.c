@@ -205,6 +205,43 @@ static void every_request_of_each_kind_counts_from_the_first_on(void **state)
     assert_int_equal(session_times_of(&f->space.times[CLASS_SET]).count, 1);
 }
 
+/* Runs turns until requests of that reach were answered; returns how many requests there were in the last of those turns, and
+ * how long it was at most. */
+static uint64_t turn_to(struct fixture *f, enum session_reach reach, uint64_t *ret_ns)
+{
+    struct session_times times;
+    uint64_t began_ns, before;
+    do {
+        before = figures(f).requests;
+        began_ns = clock_boot_ns();
+        loop_run_once(f->loop);
+        *ret_ns = clock_boot_ns() - began_ns;
+        sessions_times_to(f->sessions, CLASS_GET, reach, &times);
+    } while (times.count == 0);
+    return figures(f).requests - before;
+}
+
+static void who_is_in_no_sample_takes_its_share_of_the_turn_and_not_all_that_went_before(void **state)
+{
+    enum { REQUESTS = 64 }; /* the sample has the first, and not the last: numbers 1, 4, 8, 28, 41, 54, 72 */
+    struct fixture *f = *state;
+    struct buffer b = {.limit = 1 << 20};
+    struct slice key = S("k"), none = S("nowhere");
+    struct session_times times;
+    uint64_t turn_ns;
+    set(f, "k", "v", NULL);
+    for (unsigned i = 1; i <= REQUESTS; i++) {
+        struct wire_get m = {.keys = {1, i < REQUESTS ? &key : &none}};
+        assert_int_equal(wire_write_get(&b, i, &m, 1 << 20), 0);
+    }
+    say_bytes(f, b.data, b.size);
+    buffer_finish(&b);
+    uint64_t requests = turn_to(f, REACH_MISS, &turn_ns);
+    sessions_times_to(f->sessions, CLASS_GET, REACH_MISS, &times);
+    assert_int_equal(times.count, 1);
+    assert_true(times.sum_ns * requests <= turn_ns);
+}
+
 static uint64_t timed_by_policy(const struct fixture *f, enum timed of)
 {
     struct took took;
@@ -412,6 +449,7 @@ int main(void)
         GREETED(the_doctor_of_a_host_by_itself_answers_at_once),
         GREETED(outcomes_and_the_welcome_tell_partitions),
         GREETED(every_request_of_each_kind_counts_from_the_first_on),
+        GREETED(who_is_in_no_sample_takes_its_share_of_the_turn_and_not_all_that_went_before),
         GREETED(each_key_of_a_request_counts_for_its_policy),
         GREETED(each_item_of_a_change_counts_for_its_policy),
         GREETED(a_change_that_waits_counts_once_for_its_policy),
