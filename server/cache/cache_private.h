@@ -51,8 +51,8 @@ struct cache {
     size_t tag_copies;           /* bytes of values that are being stored again, tag.c */
     struct cache_figures figures;
     struct policies *policies;
-    struct quotas *quotas;            /* NULL: none yet */
-    struct policy_figures *by_policy; /* POLICY_NUMBERS of them */
+    struct quotas *quotas;                       /* NULL: none yet */
+    struct policy_figures *by_policy;            /* POLICY_NUMBERS of them */
     struct took *(*took_by_policy)[TIMED_COUNT]; /* as many; NULL until one of its keys is answered */
     struct tenants *tenants;
 };
