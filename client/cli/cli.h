@@ -57,6 +57,7 @@ struct cli {
     const char *by;
     bool csv;
     bool all, load, resume, soft, dry_run, yes, watch, show_origin, no_stale, wait_all;
+    bool wants_help, wants_version; /* instead of what the verb does */
 };
 
 /* cli->client anew, as the command line says; `maps`: with the shared segment, whose header tells about a daemon that does

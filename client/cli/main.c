@@ -11,7 +11,7 @@
 #include "proto/wire.h"
 
 static const struct option_row options[] = {
-#define OPTION(ID, letter, name, argument, help) {letter, name, argument, help},
+#define OPTION(ID, letter, name, argument, kind, field, help) {letter, name, argument, help},
     OPTIONS(OPTION)
 #undef OPTION
 };
@@ -156,38 +156,20 @@ int read_stdin(const struct cli *cli, larder_slice *ret)
 
 /* ======= parsing ======= */
 
-static int duration_option(const struct cli *cli, enum option_id o, uint64_t *ret)
+/* One option of the command line. */
+struct given {
+    struct cli *cli;
+    enum option_id id;
+    char *text; /* its argument */
+};
+
+static int expected(const struct given *g, bool fine, const char *what)
 {
-    if (duration_parse(optarg, ret))
-        return EXIT_DONE;
-    return cli_fail(cli, EXIT_USAGE, "--%s %s: not a duration; write 30s, 5m, 1h, 2d or 250ms",
-                    options[o].name, optarg);
+    return fine ? EXIT_DONE
+                : cli_fail(g->cli, EXIT_USAGE, "--%s %s: not %s", options[g->id].name, g->text, what);
 }
 
-static int parsed_option(const struct cli *cli, enum option_id o, bool fine, const char *expected)
-{
-    return fine ? EXIT_DONE : cli_fail(cli, EXIT_USAGE, "--%s %s: not %s", options[o].name, optarg, expected);
-}
-
-static int name_option(const struct cli *cli, struct names *names)
-{
-    if (names->count == CLI_NAMES_MAX)
-        return cli_fail(cli, EXIT_USAGE, "too many of them: at most %d", CLI_NAMES_MAX);
-    names->items[names->count++] = larder_text(optarg);
-    return EXIT_DONE;
-}
-
-static int timeout_option(struct cli *cli)
-{
-    uint64_t ms;
-    int code = duration_option(cli, OPT_TIMEOUT, &ms);
-    if (code == EXIT_DONE && (ms == 0 || ms > 3600000))
-        return cli_fail(cli, EXIT_USAGE, "--timeout %s: from 1ms to 1h", optarg);
-    cli->timeout_ms = (uint32_t)ms;
-    return code;
-}
-
-static bool limit_parse(const char *text, uint64_t *ret)
+static bool number_parse(const char *text, uint64_t *ret)
 {
     char *end;
     errno = 0;
@@ -195,65 +177,109 @@ static bool limit_parse(const char *text, uint64_t *ret)
     return !errno && *text >= '0' && *text <= '9' && !*end && *ret;
 }
 
-static int take_option(struct cli *cli, enum option_id o)
+/* ---- one a kind of option, as the table names them ---- */
+
+static int take_flag(const struct given *g, bool *ret)
 {
-    switch (o) {
-    case OPT_SOCKET: cli->socket = optarg; break;
-    case OPT_NAMESPACE: cli->namespace_ = optarg; break;
-    case OPT_LOAD: cli->load = true; break;
-    case OPT_POLICY: cli->policy = optarg; break;
-    case OPT_TENANT: cli->tenant = optarg; break;
-    case OPT_JSON: out_use_json(&cli->out); break;
-    case OPT_TIMEOUT: return timeout_option(cli);
-    case OPT_STDIN: cli->from_stdin = true; break;
-    case OPT_RAW: cli->raw = true; break;
-    case OPT_TIER: return parsed_option(cli, o, tiers_parse(optarg, &cli->tiers), "a list of l1, warm, l2");
-    case OPT_NO_STALE: cli->no_stale = true; break;
-    case OPT_TTL: return duration_option(cli, o, &cli->ttl_ms);
-    case OPT_STALE: return duration_option(cli, o, &cli->stale_ms);
-    case OPT_TAG: return name_option(cli, &cli->tags);
-    case OPT_ABSENT: cli->absent = true; break;
-    case OPT_IF_ABSENT: cli->if_absent = true; break;
-    case OPT_IF_PRESENT: cli->if_present = true; break;
-    case OPT_IF_VERSION:
-        cli->has_if_version = true;
-        return parsed_option(cli, o, version_parse(optarg, &cli->if_version), "a version, as in 1f.3.2a");
-    case OPT_SINCE:
-        cli->has_since_text = true;
-        cli->has_since = token_parse(optarg, &cli->since);
-        cli->has_back = duration_parse(optarg, &cli->back_ms);
-        return parsed_option(cli, o, cli->has_since || cli->has_back, "a token of `get --json`, nor a time");
-    case OPT_PREFIX: cli->prefix = larder_text(optarg); return name_option(cli, &cli->prefixes);
-    case OPT_GLOB: return name_option(cli, &cli->globs);
-    case OPT_ALL: cli->all = true; break;
-    case OPT_EVENT: cli->event = optarg; break;
-    case OPT_SOFT: cli->soft = true; break;
-    case OPT_DRY_RUN: cli->dry_run = true; break;
-    case OPT_WAIT: cli->wait_all = true; return parsed_option(cli, o, strcmp(optarg, "all") == 0, "all");
-    case OPT_AFTER:
-        cli->has_after = true;
-        return parsed_option(cli, o, position_parse(optarg, &cli->after), "a position, as in 0.1f.3");
-    case OPT_YES: cli->yes = true; break;
-    case OPT_LIMIT: return parsed_option(cli, o, limit_parse(optarg, &cli->limit), "a number from 1 on");
-    case OPT_MAX: return parsed_option(cli, o, limit_parse(optarg, &cli->max), "a number from 1 on");
-    case OPT_WINDOW: return duration_option(cli, o, &cli->window_ms);
-    case OPT_COST:
-        cli->has_cost = true;
-        return parsed_option(cli, o, strcmp(optarg, "0") == 0 || limit_parse(optarg, &cli->cost),
-                             "a number from 0 on");
-    case OPT_OP: cli->ops = optarg; break;
-    case OPT_COUNT_LINES:
-        return parsed_option(cli, o, limit_parse(optarg, &cli->count), "a number from 1 on");
-    case OPT_DAYS: return parsed_option(cli, o, limit_parse(optarg, &cli->days), "a number from 1 on");
-    case OPT_BY: cli->by = optarg; break;
-    case OPT_CSV: cli->csv = true; break;
-    case OPT_WATCH: cli->watch = true; break;
-    case OPT_SHOW_ORIGIN: cli->show_origin = true; break;
-    case OPT_FILE: cli->file = optarg; break;
-    case OPT_RESUME: cli->resume = true; break;
-    case OPT_KEYS_FROM: cli->keys_from = optarg; break;
-    case OPT_HELP:
-    case OPT_VERSION:
+    (void)g;
+    *ret = true;
+    return EXIT_DONE;
+}
+
+static int take_json(const struct given *g, struct out *out)
+{
+    (void)g;
+    out_use_json(out);
+    return EXIT_DONE;
+}
+
+static int take_text(const struct given *g, const char **ret)
+{
+    *ret = g->text;
+    return EXIT_DONE;
+}
+
+static int take_name(const struct given *g, struct names *names)
+{
+    if (names->count == CLI_NAMES_MAX)
+        return cli_fail(g->cli, EXIT_USAGE, "too many of them: at most %d", CLI_NAMES_MAX);
+    names->items[names->count++] = larder_text(g->text);
+    return EXIT_DONE;
+}
+
+static int take_prefix(const struct given *g, struct names *names)
+{
+    g->cli->prefix = larder_text(g->text);
+    return take_name(g, names);
+}
+
+static int take_time(const struct given *g, uint64_t *ret)
+{
+    return expected(g, duration_parse(g->text, ret), "a duration; write 30s, 5m, 1h, 2d or 250ms");
+}
+
+static int take_timeout(const struct given *g, uint32_t *ret)
+{
+    uint64_t ms;
+    int code = take_time(g, &ms);
+    if (code == EXIT_DONE && (ms == 0 || ms > 3600000))
+        return cli_fail(g->cli, EXIT_USAGE, "--timeout %s: from 1ms to 1h", g->text);
+    *ret = (uint32_t)ms;
+    return code;
+}
+
+static int take_number(const struct given *g, uint64_t *ret)
+{
+    return expected(g, number_parse(g->text, ret), "a number from 1 on");
+}
+
+static int take_cost(const struct given *g, uint64_t *ret)
+{
+    g->cli->has_cost = true;
+    return expected(g, strcmp(g->text, "0") == 0 || number_parse(g->text, ret), "a number from 0 on");
+}
+
+static int take_tiers(const struct given *g, uint8_t *ret)
+{
+    return expected(g, tiers_parse(g->text, ret), "a list of l1, warm, l2");
+}
+
+static int take_version(const struct given *g, larder_entry_version *ret)
+{
+    g->cli->has_if_version = true;
+    return expected(g, version_parse(g->text, ret), "a version, as in 1f.3.2a");
+}
+
+static int take_position(const struct given *g, larder_position *ret)
+{
+    g->cli->has_after = true;
+    return expected(g, position_parse(g->text, ret), "a position, as in 0.1f.3");
+}
+
+static int take_since(const struct given *g, larder_token *ret)
+{
+    struct cli *cli = g->cli;
+    cli->has_since_text = true;
+    cli->has_since = token_parse(g->text, ret);
+    cli->has_back = duration_parse(g->text, &cli->back_ms);
+    return expected(g, cli->has_since || cli->has_back, "a token of `get --json`, nor a time");
+}
+
+static int take_wait(const struct given *g, bool *ret)
+{
+    *ret = true;
+    return expected(g, strcmp(g->text, "all") == 0, "all");
+}
+
+/* ---- the command line ---- */
+
+static int take_option(const struct given *g)
+{
+    switch (g->id) {
+#define OPTION(ID, letter, name, argument, kind, field, help) \
+    case OPT_##ID: return take_##kind(g, &g->cli->field);
+        OPTIONS(OPTION)
+#undef OPTION
     case OPT_COUNT: break;
     }
     return EXIT_DONE;
@@ -298,7 +324,7 @@ static int parse_options(struct cli *cli, int argc, char **argv, uint64_t *ret_g
             fputs("larder: see `larder --help`\n", stderr);
             return EXIT_USAGE;
         }
-        int code = take_option(cli, (enum option_id)o);
+        int code = take_option(&(struct given){cli, (enum option_id)o, optarg});
         if (code != EXIT_DONE)
             return code;
         *ret_given |= 1ull << o;
@@ -353,13 +379,13 @@ static int run(struct cli *cli, const struct verb *verb)
 }
 
 /* Answers that need no verb's work.  -1: go on. */
-static int run_without_daemon(const struct verb *verb, uint64_t given)
+static int run_without_daemon(const struct cli *cli, const struct verb *verb)
 {
-    if (given & BIT(VERSION)) {
+    if (cli->wants_version) {
         printf("larder %s\n", larder_version());
         return EXIT_DONE;
     }
-    if (!(given & BIT(HELP)))
+    if (!cli->wants_help)
         return -1;
     if (verb)
         print_verb_help(verb);
@@ -387,13 +413,13 @@ int main(int argc, char **argv)
     const char *name = argv[optind];
     bool help_verb = name && strcmp(name, "help") == 0;
     if (help_verb) {
-        given |= BIT(HELP);
+        cli.wants_help = true;
         name = argv[++optind];
     }
     const struct verb *verb = name ? verb_find(name) : NULL;
     if (name && !verb)
         return no_verb(&cli, name);
-    code = run_without_daemon(verb, given);
+    code = run_without_daemon(&cli, verb);
     if (code >= 0)
         return code;
     if (!verb)
