@@ -262,6 +262,11 @@ static uint64_t loop_clock(const void *loop)
     return loop_now_ns(loop);
 }
 
+static bool turn_is_long(const void *loop)
+{
+    return loop_turn_is_long(loop);
+}
+
 static void near_hits(void *user, uint64_t ret_of[SHM_POLICIES])
 {
     const struct space *s = user;
@@ -280,6 +285,7 @@ static void open_cache(struct space *s)
     s->gate_until_ns = gate(s, loop_now_fresh(s->loop));
     struct cache_setup setup = {.options = &s->config->cache,
                                 .now_ns = loop_clock,
+                                .turn_is_long = turn_is_long,
                                 .clock = s->loop,
                                 .namespace = s->config->name,
                                 .kills = s->kills,
@@ -304,9 +310,23 @@ static const struct rollup *up_to_now(void *user)
     return rollups_now(((const struct space *)user)->rollups);
 }
 
+/* What a turn leaves is there for the next, not for the next tick. */
+static void let_go_on(struct space *s, bool more)
+{
+    if (more)
+        later_ask(s->loop, &s->let_go);
+}
+
+static void let_go(struct later *w)
+{
+    struct space *s = CONTAINER_OF(w, struct space, let_go);
+    let_go_on(s, cache_let_go(s->cache));
+}
+
 int space_open(struct space *s, const struct space_setup *setup)
 {
     *s = (struct space){.config = setup->config, .loop = setup->loop};
+    later_init(&s->let_go, let_go);
     open_page(s, setup->state, setup->runtime);
     if (open_warm(s, setup->state, setup->state_usable, in_fleet(setup) ? setup->l2 : NULL) < 0) {
         s->page = page_close(s->page, false);
@@ -358,7 +378,7 @@ void space_tick(struct space *s)
     if (!s->cache)
         return;
     cache_hold_warmings(s->cache, s->restoring && warm_restores_hot(s->warm));
-    cache_tick(s->cache);
+    let_go_on(s, cache_tick(s->cache));
     hot_set_tell(s);
 }
 
@@ -422,6 +442,7 @@ static void left_fleet(void *user)
     struct space *s = user;
     hot_set_save(s);
     rollups_stop(s->rollups);
+    later_cancel(&s->let_go);
     s->cache = cache_destroy(s->cache);
     s->l1 = l1_destroy(s->l1); /* CLOSED: from here on readers ask a socket that is gone */
     later_init(&s->no_warm_to_stop, stopped_at_once);

@@ -28,6 +28,7 @@ struct space {
     void (*stopped)(void *user);
     void *stopped_user;
     struct later no_warm_to_stop;
+    struct later let_go; /* while what waited in the cache is more than a turn could take */
     struct hot_round {
         uint64_t *hashes; /* slice s's i-th hottest at i * slices + s, so that the whole is hottest first */
         uint32_t slices, at, keys_a_slice, cursor;

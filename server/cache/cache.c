@@ -89,8 +89,7 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->failures = failures_create();
     c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
-    list_init(&c->gated_sets);
-    list_init(&c->gated_invalidations);
+    list_init(&c->waiting_for_gate);
     list_init(&c->waiting_for_all);
     list_init(&c->probes);
     list_init(&c->warmings);
@@ -135,9 +134,9 @@ struct cache *cache_destroy(struct cache *c)
 
 bool cache_idle(const struct cache *c)
 {
-    return flights_empty(c->flights) && list_empty(&c->gated_sets) && list_empty(&c->gated_invalidations) &&
-           list_empty(&c->waiting_for_all) && list_empty(&c->probes) && list_empty(&c->warmings) &&
-           loaders_idle(c->loaders) && c->limits_open == 0 && c->committing == 0;
+    return flights_empty(c->flights) && list_empty(&c->waiting_for_gate) && list_empty(&c->waiting_for_all) &&
+           list_empty(&c->probes) && list_empty(&c->warmings) && loaders_idle(c->loaders) &&
+           c->limits_open == 0 && c->committing == 0;
 }
 
 uint64_t cache_position(const struct cache *c)
@@ -269,59 +268,70 @@ struct tenants *cache_tenants(const struct cache *c)
     return c->tenants;
 }
 
-/* ======= the gate ======= */
-
-/* In the order in which they came, sets before invalidations of the same turn: both are changes, and whoever sent
- * them at once asked for no order. */
-static void open_gate(struct cache *c)
-{
-    struct list *node;
-    while ((node = list_first(&c->gated_sets))) {
-        list_remove(node);
-        cache_set_resume(CONTAINER_OF(node, struct cache_set, waiting));
-    }
-    while ((node = list_first(&c->gated_invalidations))) {
-        list_remove(node);
-        cache_invalidate_resume(CONTAINER_OF(node, struct cache_invalidate, waiting));
-    }
-}
-
-/* ======= wait=all (C3) ======= */
+/* ======= what waits: for the gate, for all (C3) ======= */
 
 /* One moment after the answer of the commit, every promise of freshness made before it has run out everywhere (F12): a
  * fence vouches FLEET_FRESH_NS from its sending; a thousandth for clocks that run at other speeds, two ticks for readers.  */
 #define WAIT_ALL_NS (FLEET_FRESH_NS + FLEET_FRESH_NS / 1000 + 2 * 4 * NS_PER_MS)
 
-void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
+/* In a turn that is long already: some 20 us, so that everything that waits goes on in every turn. */
+enum { LET_GO_AT_LEAST = 8 };
+
+static void wait_until(struct list *all, struct waiting *w, uint64_t due_ns, void (*then)(struct waiting *w))
 {
-    w->due_ns = clock_after(cache_now(c), WAIT_ALL_NS);
+    w->due_ns = due_ns;
     w->then = then;
-    list_append(&c->waiting_for_all, &w->node);
+    list_append(all, &w->node);
 }
 
-static void answer_waiting(struct cache *c)
+void cache_wait_for_gate(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
+{
+    c->figures.changes_gated++;
+    wait_until(&c->waiting_for_gate, w, c->setup.gate_until_ns, then);
+}
+
+void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
+{
+    wait_until(&c->waiting_for_all, w, clock_after(cache_now(c), WAIT_ALL_NS), then);
+}
+
+static bool turn_is_long(const struct cache *c)
+{
+    return c->setup.turn_is_long && c->setup.turn_is_long(c->setup.clock);
+}
+
+/* True: there are more that could go. */
+static bool let_go(struct cache *c, struct list *all)
 {
     struct list *node;
-    while ((node = list_first(&c->waiting_for_all))) {
+    for (unsigned n = 0; (node = list_first(all)); n++) {
         struct waiting *w = CONTAINER_OF(node, struct waiting, node);
         if (cache_now(c) < w->due_ns)
-            return;
+            return false;
+        if (n >= LET_GO_AT_LEAST && turn_is_long(c))
+            return true;
         list_remove(node);
         w->then(w);
     }
+    return false;
 }
 
-void cache_tick(struct cache *c)
+bool cache_let_go(struct cache *c)
 {
-    if (cache_gate_open(c))
-        open_gate(c);
-    answer_waiting(c);
+    bool at_gate = let_go(c, &c->waiting_for_gate), for_all = let_go(c, &c->waiting_for_all);
+    return at_gate || for_all;
+}
+
+bool cache_tick(struct cache *c)
+{
+    bool more = cache_let_go(c);
     probes_tick(c);
     warmings_tick(c);
     alarms_turn(c->leases->alarms, cache_now(c));
     loaders_tick(c);
     runs_tick(c);
     hot_tick(c);
+    return more;
 }
 
 void cache_stop_runs(struct cache *c)

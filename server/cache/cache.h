@@ -85,8 +85,8 @@ struct cache_options {
     FIGURE(COUNTER, load_waits, "callers who waited for the load of another")                            \
     FIGURE(COUNTER, load_waits_served, "of those: had its value")                                        \
     FIGURE(COUNTER, load_waits_over, "of those: whose patience ended first")                             \
-    FIGURE(COUNTER, load_waits_ended, "waits that are over, however they ended") \
-    FIGURE(COUNTER, load_wait_ns, "nanoseconds those took")  \
+    FIGURE(COUNTER, load_waits_ended, "waits that are over, however they ended")                         \
+    FIGURE(COUNTER, load_wait_ns, "nanoseconds those took")                                              \
     FIGURE(COUNTER, load_rests, "callers told that the load failed a short while ago")                   \
     FIGURE(COUNTER, limits_asked, "rate limits asked")                                                   \
     FIGURE(COUNTER, limits_refused, "of those: refused")                                                 \
@@ -116,7 +116,7 @@ struct cache_figures {
     FIGURE(COUNTER, hits_l2, "answered from Redis")                                           \
     FIGURE(COUNTER, hits_stale, "answered with a stale entry")                                \
     FIGURE(COUNTER, misses, "not found")                                                      \
-    MISS_FIGURES(FIGURE)  \
+    MISS_FIGURES(FIGURE)                                                                      \
     FIGURE(COUNTER, sets, "entries stored")                                                   \
     FIGURE(COUNTER, sets_skipped, "sets that stored nothing by wish: ttl 0, or its policy's") \
     FIGURE(COUNTER, sets_refused, "fills that came too late")
@@ -126,12 +126,13 @@ struct policy_figures {
 };
 
 struct cache_setup {
-    const struct cache_options *options;   /* read on each use: LIVE ones may change between turns */
-    uint64_t (*now_ns)(const void *clock); /* CLOCK_BOOTTIME, as of the current loop turn */
+    const struct cache_options *options;     /* read on each use: LIVE ones may change between turns */
+    uint64_t (*now_ns)(const void *clock);   /* CLOCK_BOOTTIME, as of the current loop turn */
+    bool (*turn_is_long)(const void *clock); /* what can wait is for the next one; NULL: none ever is */
     const void *clock;
     const char *namespace;
     struct kills *kills;
-    struct gone *gone; /* why keys are not here any more; NULL: nobody remembers */
+    struct gone *gone;   /* why keys are not here any more; NULL: nobody remembers */
     struct tier *l1;     /* NULL: none */
     struct tier *warm;   /* NULL: none */
     struct fleet *fleet; /* NULL: none, STANDALONE */
@@ -153,8 +154,11 @@ struct cache *cache_destroy(struct cache *c); /* nothing may be pending; NULL ok
 /* No policy's warming begins any more, and the one under way ends. */
 void cache_stop_runs(struct cache *c);
 
-/* To be called every 10 to 50 ms: lets held-back changes go when the gate opens. */
-void cache_tick(struct cache *c);
+/* To be called every 10 to 50 ms.  True: cache_let_go is to be called in the next turn. */
+bool cache_tick(struct cache *c);
+/* Lets changes go that waited, for the gate or until everybody knows of them: in the order in which they came, and as far as the
+ * turn goes.  True: to be called again in the next turn. */
+bool cache_let_go(struct cache *c);
 /* Nothing waits: no read under way, no change held back. */
 bool cache_idle(const struct cache *c);
 /* No tier holds an entry that a kill at a position up to v would still mask: the map may forget those. */
@@ -184,11 +188,11 @@ struct cache_get {
     bool no_stale;   /* stale counts as a miss */
     bool no_promote; /* only looking: listings, explain, dump */
     bool warming; /* nobody waits for it: it is promoted where nothing has to make room, and is not counted */
-    uint64_t only_tag; /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
-    bool beyond_host;  /* what this host has will not do: ask the fleet, if there is one */
+    uint64_t only_tag;     /* of a warming get: promoted only with this tag (shm_hash_name); 0: in any case */
+    bool beyond_host;      /* what this host has will not do: ask the fleet, if there is one */
     struct tenant *tenant; /* of a bound connection: counted for it as well; else NULL */
-    bool tag_names;    /* its tags are wanted by name: who does not know them does not have it */
-    bool if_version;   /* answer NOT_MODIFIED when the entry has this version */
+    bool tag_names;        /* its tags are wanted by name: who does not know them does not have it */
+    bool if_version;       /* answer NOT_MODIFIED when the entry has this version */
     struct version version;
     uint32_t schema; /* not 0: an entry with another one is a miss */
     /* Nothing older than this change (C4).  Says nothing of keys of other partitions. */
@@ -207,8 +211,9 @@ struct cache_get {
     bool detached;       /* nobody vouches for it: the fleet is away */
     bool due;            /* it is stale or soon to be, and there are registered loaders: cache_fetch_ahead */
     uint64_t now_ns;     /* what the decision took for now */
-    struct entry entry;  /* of HIT, ABSENT, NOT_MODIFIED; of MISS its tags, where what was invalidated is known still */
-    uint8_t token[64];   /* of MISS */
+    struct entry
+        entry; /* of HIT, ABSENT, NOT_MODIFIED; of MISS its tags, where what was invalidated is known still */
+    uint8_t token[64]; /* of MISS */
     uint8_t token_bytes;
     /* cache/'s own */
     struct cache *cache;
@@ -224,7 +229,7 @@ struct cache_get {
 };
 int cache_get(struct cache *c, struct cache_get *get);
 
-/* A change that is done, waiting until all hosts must know it.  cache/'s own. */
+/* A change waiting for the gate; or, done, until all hosts must know it.  cache/'s own. */
 struct waiting {
     struct list node;
     uint64_t due_ns;
@@ -272,7 +277,7 @@ struct cache_load {
     struct lease *lease; /* that this call is about to have */
     uint8_t stage, rounds;
     bool late, waited;
-    uint64_t patience_ns;             /* when to stop waiting */
+    uint64_t patience_ns; /* when to stop waiting */
     uint64_t waits_since_ns;
     uint64_t late_ns, late_absent_ns; /* what the policy says of it */
     struct list waiting, of_peer;
@@ -316,7 +321,7 @@ struct cache_set {
     struct slice token;  /* of a miss or of a lease; empty: an assertion to be newer than everything */
     enum cache_condition condition;
     struct version version;
-    uint8_t tiers; /* 0: all */
+    uint8_t tiers;         /* 0: all */
     struct tenant *tenant; /* as of a get */
     void (*done)(struct cache_set *set);
     bool wait_all; /* answer when no host of the fleet can serve anything older unflagged (C3) */
@@ -328,7 +333,6 @@ struct cache_set {
     uint64_t ttl_left_ms;
     struct cache *cache;
     const struct entry *like; /* stored anew (tag.c): with its life, and its tags beside the caller's; NULL */
-    struct list waiting;
     struct cache_get look;
     struct lease *lease; /* that the token is of, until those who wait for it were answered */
     unsigned attempts;
@@ -337,7 +341,7 @@ struct cache_set {
     uint64_t names[SHM_TAGS_MAX]; /* the tags of caller and policy, hashed */
     uint64_t began_ns;            /* lives count from here, not from the fleet's answer */
     struct cache_safety safety;
-    struct waiting all;
+    struct waiting waiting;
     struct fleet_change change;
 };
 int cache_set(struct cache *c, struct cache_set *set);
@@ -405,9 +409,8 @@ struct cache_invalidate {
     struct version result; /* of the last change that committed; many keys or partitions make several */
     unsigned partition;
     struct cache *cache;
-    struct list waiting;
     struct cache_safety safety;
-    struct waiting all_know;
+    struct waiting waiting;
     struct cascade *cascade; /* while what its rules add is named too */
     struct part *parts;      /* the changes the call consists of, in a fleet */
     unsigned parts_count, parts_open;

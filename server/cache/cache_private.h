@@ -40,15 +40,14 @@ struct cache {
     struct chronicle *chronicle;
     uint64_t position; /* STANDALONE: newest V given out */
     uint64_t id_state;
-    struct list gated_sets, gated_invalidations;
-    struct list waiting_for_all; /* struct waiting, oldest first */
-    struct limits *limits;       /* NULL until one is asked that the fleet does not count */
-    unsigned limits_open;        /* that the fleet has not answered yet */
-    struct list warmings;        /* struct warming */
-    bool warmings_held;          /* something hotter is coming */
-    struct list probes;          /* struct cache_probe: committed, and not heard of yet */
-    unsigned committing;         /* changes the fleet has not answered yet */
-    size_t tag_copies;           /* bytes of values that are being stored again, tag.c */
+    struct list waiting_for_gate, waiting_for_all; /* struct waiting, oldest first */
+    struct limits *limits;                         /* NULL until one is asked that the fleet does not count */
+    unsigned limits_open;                          /* that the fleet has not answered yet */
+    struct list warmings;                          /* struct warming */
+    bool warmings_held;                            /* something hotter is coming */
+    struct list probes;                            /* struct cache_probe: committed, and not heard of yet */
+    unsigned committing;                           /* changes the fleet has not answered yet */
+    size_t tag_copies;                             /* bytes of values that are being stored again, tag.c */
     struct cache_figures figures;
     struct policies *policies;
     struct quotas *quotas;                       /* NULL: none yet */
@@ -62,9 +61,10 @@ static inline uint64_t cache_now(const struct cache *c)
     return c->setup.now_ns(c->setup.clock);
 }
 
+/* May a change be made now?  Behind those that wait it waits too: else it would be overtaken by an older one. */
 static inline bool cache_gate_open(const struct cache *c)
 {
-    return cache_now(c) >= c->setup.gate_until_ns;
+    return cache_now(c) >= c->setup.gate_until_ns && list_empty(&c->waiting_for_gate);
 }
 
 static inline uint64_t cache_key_hash(const struct cache *c, struct slice key)
@@ -129,15 +129,14 @@ uint64_t cache_random(struct cache *c);
 /* The newest change may be undone by a kill -9 until this returns CACHE_DONE or, after CACHE_PENDING, calls `then`. */
 int cache_make_safe(struct cache *c, struct cache_safety *safety, void (*then)(struct cache_safety *safety));
 
+/* Calls `then` once the gate is open. */
+void cache_wait_for_gate(struct cache *c, struct waiting *w, void (*then)(struct waiting *w));
+
 /* Calls `then` once no host of the fleet can serve anything older unflagged. */
 void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w));
 
 /* The life its entry has when it begins at `from_ns`. */
 struct life cache_set_life(const struct cache *c, const struct cache_set *set, uint64_t from_ns);
-
-/* The gate opened: go on with what was held back. */
-void cache_set_resume(struct cache_set *set);
-void cache_invalidate_resume(struct cache_invalidate *invalidate);
 
 /* ---- tokens: what a miss hands out and the set after it brings back ---- */
 

@@ -120,7 +120,7 @@ static void count(struct cache *c, struct cache_invalidate *i)
 
 static void all_know(struct waiting *w)
 {
-    struct cache_invalidate *i = CONTAINER_OF(w, struct cache_invalidate, all_know);
+    struct cache_invalidate *i = CONTAINER_OF(w, struct cache_invalidate, waiting);
     i->done(i);
 }
 
@@ -128,7 +128,7 @@ static int finish_safe(struct cache *c, struct cache_invalidate *i)
 {
     if (!c->fleet || !i->wait_all || i->status != STATUS_OK)
         return CACHE_DONE;
-    cache_wait_for_all(c, &i->all_know, all_know);
+    cache_wait_for_all(c, &i->waiting, all_know);
     return CACHE_PENDING;
 }
 
@@ -328,6 +328,13 @@ static int decide(struct cache *c, struct cache_invalidate *i)
     return c->fleet ? invalidate_there(c, i) : invalidate_here(c, i);
 }
 
+static void gate_opened(struct waiting *w)
+{
+    struct cache_invalidate *i = CONTAINER_OF(w, struct cache_invalidate, waiting);
+    if (decide(i->cache, i) == CACHE_DONE)
+        i->done(i);
+}
+
 int cache_invalidate(struct cache *c, struct cache_invalidate *i)
 {
     i->cache = c;
@@ -337,19 +344,11 @@ int cache_invalidate(struct cache *c, struct cache_invalidate *i)
     i->cascade = NULL;
     i->result = (struct version){0};
     i->partition = 0;
-    list_init(&i->waiting);
     i->status = judge_request(c, i);
     if (i->status != STATUS_OK)
         return CACHE_DONE;
     if (cache_gate_open(c))
         return decide(c, i);
-    c->figures.changes_gated++;
-    list_append(&c->gated_invalidations, &i->waiting);
+    cache_wait_for_gate(c, &i->waiting, gate_opened);
     return CACHE_PENDING;
-}
-
-void cache_invalidate_resume(struct cache_invalidate *i)
-{
-    if (decide(i->cache, i) == CACHE_DONE)
-        i->done(i);
 }

@@ -198,7 +198,7 @@ static struct stored store(struct cache *c, struct cache_set *set, struct entry 
 
 static void all_know(struct waiting *w)
 {
-    struct cache_set *set = CONTAINER_OF(w, struct cache_set, all);
+    struct cache_set *set = CONTAINER_OF(w, struct cache_set, waiting);
     set->done(set);
 }
 
@@ -207,7 +207,7 @@ static int finish_safe(struct cache *c, struct cache_set *set)
     bool committed = set->status == STATUS_OK || set->status == STATUS_SKIPPED;
     if (!set->in_fleet || !set->wait_all || !committed)
         return CACHE_DONE;
-    cache_wait_for_all(c, &set->all, all_know);
+    cache_wait_for_all(c, &set->waiting, all_know);
     return CACHE_PENDING;
 }
 
@@ -566,6 +566,15 @@ static bool take_lease(struct cache *c, struct cache_set *set)
     return !is_lease || load_take(c, set, &token);
 }
 
+static void gate_opened(struct waiting *w)
+{
+    struct cache_set *set = CONTAINER_OF(w, struct cache_set, waiting);
+    struct cache *c = set->cache;
+    enum status status = judge_request(c, set); /* the policies may be others by now */
+    if ((status == STATUS_OK ? decide(c, set) : finish(c, set, status, false)) == CACHE_DONE)
+        set->done(set);
+}
+
 int cache_set(struct cache *c, struct cache_set *set)
 {
     set->cache = c;
@@ -574,7 +583,6 @@ int cache_set(struct cache *c, struct cache_set *set)
     set->policy = 0;
     set->result = (struct version){0};
     set->ttl_left_ms = 0;
-    list_init(&set->waiting);
     set->lease = NULL;
     enum status status = judge_request(c, set);
     if (status != STATUS_BAD_REQUEST && !take_lease(c, set))
@@ -586,15 +594,6 @@ int cache_set(struct cache *c, struct cache_set *set)
     set->partition = cache_partition(c, set->key);
     if (cache_gate_open(c))
         return decide(c, set);
-    c->figures.changes_gated++;
-    list_append(&c->gated_sets, &set->waiting);
+    cache_wait_for_gate(c, &set->waiting, gate_opened);
     return CACHE_PENDING;
-}
-
-void cache_set_resume(struct cache_set *set)
-{
-    struct cache *c = set->cache;
-    enum status status = judge_request(c, set); /* the policies may be others by now */
-    if ((status == STATUS_OK ? decide(c, set) : finish(c, set, status, false)) == CACHE_DONE)
-        set->done(set);
 }

@@ -16,7 +16,8 @@
 enum { SECRET = 7, EPOCH = 99 };
 
 struct fixture {
-    uint64_t now_ns;
+    uint64_t now_ns; /* first: the clock */
+    bool turn_is_long;
     struct cache_options options;
     struct kills *kills;
     struct table_tier l1, warm;
@@ -29,11 +30,17 @@ static inline uint64_t fake_now(const void *clock)
     return *(const uint64_t *)clock;
 }
 
+static inline bool fake_turn_is_long(const void *clock)
+{
+    return ((const struct fixture *)clock)->turn_is_long;
+}
+
 static inline void open_cache(struct fixture *f, uint64_t gate_until_ns)
 {
     struct cache_setup setup = {.options = &f->options,
                                 .now_ns = fake_now,
-                                .clock = &f->now_ns,
+                                .turn_is_long = fake_turn_is_long,
+                                .clock = f,
                                 .namespace = "default",
                                 .kills = f->kills,
                                 .l1 = f->no_l1 ? NULL : &f->l1.tier,

@@ -21,7 +21,8 @@ enum { SECRET = 7, EPOCH = 99 };
 #define LIFE (60 * NS_PER_S)
 
 struct fixture {
-    uint64_t now_ns;
+    uint64_t now_ns; /* first: the clock */
+    bool turn_is_long;
     struct cache_options options;
     struct kills *kills;
     struct table_tier l1, warm;
@@ -34,6 +35,11 @@ static inline uint64_t fake_now(const void *clock)
     return *(const uint64_t *)clock;
 }
 
+static inline bool fake_turn_is_long(const void *clock)
+{
+    return ((const struct fixture *)clock)->turn_is_long;
+}
+
 static inline void open_cache(struct fixture *f, unsigned partitions)
 {
     f->kills = kills_create(SECRET);
@@ -44,7 +50,8 @@ static inline void open_cache(struct fixture *f, unsigned partitions)
     table_fleet_fresh(&f->fleet, f->now_ns + NS_PER_S);
     struct cache_setup setup = {.options = &f->options,
                                 .now_ns = fake_now,
-                                .clock = &f->now_ns,
+                                .turn_is_long = fake_turn_is_long,
+                                .clock = f,
                                 .namespace = "default",
                                 .kills = f->kills,
                                 .l1 = &f->l1.tier,

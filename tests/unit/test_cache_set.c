@@ -1,4 +1,5 @@
 /* What a set stores and when it is refused: fills, conditions, lives, the gate. */
+#include <stdio.h>
 #include "support/cache_rig.h"
 
 /* ======= set ======= */
@@ -248,10 +249,100 @@ static void changes_wait_behind_the_gate_and_reads_do_not(void **state)
     assert_int_equal(get(f, "k"), STATUS_HIT);
 }
 
+/* ======= as far as the turn goes ======= */
+
+enum { HELD = 100 };
+
+struct held {
+    char keys[HELD][8];
+    struct cache_set sets[HELD];
+};
+
+/* They are told in the order in which they are answered. */
+static const struct cache_set *answered[HELD + 1];
+
+static void note_answer(struct cache_set *set)
+{
+    answered[sets_done++] = set;
+}
+
+static void hold_sets(struct fixture *f, struct held *h)
+{
+    cache_destroy(f->cache);
+    open_cache(f, f->now_ns + NS_PER_S);
+    sets_done = 0;
+    for (unsigned n = 0; n < HELD; n++) {
+        snprintf(h->keys[n], sizeof(h->keys[n]), "k%u", n);
+        h->sets[n] = a_set(h->keys[n], "v");
+        h->sets[n].done = note_answer;
+        assert_int_equal(cache_set(f->cache, &h->sets[n]), CACHE_PENDING);
+    }
+    f->now_ns += NS_PER_S;
+}
+
+static void a_long_turn_leaves_most_of_what_waited_for_the_gate_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    static struct held h;
+    hold_sets(f, &h);
+    f->turn_is_long = true;
+    assert_true(cache_tick(f->cache));
+    assert_in_range(sets_done, 1, HELD / 4);
+    unsigned before = sets_done;
+    assert_true(cache_let_go(f->cache));
+    assert_true(sets_done > before);
+    assert_false(cache_idle(f->cache));
+    f->turn_is_long = false;
+    assert_false(cache_let_go(f->cache));
+    assert_int_equal(sets_done, HELD);
+    assert_true(cache_idle(f->cache));
+    for (unsigned n = 0; n < HELD; n++)
+        assert_ptr_equal(answered[n], &h.sets[n]);
+}
+
+static void a_set_that_comes_while_others_are_let_go_is_the_last_of_them(void **state)
+{
+    struct fixture *f = *state;
+    static struct held h;
+    hold_sets(f, &h);
+    f->turn_is_long = true;
+    cache_tick(f->cache);
+    struct cache_set newer = a_set("k99", "newer");
+    newer.done = note_answer;
+    assert_int_equal(cache_set(f->cache, &newer), CACHE_PENDING);
+    f->turn_is_long = false;
+    cache_tick(f->cache);
+    assert_ptr_equal(answered[HELD], &newer);
+    struct asked a;
+    ask(f, &a, "k99");
+    assert_memory_equal(a.get.entry.value.data, "newer", 5);
+    assert_int_equal(set(f, "k99", "not held"), STATUS_OK);
+}
+
+static void an_invalidation_removes_what_was_set_before_it_while_both_waited(void **state)
+{
+    struct fixture *f = *state;
+    static struct held h;
+    hold_sets(f, &h);
+    f->turn_is_long = true;
+    cache_tick(f->cache);
+    struct slice keys[] = {slice_text("k99")};
+    struct cache_invalidate i = {.keys = keys, .keys_count = 1, .done = invalidate_done};
+    assert_int_equal(cache_invalidate(f->cache, &i), CACHE_PENDING);
+    while (cache_let_go(f->cache))
+        ;
+    assert_int_equal(sets_done, HELD + 1);
+    assert_int_equal(get(f, "k99"), STATUS_MISS);
+    assert_int_equal(get(f, "k98"), STATUS_HIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_fill_is_stored_when_nothing_happened_since_its_miss),
+        TEST(a_long_turn_leaves_most_of_what_waited_for_the_gate_to_the_next),
+        TEST(a_set_that_comes_while_others_are_let_go_is_the_last_of_them),
+        TEST(an_invalidation_removes_what_was_set_before_it_while_both_waited),
         TEST(a_fill_is_refused_after_an_invalidation_of_its_key),
         TEST(a_fill_is_refused_after_a_set_of_its_key),
         TEST(a_fill_is_refused_after_a_kill_of_its_tag),

@@ -419,6 +419,27 @@ static void a_set_that_waits_for_all_is_answered_when_every_promise_has_run_out(
     assert_int_equal(s.status, STATUS_OK);
 }
 
+static void a_long_turn_leaves_most_of_those_who_waited_for_all_to_the_next(void **state)
+{
+    enum { MANY = 50 }; /* the table has no room for more */
+    struct fixture *f = *state;
+    static struct cache_set sets[MANY];
+    done = 0;
+    for (unsigned n = 0; n < MANY; n++) {
+        sets[n] = a_set("k", "v");
+        sets[n].wait_all = true;
+        assert_int_equal(cache_set(f->cache, &sets[n]), CACHE_PENDING);
+    }
+    f->now_ns += 2 * FLEET_FRESH_NS;
+    f->turn_is_long = true;
+    assert_true(cache_tick(f->cache));
+    assert_in_range(done, 1, MANY / 4);
+    while (cache_let_go(f->cache))
+        ;
+    assert_int_equal(done, MANY);
+    assert_true(cache_idle(f->cache));
+}
+
 static void an_invalidation_that_waits_for_all_and_is_queued_is_answered_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -461,6 +482,7 @@ int main(void)
         TEST(more_than_256_names_are_too_many_for_one_change),
         TEST(a_set_that_waits_for_all_is_answered_when_every_promise_has_run_out),
         TEST(an_invalidation_that_waits_for_all_and_is_queued_is_answered_at_once),
+        TEST(a_long_turn_leaves_most_of_those_who_waited_for_all_to_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
