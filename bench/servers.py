@@ -47,24 +47,26 @@ class Redis:
 
 
 class Host:
-    """One larderd of the fleet, with a connection to it; `flags` are options of larderd by name."""
+    """One larderd of the fleet, or alone (`redis` None), with a connection to it; `flags` are options of larderd by name."""
 
-    def __init__(self, build, folder, redis, **flags):
+    def __init__(self, build, folder, redis, log_level="warn", **flags):
         self.home = folder
         self.home.mkdir()
         (self.home / "larder.conf").touch()
         self.path = self.home / "s"
-        more = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        self.state = "FRESH" if redis else "STANDALONE"
+        more = ["--redis", f"unix:{redis.path}"] if redis else []
+        more += [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         self.process = subprocess.Popen(
             [build / "larderd", "--config", self.home / "larder.conf", "--socket", self.path, "--state", self.home / "state",
-             "--log-level", "warn", "--redis", f"unix:{redis.path}", *more],
+             "--log-level", log_level, *more],
             stdout=subprocess.DEVNULL, stderr=(self.home / "log").open("w"))
         wait_for(self.answers, "larderd")
 
     def answers(self):
         try:
             self.client = wire.Client(str(self.path))
-            return self.client.stats()["state"] == "FRESH"
+            return self.client.stats()["state"] == self.state
         except (OSError, wire.Closed):
             return False
 
