@@ -363,10 +363,18 @@ int cli_open(struct cli *cli, bool maps, uint32_t timeout_ms)
     return r < 0 ? cli_fail(cli, exit_code_of(r), "%s", larder_strerror(r)) : EXIT_DONE;
 }
 
+/* More than the library's own, since a person asks; another one may be given for the machine, as to all programs of it. */
+static uint32_t usual_ms(void)
+{
+    const char *given = getenv("LARDER_TIMEOUT_MS");
+    uint64_t ms;
+    return given && number_parse(given, &ms) && ms <= TIMEOUT_MAX_MS ? (uint32_t)ms : TIMEOUT_USUAL_MS;
+}
+
 /* No mapping: a process that asks once is done before a segment would pay. */
 static int run(struct cli *cli, const struct verb *verb)
 {
-    int code = cli_open(cli, false, verb->run == verb_health ? TIMEOUT_HEALTH_MS : TIMEOUT_USUAL_MS);
+    int code = cli_open(cli, false, verb->run == verb_health ? TIMEOUT_HEALTH_MS : usual_ms());
     if (code != EXIT_DONE)
         return code;
     code = verb->run(cli);

@@ -92,7 +92,7 @@ struct verb {
 
 /* Whoever asks for health is to know within a second, whatever the daemon does: this is waited, the rest is for the
  * command's own start on a machine that has other things to do.  A daemon that is well answers within a millisecond. */
-enum { TIMEOUT_USUAL_MS = 1000, TIMEOUT_HEALTH_MS = 700 };
+enum { TIMEOUT_USUAL_MS = 1000, TIMEOUT_HEALTH_MS = 700, TIMEOUT_MAX_MS = 60 * 1000 };
 _Static_assert(TIMEOUT_HEALTH_MS + 250 < 1000, "within a second, with room for a start");
 
 /* NULL: there is none of that name. */
