@@ -380,6 +380,8 @@ struct cache_tag {
     uint8_t policy; /* as of a touch */
     bool by_hash; /* no tier of this host knows its tags by name */
     struct tag_copy *copy;
+    struct cache_safety safety;
+    struct waiting all;
     union {
         struct cache_get look;
         struct tier_read read;

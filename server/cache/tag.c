@@ -6,6 +6,9 @@
  * invalidations of that tag.  Whoever changes the key in between wins, and the entry is read again; so it is when it has
  * become stale in between, which it stays.
  *
+ * What has them all is left alone.  But in the fleet another host may have tagged it whose record is not here yet: then what
+ * is here is older, and goes before we say OK, or it would outlive our caller's invalidation of that tag.
+ *
  * It is read where its set will be judged: in the fleet, or on this host.  Tags go along by name (base/tag_names.h) where they
  * are known so, which in the fleet they are. */
 #include <stdlib.h>
@@ -92,6 +95,53 @@ static struct tag_copy *copy_of(const struct cache_tag *t, const struct entry *e
     return copy;
 }
 
+/* ======= it has them ======= */
+
+/* As the record will do that is on its way. */
+static bool make_way(struct cache *c, const struct cache_tag *t, const struct entry *found)
+{
+    uint64_t key_hash = cache_key_hash(c, t->key);
+    flights_detach(c->flights, t->key, key_hash);
+    if (ahead_position(c->ahead, key_hash) >= found->v)
+        return false; /* what is here is not older */
+    ahead_note(c->ahead, t->partition, key_hash, found->v);
+    return apply_removal(c, t->key, key_hash, found->v);
+}
+
+static void all_know(struct waiting *w)
+{
+    struct cache_tag *t = CONTAINER_OF(w, struct cache_tag, all);
+    t->done(t);
+}
+
+static int finish_safe(struct cache *c, struct cache_tag *t)
+{
+    if (!t->wait_all)
+        return CACHE_DONE;
+    cache_wait_for_all(c, &t->all, all_know);
+    return CACHE_PENDING;
+}
+
+static void is_safe(struct cache_safety *safety)
+{
+    struct cache_tag *t = CONTAINER_OF(safety, struct cache_tag, safety);
+    if (finish_safe(t->cache, t) == CACHE_DONE)
+        t->done(t);
+}
+
+static int has_them(struct cache *c, struct cache_tag *t, const struct entry *found, bool shared)
+{
+    t->result = (struct version){found->epoch, found->v, found->id};
+    t->ttl_left_ms = policy_left_ms(found->hard_ns, cache_now(c));
+    answer(t, STATUS_OK);
+    if (!shared)
+        return CACHE_DONE;
+    bool unsafe = found->v > c->fleet->view->of[t->partition].applied && make_way(c, t, found);
+    if (unsafe && cache_make_safe(c, &t->safety, is_safe) == CACHE_PENDING)
+        return CACHE_PENDING;
+    return finish_safe(c, t);
+}
+
 /* ======= storing it again ======= */
 
 static int look(struct cache *c, struct cache_tag *t);
@@ -132,11 +182,8 @@ static unsigned tiers_for(const struct cache_tag *t, const struct entry *found, 
 
 static int store(struct cache *c, struct cache_tag *t, const struct entry *found, bool shared)
 {
-    if (carries_all(c, found, t)) {
-        t->result = (struct version){found->epoch, found->v, found->id};
-        t->ttl_left_ms = policy_left_ms(found->hard_ns, cache_now(c));
-        return answer(t, STATUS_OK);
-    }
+    if (carries_all(c, found, t))
+        return has_them(c, t, found, shared);
     if (c->tag_copies && c->tag_copies + found->value.size > COPIES_MAX)
         return answer(t, STATUS_BUSY);
     struct tag_copy *copy = t->copy = copy_of(t, found);

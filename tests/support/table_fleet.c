@@ -466,6 +466,18 @@ uint64_t table_fleet_remove(struct table_fleet *f, const char *key)
     return next_v(f, shm_partition(slice_text(key), f->view.partitions), slice_text(key), slice_of(NULL, 0));
 }
 
+uint64_t table_fleet_tag(struct table_fleet *f, const char *key, const char *tag)
+{
+    struct fleet_row *row = row_find(f, slice_text(key));
+    struct slice name = slice_text(tag);
+    unsigned partition = shm_partition(row->entry.key, f->view.partitions);
+    row_tag(row, &name, 1);
+    row->entry.tags[0] = shm_hash_name(f->hash_secret, SHM_NAME_TAG, name);
+    row->entry.tags_count = 1;
+    row->entry.id++;
+    return row->entry.v = next_v(f, partition, row->entry.key, slice_of(NULL, 0));
+}
+
 void table_fleet_soften(struct table_fleet *f, const char *key)
 {
     row_find(f, slice_text(key))->entry.stale = true;

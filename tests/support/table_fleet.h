@@ -79,6 +79,8 @@ void table_fleet_answer_leases(struct table_fleet *f);
 /* Another host; the position it got. */
 uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns);
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key);
+/* The entry has this tag from now on, and no other. */
+uint64_t table_fleet_tag(struct table_fleet *f, const char *key, const char *tag);
 uint64_t table_fleet_kill(struct table_fleet *f, unsigned partition, const char *tag);
 /* Its soft invalidation, of which the journal does not tell. */
 void table_fleet_soften(struct table_fleet *f, const char *key);

@@ -98,6 +98,103 @@ static void what_is_softened_in_between_stays_stale(void **state)
     assert_true(f->fleet.rows[0].entry.stale);
 }
 
+/* ======= another host was first, and its record is not here yet ======= */
+
+static void tagged_elsewhere(struct fixture *f)
+{
+    set(f, "k", "v");
+    table_fleet_hear(&f->fleet);
+    table_fleet_tag(&f->fleet, "k", "late");
+}
+
+static void what_another_host_has_tagged_is_shown_here_without_the_tag_no_more(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    struct cache_invalidate i = {.tags = late, .tags_count = 1};
+    tagged_elsewhere(f);
+    struct cache_tag t = tag(f);
+    assert_int_equal(t.status, STATUS_OK);
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+    assert_int_equal(g.entry.v, t.result.v);
+    assert_int_equal(g.entry.tags_count, 1);
+    assert_int_equal(invalidate(f, &i), STATUS_OK);
+    assert_int_equal(get(f, &g, "k"), STATUS_MISS);
+}
+
+static void nor_does_a_read_bring_it_back_that_had_begun_before(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get early = a_get("k"), g;
+    tagged_elsewhere(f);
+    table_tier_find(&f->l1, slice_text("k"))->used = false;
+    f->warm.slow = true;
+    assert_int_equal(cache_get(f->cache, &early), CACHE_PENDING);
+    struct table_row *row = table_tier_find(&f->warm, slice_text("k"));
+    struct cache_tag t = tag(f);
+    assert_false(row->used);
+    row->used = true; /* it had been found already */
+    table_tier_land(&f->warm);
+    row->used = f->warm.slow = false;
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+    assert_int_equal(g.entry.v, t.result.v);
+}
+
+static void its_record_takes_away_nothing_that_is_read_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get g;
+    tagged_elsewhere(f);
+    tag(f);
+    assert_int_equal(get(f, &g, "k"), STATUS_HIT);
+    table_fleet_hear(&f->fleet);
+    assert_non_null(table_tier_find(&f->warm, slice_text("k")));
+}
+
+static void that_it_is_gone_here_survives_a_kill_before_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    tagged_elsewhere(f);
+    f->warm.unsafe = true;
+    done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_tier_commit(&f->warm);
+    assert_int_equal(done, 1);
+    assert_int_equal(t.status, STATUS_OK);
+}
+
+static void who_waits_for_all_hosts_waits_for_it_too(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    tagged_elsewhere(f);
+    t.wait_all = true;
+    done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    f->now_ns += 250 * NS_PER_MS;
+    cache_tick(f->cache);
+    assert_int_equal(done, 0);
+    f->now_ns += 10 * NS_PER_MS;
+    cache_tick(f->cache);
+    assert_int_equal(done, 1);
+    assert_int_equal(t.status, STATUS_OK);
+}
+
+static void what_is_known_here_costs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "k", "v");
+    tag(f);
+    table_fleet_hear(&f->fleet);
+    f->warm.unsafe = true;
+    uint64_t drops = f->warm.drops;
+    assert_int_equal(tag(f).status, STATUS_OK);
+    assert_int_equal(f->warm.drops, drops);
+}
+
+/* ======= */
+
 /* Only an exact read knows of soft invalidations that this host has not heard of. */
 static void it_is_read_exactly(void **state)
 {
@@ -205,6 +302,12 @@ int main(void)
         TEST(what_another_host_stored_is_read_there_and_tagged),
         TEST(a_set_in_between_wins_and_is_what_is_tagged),
         TEST(what_is_softened_in_between_stays_stale),
+        TEST(what_another_host_has_tagged_is_shown_here_without_the_tag_no_more),
+        TEST(nor_does_a_read_bring_it_back_that_had_begun_before),
+        TEST(its_record_takes_away_nothing_that_is_read_meanwhile),
+        TEST(that_it_is_gone_here_survives_a_kill_before_it_is_answered),
+        TEST(who_waits_for_all_hosts_waits_for_it_too),
+        TEST(what_is_known_here_costs_nothing),
         TEST(it_is_read_exactly),
         TEST(somebody_who_sets_it_all_the_time_is_a_conflict),
         TEST(what_goes_in_between_is_not_found),
