@@ -61,6 +61,7 @@ MUTANTS = {
     "i1-l1-drops-what-is-newer": [("slot != SLOT_NONE && item_of_slot(l1, slot).v < v ? slot", "slot != SLOT_NONE ? slot")],
     "i1-warm-drops-what-is-newer": [("    if (is_newer(w, old, key, v))\n        return op_unsafe(old) ? TIER_UNSAFE : TIER_DONE;\n    bool more", "    bool more")],
     "i4-what-was-pushed-out-is-forgotten": [("    } else if (old > row->floor) {\n        row->floor = old;\n    }", "    }")],
+    "i5-what-was-overtaken-fills": [(".valid = !set->lease || !set->lease->overtaken", ".valid = true")],
     "i11-a-change-leaves-before-older-reads": [("bool at_once = list_empty(&w->reads);", "bool at_once = true;")],
     "f15-l1-prolongs-another-version": [("    if (i.v != as->v || shm_item_id(i.shape) != as->id)\n        return TIER_NOT_THERE;\n", "")],
     "f15-warm-prolongs-another-version": [("return change.longer.hard_ns && change.longer.v == v && change.longer.id == id;", "return change.longer.hard_ns;")],
