@@ -78,7 +78,8 @@ struct fleet_change {
     enum fleet_condition condition;
     uint64_t expected_epoch, expected_v;
     uint32_t expected_id;
-    bool expected_fresh; /* IF_VERSION: and by now it is not stale, which gives it no other version */
+    bool again; /* IF_VERSION: the value that is there once more, which lives no longer than it would have; */
+    bool expected_fresh; /* and by now it is not stale, which gives it no other version */
     uint64_t
         compress_min;     /* SET, FILL: values of that size and more are compressed there; 0: as configured */
     uint64_t since_v;     /* FILL: the source was read after this position, in the present epoch; or: */

@@ -502,6 +502,7 @@ static int commit(struct cache *c, struct cache_set *set)
                                         .expected_epoch = set->version.epoch,
                                         .expected_v = set->version.v,
                                         .expected_id = set->version.id,
+                                        .again = set->like != NULL,
                                         .expected_fresh = expects_fresh(set),
                                         .compress_min = policy->compress_min,
                                         .tags = tags,

@@ -287,8 +287,8 @@ static void put_condition(struct l2 *l2, const struct fleet_change *c)
     case FLEET_IF_PRESENT: args_text(&l2->args, "present"); break;
     case FLEET_IF_VERSION:
         l2_version(l2->version, c->expected_epoch, c->expected_v, c->expected_id);
-        l2->version[L2_VERSION_BYTES] = 'f';
-        args_add(&l2->args, slice_of(l2->version, L2_VERSION_BYTES + c->expected_fresh));
+        l2->version[L2_VERSION_BYTES] = c->expected_fresh ? 'f' : 's';
+        args_add(&l2->args, slice_of(l2->version, L2_VERSION_BYTES + c->again));
         break;
     }
 }

@@ -83,6 +83,22 @@ def a_version_may_have_to_be_fresh_too(fleet):
         expect(a.set("k:1", "w", condition=version).status, "OK")
 
 
+def what_is_stored_again_lives_no_longer(fleet):
+    """However long the request was on its way: its sender counted what was left before that."""
+    a = fleet.host("a")
+    for stale, letter in [(False, b"f"), (True, b"s")]:
+        a.set("k", "v", ttl=60000, soft=0 if stale else 40000)
+        aged(fleet, "k", 20000)
+        version = fleet.stored("k").version
+        expect(a.set("k", "v", ttl=60000, soft=0 if stale else 40000, condition=version + letter).status, "OK")
+        again = fleet.stored("k")
+        assert 30000 <= again.hard <= 40000 and fleet.ask("PTTL", fleet.key("e:k")) <= 40000, again.hard
+        assert again.soft == 0 if stale else 10000 <= again.soft <= 20000, again.soft
+        expect(a.getl("k", 0).stale, int(stale))
+        expect(a.set("k", "v", ttl=1000, soft=0, condition=again.version + b"s").status, "OK")
+        expect(fleet.stored("k").hard, 1000)
+
+
 def what_is_stale_is_there_and_so_is_a_known_absence(fleet):
     a = fleet.host("a")
     a.set("k", "v", soft=0)
@@ -179,7 +195,7 @@ def the_head_in_redis_is_what_the_page_of_the_layout_says(fleet):
 
 
 play(what_is_dead_is_dead_to_every_script, conditions_are_judged_on_what_is_there, a_version_may_have_to_be_fresh_too,
-     what_is_stale_is_there_and_so_is_a_known_absence, a_soft_end_makes_stale_and_a_hard_end_gone,
+     what_is_stored_again_lives_no_longer, what_is_stale_is_there_and_so_is_a_known_absence, a_soft_end_makes_stale_and_a_hard_end_gone,
      a_softly_invalidated_entry_stays_under_its_version, touch_prolongs_and_never_shortens,
      touch_makes_fresh_what_time_made_stale_but_not_what_was_invalidated, a_soft_end_never_passes_the_hard_one,
      a_comparison_says_of_many_keys_which_are_the_same, a_thousand_bytes_more_or_less_are_read_whole,

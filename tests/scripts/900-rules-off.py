@@ -32,6 +32,8 @@ RULES = [
     ("F15 what is killed by name is dead to all", "parts/alive.lua", "if v < hard_v and killed_since(names, v, false) then return NONE, '' end", "",
      "007-life", "what_is_dead_is_dead_to_every_script"),
     ("F15 a set takes the lease away", "set.lua", "redis.call('DEL', lease)", "", "006-fills", "whatever_happens_to_the_key_voids_the_lease"),
+    ("F15 what is stored again lives no longer", "set.lua", "if as_fresh or as_stale then", "if false then",
+     "007-life", "what_is_stored_again_lives_no_longer"),
     ("F16 the counter comes after the record", "parts/journal.lua", "  redis.call('XADD'", "  redis.call('SET', KEYS[2], string.format('%.0f', v))\n  redis.call('XADD'",
      "004-foreign", "a_foreign_value_at_any_of_our_keys_fails_a_mutation_with_nothing_done"),
     ("I5 a fill without its lease is refused", "fill.lua", "if not lease or is_rest(proof) or string.sub(lease, 1, 24) ~= proof then return refuse('lease') end", "",
