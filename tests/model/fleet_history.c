@@ -2,7 +2,11 @@
  *
  * A value is superseded by the first committed change of its key that came after its birth.  Birth is the commit of
  * the set that brought it, or the reading of its source: a change that commits later names an older value.  A soft
- * change only ends its being fresh: what is promised of any hit counts the hard ones, of a fresh hit all. */
+ * change only ends its being fresh: what is promised of any hit counts the hard ones, of a fresh hit all.
+ *
+ * A TAG makes another version of a value: born when it commits, over the version without the tag, which it may do only
+ * where that one is still what Redis has.  But a value that had become stale is stale in its new version too: as a fresh
+ * one that is born no later than what made it stale.  Invalidations of the tag concern only versions that have it. */
 #include <stdarg.h>
 #include "tests/model/fleet_world.h"
 
@@ -15,17 +19,23 @@ struct mutation {
 struct value {
     unsigned key, born;
     bool known; /* born */
-    bool refused;
+    bool refused, tagged;
     int host; /* whose it is */
     uint64_t until_ns;
+};
+
+/* What a reader may have of a value. */
+struct version {
+    unsigned born[2]; /* at all, as fresh */
+    bool tagged;
 };
 
 static struct mutation mutations[MUTATIONS_MAX];
 static struct value values[VALUES_MAX];
 static unsigned mutations_count, values_count;
-static unsigned at_least[HOSTS][KEYS][2];     /* on this host nothing born before (C1, C8) */
-static unsigned seen[HOSTS][KEYS][2];         /* nor this (C5) */
-static unsigned at_least_everywhere[KEYS][2]; /* unflagged, on any host (C3) */
+static struct history_least at_least[HOSTS][KEYS];     /* on this host nothing born before (C1, C8) */
+static struct history_least seen[HOSTS][KEYS];         /* nor this (C5) */
+static struct history_least at_least_everywhere[KEYS]; /* unflagged, on any host (C3) */
 
 void history_begin(void)
 {
@@ -53,11 +63,59 @@ unsigned history_to_set(int host, unsigned key)
     return new_value(host, key, false);
 }
 
+/* Whether it is committed or only one host's own: such a version of the key is older than it. */
+static bool hits(const struct mutation *m, unsigned key, bool tagged)
+{
+    return (m->is.keys | (tagged ? m->is.late : 0)) & 1u << key;
+}
+
+/* It was committed, and hits the version; a soft one counts for what is shown as fresh. */
+static bool concerns(const struct mutation *m, unsigned key, bool tagged, bool fresh)
+{
+    return hits(m, key, tagged) && m->only_host == NOBODY && (fresh || !m->is.soft);
+}
+
+/* The first change that made the version old, or NULL. */
+static const struct mutation *superseded(unsigned key, const struct version *version, bool fresh)
+{
+    for (unsigned i = version->born[fresh]; i < mutations_count; i++)
+        if (concerns(&mutations[i], key, version->tagged, fresh))
+            return &mutations[i];
+    return NULL;
+}
+
+/* Nobody but a TAG stores a value twice, and none twice in one epoch: the version that it found has the tag then. */
+static struct version version_at(unsigned value, const struct position *at)
+{
+    const struct value *v = &values[value];
+    struct version ret = {.born = {v->born, v->born}};
+    for (unsigned i = v->born; v->tagged && i < mutations_count; i++) {
+        const struct committed *c = &mutations[i].is;
+        if (!c->again || c->value != value || c->epoch != at->epoch || c->v > at->v)
+            continue;
+        const struct mutation *softened = superseded(v->key, &ret, true);
+        ret.born[0] = ret.born[1] = i + 1;
+        if (softened < &mutations[i])
+            ret.born[1] = (unsigned)(softened - mutations);
+        ret.tagged = true;
+    }
+    return ret;
+}
+
+static void judge_again(const struct committed *c)
+{
+    values[c->value].tagged = true;
+    if (c->over != c->value)
+        violation("C6", "value %u was tagged where value %u had come meanwhile", c->value, c->over);
+}
+
 void history_commit(const struct committed *c)
 {
     CHECK(mutations_count < MUTATIONS_MAX);
     mutations[mutations_count++] = (struct mutation){*c, world_ns, NOBODY};
-    if (c->value) {
+    if (c->again) {
+        judge_again(c);
+    } else if (c->value) {
         values[c->value].known = true;
         values[c->value].born = mutations_count;
     }
@@ -75,24 +133,10 @@ void history_refused(unsigned value)
     values[value].refused = true;
 }
 
-/* It was committed, and names the key; a soft one counts for what is shown as fresh. */
-static bool concerns(const struct mutation *m, unsigned key, bool fresh)
-{
-    return m->is.keys & 1u << key && m->only_host == NOBODY && (fresh || !m->is.soft);
-}
-
-/* The first change that made the value old, or NULL. */
-static const struct mutation *superseded(unsigned key, unsigned value, bool fresh)
-{
-    for (unsigned i = values[value].born; i < mutations_count; i++)
-        if (concerns(&mutations[i], key, fresh))
-            return &mutations[i];
-    return NULL;
-}
-
 void history_filled(unsigned key, unsigned value)
 {
-    if (superseded(key, value, true))
+    struct version version = {.born = {values[value].born, values[value].born}};
+    if (superseded(key, &version, true))
         violation("C6", "Redis took value %u of key %u, read from its source before a change", value, key);
 }
 
@@ -101,23 +145,38 @@ static void raise_to(unsigned *at, unsigned least)
     *at = *at > least ? *at : least;
 }
 
-static void raise_both(unsigned at[2], unsigned mutation)
+/* For the versions of the key that the change hits. */
+static void raise_all(struct history_least *at, unsigned key, unsigned mutation)
 {
-    raise_to(&at[1], mutation + 1);
-    if (!mutations[mutation].is.soft)
-        raise_to(&at[0], mutation + 1);
+    const struct mutation *m = &mutations[mutation];
+    for (unsigned tagged = 0; tagged < 2; tagged++)
+        for (unsigned fresh = m->is.soft; fresh < 2 && hits(m, key, tagged); fresh++)
+            raise_to(&at->of[tagged][fresh], mutation + 1);
 }
 
 void history_acknowledged(int host, unsigned op, bool everywhere)
 {
     for (unsigned i = 0; i < mutations_count; i++)
         for (unsigned key = 0; key < KEYS && mutations[i].is.op == op; key++) {
-            if (!(mutations[i].is.keys & 1u << key))
-                continue;
-            raise_both(at_least[host][key], i);
+            raise_all(&at_least[host][key], key, i);
             if (everywhere)
-                raise_both(at_least_everywhere[key], i);
+                raise_all(&at_least_everywhere[key], key, i);
         }
+}
+
+void history_tagged(int host, unsigned key, const struct position *at, bool everywhere)
+{
+    unsigned i = 0;
+    while (i < mutations_count && !(mutations[i].is.again && hits(&mutations[i], key, false) &&
+                                    mutations[i].is.epoch == at->epoch && mutations[i].is.v == at->v))
+        i++;
+    if (i == mutations_count) {
+        violation("C1", "host %d key %u: a tag was answered, and nobody gave it", host, key);
+        return;
+    }
+    raise_all(&at_least[host][key], key, i);
+    if (everywhere)
+        raise_all(&at_least_everywhere[key], key, i);
 }
 
 static bool condition_met(const struct committed *c, enum fleet_condition condition, unsigned over)
@@ -138,39 +197,39 @@ void history_condition(int host, unsigned op, enum fleet_condition condition, un
                       condition, over, mutations[i].is.over);
 }
 
-unsigned history_change_begins(int host, uint8_t keys, bool soft)
+unsigned history_change_begins(int host, const struct names *names)
 {
+    struct committed c = {.keys = names_cover(names), .late = names_late(names), .soft = names->soft};
     CHECK(mutations_count < MUTATIONS_MAX);
-    mutations[mutations_count] = (struct mutation){{.keys = keys, .soft = soft}, world_ns, host};
+    mutations[mutations_count] = (struct mutation){c, world_ns, host};
     return mutations_count++;
 }
 
 void history_queued(int host, unsigned change)
 {
     for (unsigned key = 0; key < KEYS; key++)
-        if (mutations[change].is.keys & 1u << key)
-            raise_both(at_least[host][key], change);
+        raise_all(&at_least[host][key], key, change);
 }
 
 /* Everything up to that position, of that epoch: another one has positions of its own. */
-static void up_to(const struct position *p, unsigned key, unsigned ret_at[2])
+static void up_to(const struct position *p, unsigned key, struct history_least *ret_at)
 {
     for (unsigned i = 0; i < mutations_count; i++) {
         const struct committed *c = &mutations[i].is;
-        if (concerns(&mutations[i], key, true) && c->partition == p->partition && c->epoch == p->epoch &&
+        if (mutations[i].only_host == NOBODY && c->partition == p->partition && c->epoch == p->epoch &&
             c->v <= p->v)
-            raise_both(ret_at, i);
+            raise_all(ret_at, key, i);
     }
 }
 
 struct history_view history_read_begins(int host, unsigned key, const struct position *brought)
 {
-    struct history_view view = {.began_ns = world_ns};
-    memcpy(view.at_least, at_least[host][key], sizeof(view.at_least));
-    memcpy(view.seen, seen[host][key], sizeof(view.seen));
-    memcpy(view.at_least_unflagged, at_least_everywhere[key], sizeof(view.at_least_unflagged));
+    struct history_view view = {.began_ns = world_ns,
+                                .at_least = at_least[host][key],
+                                .seen = seen[host][key],
+                                .at_least_unflagged = at_least_everywhere[key]};
     if (brought)
-        up_to(brought, key, view.brought);
+        up_to(brought, key, &view.brought);
     return view;
 }
 
@@ -178,9 +237,9 @@ struct history_view history_read_begins(int host, unsigned key, const struct pos
 static void monotonic(int host, unsigned key, unsigned born)
 {
     for (unsigned i = born; i-- > 0;)
-        if (concerns(&mutations[i], key, true)) {
-            raise_both(seen[host][key], i);
-            if (!mutations[i].is.soft)
+        if (concerns(&mutations[i], key, true, true)) {
+            raise_all(&seen[host][key], key, i);
+            if (concerns(&mutations[i], key, false, false))
                 return;
         }
 }
@@ -192,31 +251,34 @@ void history_forgets_reads(int host)
     memset(seen[host], 0, sizeof(seen[host]));
 }
 
-static void judge_flagged(int host, unsigned key, unsigned value, bool fresh, const struct history_view *view)
+static void judge_flagged(int host, const struct history_shown *shown, const struct version *version,
+                          const struct history_view *view)
 {
-    const struct mutation *after = superseded(key, value, fresh);
+    const struct mutation *after = superseded(shown->key, version, !shown->stale);
     uint64_t bound_ns = DETACHED_MAX_NS / 10 * 12 + DETACHED_MAX_NS / 1000;
     if (after && after->at_ns + bound_ns < view->began_ns)
-        violation("C7", "host %d key %u: value %u, flagged, %.0f ms after its end", host, key, value,
-                  (double)(view->began_ns - after->at_ns) / 1e6);
+        violation("C7", "host %d key %u: value %u, flagged, %.0f ms after its end", host, shown->key,
+                  shown->value, (double)(view->began_ns - after->at_ns) / 1e6);
 }
 
-static void judge_unflagged(int host, unsigned key, unsigned value, bool fresh,
+static void judge_unflagged(int host, const struct history_shown *shown, const struct version *version,
                             const struct history_view *view)
 {
-    const struct mutation *after = superseded(key, value, fresh);
+    bool fresh = !shown->stale;
+    const struct mutation *after = superseded(shown->key, version, fresh);
     if (after && after->at_ns + FLEET_FRESH_NS + FLEET_FRESH_NS / 1000 < view->began_ns)
-        violation("C2", "host %d key %u: value %u, %.1f ms after its end", host, key, value,
+        violation("C2", "host %d key %u: value %u, %.1f ms after its end", host, shown->key, shown->value,
                   (double)(view->began_ns - after->at_ns) / 1e6);
-    if (values[value].born < view->at_least_unflagged[fresh])
-        violation("C3", "host %d key %u: value %u after wait=all was answered", host, key, value);
+    if (version->born[fresh] < view->at_least_unflagged.of[version->tagged][fresh])
+        violation("C3", "host %d key %u: value %u after wait=all was answered", host, shown->key,
+                  shown->value);
 }
 
-void history_read_ends(int host, unsigned key, unsigned value, bool stale, enum history_how how,
-                       const struct history_view *view)
+void history_read_ends(int host, const struct history_shown *shown, const struct history_view *view)
 {
+    unsigned key = shown->key, value = shown->value;
     const struct value *v = &values[value];
-    bool fresh = !stale;
+    bool fresh = !shown->stale;
     if (value == 0 || value >= values_count || v->key != key) {
         violation("C13", "host %d key %u: value %u is not of this key", host, key, value);
         return;
@@ -224,10 +286,12 @@ void history_read_ends(int host, unsigned key, unsigned value, bool stale, enum 
     if (v->until_ns < view->began_ns)
         violation("C13", "host %d key %u: value %u, %.1f ms past its end", host, key, value,
                   (double)(view->began_ns - v->until_ns) / 1e6);
-    if (v->born < view->brought[fresh])
+    struct version version = version_at(value, &shown->at);
+    unsigned born = version.born[fresh], tagged = version.tagged;
+    if (born < view->brought.of[tagged][fresh])
         violation("C4", "host %d key %u: value %u, born at %u, though the reader knew of %u", host, key,
-                  value, v->born, view->brought[fresh]);
-    if (how == READ_LOCAL) {
+                  value, born, view->brought.of[tagged][fresh]);
+    if (shown->how == READ_LOCAL) {
         if (v->host != host)
             violation("C7", "host %d key %u: value %u is local to host %d", host, key, value, v->host);
         return;
@@ -236,15 +300,15 @@ void history_read_ends(int host, unsigned key, unsigned value, bool stale, enum 
         violation("C9", "host %d key %u: value %u was never committed", host, key, value);
     if (v->refused)
         violation("C6", "host %d key %u: value %u was refused", host, key, value);
-    if (v->born < view->at_least[fresh])
+    if (born < view->at_least.of[tagged][fresh])
         violation("C1", "host %d key %u: value %u, born at %u, though %u was known here", host, key, value,
-                  v->born, view->at_least[fresh]);
-    if (v->born < view->seen[fresh])
+                  born, view->at_least.of[tagged][fresh]);
+    if (born < view->seen.of[tagged][fresh])
         violation("C5", "host %d key %u: value %u, born at %u, though %u was seen here", host, key, value,
-                  v->born, view->seen[fresh]);
-    if (how == READ_FLAGGED)
-        judge_flagged(host, key, value, fresh, view);
+                  born, view->seen.of[tagged][fresh]);
+    if (shown->how == READ_FLAGGED)
+        judge_flagged(host, shown, &version, view);
     else
-        judge_unflagged(host, key, value, fresh, view);
-    monotonic(host, key, v->born);
+        judge_unflagged(host, shown, &version, view);
+    monotonic(host, key, version.born[0]);
 }

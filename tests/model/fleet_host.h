@@ -25,7 +25,7 @@ struct disk {
 /* ======= operations under way ======= */
 
 struct op {
-    enum { FREE, GET, SET, FILL, TOUCH, INVALIDATE } kind;
+    enum { FREE, GET, SET, FILL, TOUCH, TAG, INVALIDATE } kind;
     int host;
     unsigned id, key, value, change, over;
     bool wait_all;
@@ -39,6 +39,7 @@ struct op {
         struct cache_get get;
         struct cache_set set;
         struct cache_touch touch;
+        struct cache_tag tagging;
         struct cache_invalidate invalidate;
     };
 };

@@ -14,7 +14,7 @@
 enum { STEPS = 150 };
 
 const char *const key_texts[KEYS] = {"a:0", "a:1", "b:0", "b:1"};
-const char *const tag_texts[TAGS] = {"t0", "t1"};
+const char *const tag_texts[TAGS] = {"t0", "t1", "late"};
 const char *const prefix_texts[PREFIXES] = {"a:", "b:"};
 const char *const glob_texts[GLOBS] = {"*:0", "*:1"};
 uint64_t world_ns;
@@ -57,13 +57,18 @@ bool dice_say(unsigned percent)
 
 uint8_t names_cover(const struct names *n)
 {
-    static const uint8_t by_tag[TAGS] = {0x5, 0xa}, by_prefix[PREFIXES] = {0x3, 0xc};
+    static const uint8_t by_end[] = {0x5, 0xa}, by_prefix[PREFIXES] = {0x3, 0xc};
     uint8_t keys = n->all ? 0xf : n->keys;
-    for (unsigned i = 0; i < TAGS; i++) {
-        keys |= (n->tags | n->globs) & 1u << i ? by_tag[i] : 0;
+    for (unsigned i = 0; i < COUNT_OF(by_end); i++) {
+        keys |= (n->tags | n->globs) & 1u << i ? by_end[i] : 0;
         keys |= n->prefixes & 1u << i ? by_prefix[i] : 0;
     }
     return keys;
+}
+
+uint8_t names_late(const struct names *n)
+{
+    return n->tags & 1u << TAG_LATE ? 0xf : 0;
 }
 
 static uint8_t mask_of(const struct slice *names, unsigned count, const char *const *texts,
@@ -77,12 +82,17 @@ static uint8_t mask_of(const struct slice *names, unsigned count, const char *co
     return mask;
 }
 
+uint8_t tags_of(const struct slice *tags, unsigned count)
+{
+    return mask_of(tags, count, tag_texts, TAGS);
+}
+
 struct names names_of(const struct fleet_change *c)
 {
     if (c->verb != FLEET_INVALIDATE)
         return (struct names){0};
     return (struct names){mask_of(c->keys, c->keys_count, key_texts, KEYS),
-                          mask_of(c->tags, c->tags_count, tag_texts, TAGS),
+                          tags_of(c->tags, c->tags_count),
                           mask_of(c->prefixes, c->prefixes_count, prefix_texts, PREFIXES),
                           mask_of(c->globs, c->globs_count, glob_texts, GLOBS),
                           c->all,
@@ -144,6 +154,30 @@ static void step_set(void)
 static void step_touch(void)
 {
     host_touch(any_host(), dice_below(KEYS));
+}
+
+/* Redis answers, while the journal is late. */
+static void answers_flow(int host)
+{
+    for (unsigned i = 0; i < 3; i++)
+        for (enum channel c = 0; c < CHANNEL_TAIL; c++) {
+            link_flow(host, c, false);
+            link_flow(host, c, true);
+        }
+}
+
+/* Often two hosts after each other: the other is too late then, and reads what it has. */
+static void step_tag(void)
+{
+    unsigned key = dice_below(KEYS);
+    for (unsigned i = dice_say(50); i < 2; i++) {
+        int host = any_host();
+        host_tag(host, key, dice_say(30));
+        if (dice_say(50)) {
+            answers_flow(host);
+            host_get(host, key);
+        }
+    }
 }
 
 static void step_fill(void)
@@ -253,10 +287,10 @@ static const struct {
     unsigned weight;
     void (*run)(void);
 } steps[] = {
-    {28, step_get},    {7, step_set},   {12, step_fill},    {3, step_touch},          {7, step_invalidate},
-    {14, step_moment}, {6, step_while}, {1, step_long},     {14, step_some_messages}, {4, step_hold},
-    {2, step_release}, {2, step_cut},   {2, step_zombies},  {5, step_commit},         {3, step_land},
-    {2, step_crash},   {2, step_pause}, {1, step_snapshot}, {2, step_redis},
+    {28, step_get},       {7, step_set},     {12, step_fill}, {3, step_touch},    {5, step_tag},
+    {7, step_invalidate}, {14, step_moment}, {6, step_while}, {1, step_long},     {14, step_some_messages},
+    {4, step_hold},       {2, step_release}, {2, step_cut},   {2, step_zombies},  {5, step_commit},
+    {3, step_land},       {2, step_crash},   {2, step_pause}, {1, step_snapshot}, {2, step_redis},
 };
 
 static void any_step(void)

@@ -1,5 +1,6 @@
 /* What stands for the node of l2/ in the model: questions of the membership and of the cache become messages, and
  * answers calls. */
+#include "base/tag_names.h"
 #include "tests/model/fleet_host.h"
 
 /* ======= sending ======= */
@@ -55,6 +56,8 @@ static bool io_send(void *io, struct fleet_change *change)
                         .expected_epoch = change->expected_epoch,
                         .expected_v = change->expected_v,
                         .expected_id = change->expected_id,
+                        .again = change->again,
+                        .expected_fresh = change->expected_fresh,
                         .remove = change->remove,
                         .names = names_of(change),
                         .change = change};
@@ -63,8 +66,11 @@ static bool io_send(void *io, struct fleet_change *change)
         m.id = change->entry->id;
         m.left_ns = change->entry->hard_ns - clock_of(h);
     }
-    if (change->verb == FLEET_SET || change->verb == FLEET_FILL)
+    if (change->verb == FLEET_SET || change->verb == FLEET_FILL) {
         memcpy(&m.value, change->entry->value.data, change->remove ? 0 : sizeof(m.value));
+        m.tags = tags_of(change->tags, change->tags_count);
+        m.stale = change->entry->stale;
+    }
     if (h->link.requests[CHANNEL_CONTROL].count > QUEUE / 4) /* room for hello and fences */
         return false;
     return link_send(h, CHANNEL_CONTROL, m);
@@ -99,6 +105,15 @@ static int fleet_get(struct tier *t, struct tier_read *read)
     return TIER_PENDING;
 }
 
+static void add_tags(struct entry *e, uint8_t tags, char *room)
+{
+    struct slice names[TAGS];
+    e->tags_count = (uint8_t)names_list(names, tag_texts, tags);
+    for (unsigned i = 0; i < e->tags_count; i++)
+        e->tags[i] = shm_hash_name(1, SHM_NAME_TAG, names[i]);
+    e->tag_names = tag_names_pack(room, names, e->tags_count);
+}
+
 void node_read_answered(struct host *h, struct message *m)
 {
     struct tier_read *read = m->read;
@@ -124,17 +139,16 @@ void node_read_answered(struct host *h, struct message *m)
     bool same = read->known.given && read->known.epoch == m->entry_epoch && read->known.v == m->entry_v &&
                 read->known.id == m->entry_id;
     uint64_t end_ns = clock_of(h) + m->left_ns - (world_ns - m->sent_ns); /* counted from the sending */
-    read->entry =
-        (struct entry){.key = slice_text(key_texts[m->key]),
-                       .key_hash = read->key_hash,
-                       .epoch = m->entry_epoch,
-                       .v = m->entry_v,
-                       .id = m->entry_id,
-                       .hard_ns = end_ns,
-                       .soft_ns = end_ns,
-                       .stale = m->stale,
-                       .tags = {shm_hash_name(1, SHM_NAME_TAG, slice_text(tag_texts[m->key % TAGS]))},
-                       .tags_count = 1};
+    char room[TAG_NAMES_MAX];
+    read->entry = (struct entry){.key = slice_text(key_texts[m->key]),
+                                 .key_hash = read->key_hash,
+                                 .epoch = m->entry_epoch,
+                                 .v = m->entry_v,
+                                 .id = m->entry_id,
+                                 .hard_ns = end_ns,
+                                 .soft_ns = end_ns,
+                                 .stale = m->stale};
+    add_tags(&read->entry, m->tags, room);
     model_value_into(&read->entry, &m->value);
     read->done(read, same ? TIER_SAME : TIER_FOUND);
 }

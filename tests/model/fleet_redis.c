@@ -9,6 +9,7 @@ struct stored {
     uint32_t id;
     uint64_t end_ns;
     bool stale; /* invalidated softly */
+    uint8_t tags;
 };
 
 /* Positions of the newest kills by name. */
@@ -51,27 +52,32 @@ static uint64_t newest_kill(const struct killed *k)
 {
     uint64_t v = k->all_v;
     for (unsigned i = 0; i < TAGS; i++)
-        v = larger(v, larger(k->glob_v[i], larger(k->tag_v[i], k->prefix_v[i])));
+        v = larger(v, k->tag_v[i]);
+    for (unsigned i = 0; i < PREFIXES; i++)
+        v = larger(v, larger(k->glob_v[i], k->prefix_v[i]));
     return v;
 }
 
-/* The newest kill by name of what the key carries. */
-static uint64_t name_killed(const struct killed *k, unsigned key)
+/* The newest kill by name of what the key carries, with those tags. */
+static uint64_t name_killed(const struct killed *k, unsigned key, uint8_t tags)
 {
-    return larger(larger(k->all_v, k->glob_v[key % GLOBS]),
-                  larger(k->tag_v[key % TAGS], k->prefix_v[key / PREFIXES]));
+    uint64_t v = larger(larger(k->all_v, k->glob_v[key % GLOBS]), k->prefix_v[key / PREFIXES]);
+    for (unsigned i = 0; i < TAGS; i++)
+        v = tags & 1u << i ? larger(v, k->tag_v[i]) : v;
+    return v;
 }
 
 static bool alive(const struct partition *p, unsigned key)
 {
     const struct stored *s = &p->stored[key];
     return s->value && s->epoch == p->epoch && s->end_ns > world_ns &&
-           s->v >= name_killed(&p->killed[0], key);
+           s->v >= name_killed(&p->killed[0], key, s->tags);
 }
 
 static bool is_stale(const struct partition *p, unsigned key)
 {
-    return p->stored[key].stale || p->stored[key].v < name_killed(&p->killed[1], key);
+    const struct stored *s = &p->stored[key];
+    return s->stale || s->v < name_killed(&p->killed[1], key, s->tags);
 }
 
 static void copy_partition(struct partition *to, const struct partition *from)
@@ -82,16 +88,19 @@ static void copy_partition(struct partition *to, const struct partition *from)
 static uint64_t mutate(struct partition *p, const struct names *names, const struct message *m,
                        unsigned value)
 {
+    bool told = !m->again || !RULE(tag_record, false);
     CHECK(p->journal_count < JOURNAL_MAX);
-    p->journal[p->journal_count++] = (struct redis_record){++p->v, *names};
+    p->journal[p->journal_count++] = (struct redis_record){++p->v, told ? *names : (struct names){0}};
     uint8_t hit = names_cover(names) & partition_mask(m->partition);
     history_commit(&(struct committed){.partition = m->partition,
                                        .op = m->op,
                                        .epoch = p->epoch,
                                        .v = p->v,
                                        .keys = hit,
+                                       .late = names_late(names) & partition_mask(m->partition),
                                        .soft = names->soft,
                                        .value = value,
+                                       .again = m->again,
                                        .over = alive(p, m->key) ? p->stored[m->key].value : 0});
     TALK("redis %u: V %llu hits %x, value %u", m->partition, (unsigned long long)p->v, hit, value);
     return p->v;
@@ -130,10 +139,16 @@ static bool admitted(struct partition *p, struct message *m)
     return m->said == SAID_OK;
 }
 
+/* A TAG prolongs nothing, however long it was on its way. */
 static void store(struct partition *p, const struct message *m)
 {
-    p->stored[m->key] = (struct stored){m->value, p->epoch, m->v, m->id, world_ns + m->left_ns, false};
-    history_lives(m->value, world_ns + m->left_ns);
+    struct stored *s = &p->stored[m->key];
+    uint64_t end_ns = world_ns + m->left_ns;
+    if (m->again && end_ns > s->end_ns)
+        end_ns = s->end_ns;
+    *s = (struct stored){m->value, p->epoch, m->v, m->id, end_ns, m->stale, m->tags};
+    if (!m->again)
+        history_lives(m->value, end_ns);
 }
 
 static bool is_version(const struct stored *s, const struct message *m)
@@ -150,7 +165,10 @@ static enum said judge_condition(const struct partition *p, const struct message
         return there ? SAID_EXISTS : SAID_OK;
     if (!there)
         return SAID_NOT_FOUND;
-    return m->condition == FLEET_IF_PRESENT || is_version(&p->stored[m->key], m) ? SAID_OK : SAID_CONFLICT;
+    if (m->condition == FLEET_IF_PRESENT)
+        return SAID_OK;
+    bool too_old = m->expected_fresh && is_stale(p, m->key);
+    return is_version(&p->stored[m->key], m) && RULE(tag_fresh, !too_old) ? SAID_OK : SAID_CONFLICT;
 }
 
 static void run_set(struct partition *p, struct message *m)
@@ -194,8 +212,8 @@ static bool nothing_since(const struct partition *p, const struct message *m)
         if (p->journal[i].v != expected++ || names_cover(&p->journal[i].names) & 1u << m->key)
             return false;
     }
-    return expected == p->v + 1 && name_killed(&p->killed[0], m->key) <= m->since_v &&
-           name_killed(&p->killed[1], m->key) <= m->since_v;
+    return expected == p->v + 1 && name_killed(&p->killed[0], m->key, m->tags) <= m->since_v &&
+           name_killed(&p->killed[1], m->key, m->tags) <= m->since_v;
 }
 
 static void run_fill(struct partition *p, struct message *m)
@@ -222,8 +240,9 @@ static void run_invalidate(struct partition *p, struct message *m)
             p->stored[key].stale = true;
         else if (m->names.keys & 1u << key)
             p->stored[key] = (struct stored){0};
-    for (unsigned i = 0; i < TAGS; i++) {
+    for (unsigned i = 0; i < TAGS; i++)
         k->tag_v[i] = m->names.tags & 1u << i ? m->v : k->tag_v[i];
+    for (unsigned i = 0; i < PREFIXES; i++) {
         k->glob_v[i] = m->names.globs & 1u << i ? m->v : k->glob_v[i];
         k->prefix_v[i] = m->names.prefixes & 1u << i ? m->v : k->prefix_v[i];
     }
@@ -241,6 +260,7 @@ static void run_read(struct partition *p, struct message *m)
     m->stale = s->stale || (m->exact && is_stale(p, m->key));
     m->left_ns = m->found ? s->end_ns - world_ns : 0;
     m->value = s->value;
+    m->tags = s->tags;
     m->entry_epoch = s->epoch;
     m->entry_v = s->v;
     m->entry_id = s->id;

@@ -90,6 +90,7 @@ static int put(struct tier *tier, const struct entry *e)
     row->used = true;
     row->entry = *e;
     row->entry.key = slice_text(key_texts[model_key(e->key)]);
+    row->entry.tag_names = slice_of(NULL, 0); /* nobody keeps them */
     memcpy(&row->value, e->value.data, sizeof(row->value));
     remove_on_disk(self(tier), e->key);
     return changed(self(tier));

@@ -82,8 +82,12 @@ static void got(struct cache_get *get)
         enum history_how how = get->detached ? READ_FLAGGED : READ_VOUCHED;
         if (get->entry.local && !get->detached)
             violation("I13", "host %d key %u: value %u, local, unflagged", op->host, op->key, value);
-        history_read_ends(op->host, op->key, value, get->entry.stale, get->entry.local ? READ_LOCAL : how,
-                          &op->view);
+        struct history_shown shown = {.key = op->key,
+                                      .value = value,
+                                      .at = {get->partition, get->entry.epoch, get->entry.v},
+                                      .stale = get->entry.stale,
+                                      .how = get->entry.local ? READ_LOCAL : how};
+        history_read_ends(op->host, &shown, &op->view);
         return;
     }
     CHECK(get->status == STATUS_MISS);
@@ -158,7 +162,7 @@ static void was_set(struct cache_set *set)
 static void set_value(struct host *h, struct op *op, bool remove)
 {
     op->value_bytes = op->value;
-    op->tag = slice_text(tag_texts[op->key % TAGS]);
+    op->tag = slice_text(tag_texts[op->key % TAG_LATE]);
     op->set.key = slice_text(key_texts[op->key]);
     op->set.value = slice_of(&op->value_bytes, sizeof(op->value_bytes));
     op->set.ttl_ms = remove ? 0 : any_ttl_ms();
@@ -183,7 +187,7 @@ void host_set(int host, unsigned key, bool remove, bool wait_all, enum fleet_con
     op->key = key;
     op->value = history_to_set(host, key);
     op->wait_all = wait_all;
-    op->change = history_change_begins(host, (uint8_t)(1u << key), false);
+    op->change = history_change_begins(host, &(struct names){.keys = (uint8_t)(1u << key)});
     memset(&op->set, 0, sizeof(op->set));
     op->over = h->shown[key].value;
     op->set.version = h->shown[key].version;
@@ -229,6 +233,41 @@ void host_touch(int host, unsigned key)
         touched(&op->touch);
 }
 
+static void tagged(struct cache_tag *tagging)
+{
+    struct op *op = CONTAINER_OF(tagging, struct op, tagging);
+    op->kind = FREE;
+    if (hosts[op->host].dying)
+        return;
+    TALK("host %d: tag of key %u: %s at %llu", op->host, op->key, status_name(tagging->status),
+         (unsigned long long)tagging->result.v);
+    if (tagging->status == STATUS_CONFLICT)
+        violation("tag", "host %d key %u: it is never what was read", op->host, op->key);
+    if (tagging->status != STATUS_OK)
+        return;
+    struct position at = {tagging->partition, tagging->result.epoch, tagging->result.v};
+    note_position(tagging->partition, &tagging->result);
+    history_tagged(op->host, op->key, &at, op->wait_all);
+}
+
+void host_tag(int host, unsigned key, bool wait_all)
+{
+    struct host *h = &hosts[host];
+    struct op *op = new_op(h, TAG);
+    if (!op)
+        return;
+    op->key = key;
+    op->wait_all = wait_all;
+    op->tag = slice_text(tag_texts[TAG_LATE]);
+    op->tagging = (struct cache_tag){.key = slice_text(key_texts[key]),
+                                     .tags = &op->tag,
+                                     .tags_count = 1,
+                                     .wait_all = wait_all,
+                                     .done = tagged};
+    if (cache_tag(h->cache, &op->tagging) == CACHE_DONE)
+        tagged(&op->tagging);
+}
+
 static void invalidated(struct cache_invalidate *invalidate)
 {
     struct op *op = CONTAINER_OF(invalidate, struct op, invalidate);
@@ -262,7 +301,7 @@ void host_invalidate(int host, const struct names *names, bool wait_all)
     struct cache_invalidate *i = &op->invalidate;
     memset(i, 0, sizeof(*i));
     op->wait_all = i->wait_all = wait_all;
-    op->change = history_change_begins(host, names_cover(names), names->soft);
+    op->change = history_change_begins(host, names);
     i->keys = op->names;
     i->tags = op->names + KEYS;
     i->prefixes = op->names + KEYS + TAGS;

@@ -55,6 +55,14 @@ MUTANTS = {
     "soft-compared-as-fresh": [("        e->stale |= get->confirmed_stale;\n", "")],
     "c5-older-stays": [("        if (flight_detached(flight))\n            give_way(get, read, outcome);\n", "")],
     "c7-served-for-ever": [("return serves && !e->suspect ? FLAGGED : NOBODY;", "return FLAGGED;")],
+    "tag-over-what-came-meanwhile": [(".condition = CACHE_IF_VERSION,", ".condition = CACHE_ALWAYS,")],
+    "tag-loses-those-it-had": [("while (copy->tags_count < SHM_TAGS_MAX && ", "while (false && ")],
+    "tag-begins-a-new-life": [("    return set->like ? (struct life)", "    return false ? (struct life)")],
+    "tag-read-not-exact": [("                           .exact = true, ", "                           .exact = false, ")],
+    "tag-makes-fresh": [(".stale = set->like && set->like->stale,", ".stale = false,")],
+    "tag-expects-nothing-fresh": [("    return set->like && !set->like->stale;", "    return false;")],
+    "tag-elsewhere-not-applied": [("found->v > c->fleet->view->of[t->partition].applied && make_way(c, t, found)", "false && make_way(c, t, found)")],
+    "tag-elsewhere-not-waited-for": [("    if (!t->wait_all)\n", "    if (true)\n")],
     "c8-queued-not-applied": [("*ret_unsafe = apply_record(c, change->partition, &r) || kept == TIER_UNSAFE;", "*ret_unsafe = kept == TIER_UNSAFE;")],
     "i11-names-not-judged-when-it-ends": [("    if (verdict == DEAD)\n        return not_found(get, MISS_INVALIDATED);\n    e->stale |=", "    e->stale |=")],
     # units
@@ -63,6 +71,7 @@ MUTANTS = {
     "i4-what-was-pushed-out-is-forgotten": [("    } else if (old > row->floor) {\n        row->floor = old;\n    }", "    }")],
     "i5-what-was-overtaken-fills": [(".valid = !set->lease || !set->lease->overtaken", ".valid = true")],
     "i11-a-change-leaves-before-older-reads": [("bool at_once = list_empty(&w->reads);", "bool at_once = true;")],
+    "tag-elsewhere-reads-not-told": [("    flights_detach(c->flights, t->key, key_hash);\n", "")],
     "f15-l1-prolongs-another-version": [("    if (i.v != as->v || shm_item_id(i.shape) != as->id)\n        return TIER_NOT_THERE;\n", "")],
     "f15-warm-prolongs-another-version": [("return change.longer.hard_ns && change.longer.v == v && change.longer.id == id;", "return change.longer.hard_ns;")],
 }
