@@ -89,8 +89,8 @@ struct cache *cache_create(const struct cache_setup *setup)
     c->failures = failures_create();
     c->refreshed = failures_create();
     c->id_state = setup->hash_secret ^ c->position;
-    list_init(&c->waiting_for_gate);
-    list_init(&c->waiting_for_all);
+    list_init(&c->at_gate.waiting);
+    list_init(&c->for_all.waiting);
     list_init(&c->probes);
     list_init(&c->warmings);
     return c;
@@ -134,7 +134,7 @@ struct cache *cache_destroy(struct cache *c)
 
 bool cache_idle(const struct cache *c)
 {
-    return flights_empty(c->flights) && list_empty(&c->waiting_for_gate) && list_empty(&c->waiting_for_all) &&
+    return flights_empty(c->flights) && list_empty(&c->at_gate.waiting) && list_empty(&c->for_all.waiting) &&
            list_empty(&c->probes) && list_empty(&c->warmings) && loaders_idle(c->loaders) &&
            c->limits_open == 0 && c->committing == 0;
 }
@@ -274,25 +274,35 @@ struct tenants *cache_tenants(const struct cache *c)
  * fence vouches FLEET_FRESH_NS from its sending; a thousandth for clocks that run at other speeds, two ticks for readers.  */
 #define WAIT_ALL_NS (FLEET_FRESH_NS + FLEET_FRESH_NS / 1000 + 2 * 4 * NS_PER_MS)
 
-/* In a turn that is long already: some 20 us, so that everything that waits goes on in every turn. */
+/* In a turn that is long already: some 20 us, so that everything that waits goes on in every turn; and as many as have come
+ * meanwhile, which had they found nobody would have been done then: so there are fewer each turn, however many come. */
 enum { LET_GO_AT_LEAST = 8 };
 
-static void wait_until(struct list *all, struct waiting *w, uint64_t due_ns, void (*then)(struct waiting *w))
+static struct waiting *first_due(const struct cache *c, const struct waiting_line *line)
 {
+    struct list *node = list_first(&line->waiting);
+    struct waiting *w = node ? CONTAINER_OF(node, struct waiting, node) : NULL;
+    return w && cache_now(c) >= w->due_ns ? w : NULL;
+}
+
+static void wait_until(struct cache *c, struct waiting_line *line, struct waiting *w, uint64_t due_ns,
+                       void (*then)(struct waiting *w))
+{
+    line->came += first_due(c, line) != NULL;
     w->due_ns = due_ns;
     w->then = then;
-    list_append(all, &w->node);
+    list_append(&line->waiting, &w->node);
 }
 
 void cache_wait_for_gate(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
 {
     c->figures.changes_gated++;
-    wait_until(&c->waiting_for_gate, w, c->setup.gate_until_ns, then);
+    wait_until(c, &c->at_gate, w, c->setup.gate_until_ns, then);
 }
 
 void cache_wait_for_all(struct cache *c, struct waiting *w, void (*then)(struct waiting *w))
 {
-    wait_until(&c->waiting_for_all, w, clock_after(cache_now(c), WAIT_ALL_NS), then);
+    wait_until(c, &c->for_all, w, clock_after(cache_now(c), WAIT_ALL_NS), then);
 }
 
 static bool turn_is_long(const struct cache *c)
@@ -301,16 +311,15 @@ static bool turn_is_long(const struct cache *c)
 }
 
 /* True: there are more that could go. */
-static bool let_go(struct cache *c, struct list *all)
+static bool let_go(struct cache *c, struct waiting_line *line)
 {
-    struct list *node;
-    for (unsigned n = 0; (node = list_first(all)); n++) {
-        struct waiting *w = CONTAINER_OF(node, struct waiting, node);
-        if (cache_now(c) < w->due_ns)
-            return false;
-        if (n >= LET_GO_AT_LEAST && turn_is_long(c))
+    struct waiting *w;
+    unsigned at_least = LET_GO_AT_LEAST + line->came;
+    line->came = 0;
+    for (unsigned n = 0; (w = first_due(c, line)); n++) {
+        if (n >= at_least && turn_is_long(c))
             return true;
-        list_remove(node);
+        list_remove(&w->node);
         w->then(w);
     }
     return false;
@@ -318,7 +327,7 @@ static bool let_go(struct cache *c, struct list *all)
 
 bool cache_let_go(struct cache *c)
 {
-    bool at_gate = let_go(c, &c->waiting_for_gate), for_all = let_go(c, &c->waiting_for_all);
+    bool at_gate = let_go(c, &c->at_gate), for_all = let_go(c, &c->for_all);
     return at_gate || for_all;
 }
 

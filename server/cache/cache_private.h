@@ -18,6 +18,12 @@
 /* From fast to slow: where a get looks in turn.  The last is the fleet's: changes reach it by commit, not as a tier. */
 enum { CACHE_TIERS = 3, CACHE_LOCAL_TIERS = 2 };
 
+/* They go in the order in which they came. */
+struct waiting_line {
+    struct list waiting; /* struct waiting, oldest first */
+    unsigned came;       /* since some of them went last, though others could go */
+};
+
 struct cache {
     struct cache_setup setup;
     struct tier *tiers[CACHE_TIERS]; /* L1, warm, L2; NULL where there is none */
@@ -40,14 +46,14 @@ struct cache {
     struct chronicle *chronicle;
     uint64_t position; /* STANDALONE: newest V given out */
     uint64_t id_state;
-    struct list waiting_for_gate, waiting_for_all; /* struct waiting, oldest first */
-    struct limits *limits;                         /* NULL until one is asked that the fleet does not count */
-    unsigned limits_open;                          /* that the fleet has not answered yet */
-    struct list warmings;                          /* struct warming */
-    bool warmings_held;                            /* something hotter is coming */
-    struct list probes;                            /* struct cache_probe: committed, and not heard of yet */
-    unsigned committing;                           /* changes the fleet has not answered yet */
-    size_t tag_copies;                             /* bytes of values that are being stored again, tag.c */
+    struct waiting_line at_gate, for_all;
+    struct limits *limits; /* NULL until one is asked that the fleet does not count */
+    unsigned limits_open;  /* that the fleet has not answered yet */
+    struct list warmings;  /* struct warming */
+    bool warmings_held;    /* something hotter is coming */
+    struct list probes;    /* struct cache_probe: committed, and not heard of yet */
+    unsigned committing;   /* changes the fleet has not answered yet */
+    size_t tag_copies;     /* bytes of values that are being stored again, tag.c */
     struct cache_figures figures;
     struct policies *policies;
     struct quotas *quotas;                       /* NULL: none yet */
@@ -64,7 +70,7 @@ static inline uint64_t cache_now(const struct cache *c)
 /* May a change be made now?  Behind those that wait it waits too: else it would be overtaken by an older one. */
 static inline bool cache_gate_open(const struct cache *c)
 {
-    return cache_now(c) >= c->setup.gate_until_ns && list_empty(&c->waiting_for_gate);
+    return cache_now(c) >= c->setup.gate_until_ns && list_empty(&c->at_gate.waiting);
 }
 
 static inline uint64_t cache_key_hash(const struct cache *c, struct slice key)

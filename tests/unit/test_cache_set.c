@@ -319,6 +319,26 @@ static void a_set_that_comes_while_others_are_let_go_is_the_last_of_them(void **
     assert_int_equal(set(f, "k99", "not held"), STATUS_OK);
 }
 
+/* Turns may be long for other reasons, and all changes come by the line as long as there is one. */
+static void fewer_wait_for_the_gate_each_turn_however_many_come(void **state)
+{
+    enum { COME = 20 };
+    struct fixture *f = *state;
+    static struct held h;
+    static struct cache_set newer[HELD][COME];
+    hold_sets(f, &h);
+    f->turn_is_long = true;
+    for (unsigned turn = 0; !cache_idle(f->cache); turn++) {
+        assert_in_range(turn, 0, HELD / 4);
+        for (unsigned n = 0; n < COME; n++) {
+            newer[turn][n] = a_set("new", "v");
+            assert_int_equal(cache_set(f->cache, &newer[turn][n]), CACHE_PENDING);
+        }
+        cache_let_go(f->cache);
+    }
+    assert_int_equal(set(f, "new", "v"), STATUS_OK);
+}
+
 static void an_invalidation_removes_what_was_set_before_it_while_both_waited(void **state)
 {
     struct fixture *f = *state;
@@ -342,6 +362,7 @@ int main(void)
         TEST(a_fill_is_stored_when_nothing_happened_since_its_miss),
         TEST(a_long_turn_leaves_most_of_what_waited_for_the_gate_to_the_next),
         TEST(a_set_that_comes_while_others_are_let_go_is_the_last_of_them),
+        TEST(fewer_wait_for_the_gate_each_turn_however_many_come),
         TEST(an_invalidation_removes_what_was_set_before_it_while_both_waited),
         TEST(a_fill_is_refused_after_an_invalidation_of_its_key),
         TEST(a_fill_is_refused_after_a_set_of_its_key),
