@@ -15,7 +15,7 @@
     OPTION(TENANT, 0, "tenant", "NAME", text, tenant, "only keys that begin with NAME:")                    \
     OPTION(JSON, 'j', "json", NULL, json, out, "one JSON object a line")                                    \
     OPTION(TIMEOUT, 0, "timeout", "TIME", timeout, timeout_ms,                                              \
-           "give up after this long (default: 1s; health: 700ms; top: 200ms)")                              \
+           "give up after this long (default: $LARDER_TIMEOUT_MS, else 1s; health: 700ms; top: 200ms)")     \
     OPTION(HELP, 'h', "help", NULL, flag, wants_help, "this text; after a verb, that verb's")               \
     OPTION(VERSION, 'V', "version", NULL, flag, wants_version, "print the version")                         \
     OPTION(STDIN, 'x', "stdin", NULL, flag, from_stdin, "take the value from standard input")               \
