@@ -84,6 +84,7 @@ struct fleet_change {
         compress_min;     /* SET, FILL: values of that size and more are compressed there; 0: as configured */
     uint64_t since_v;     /* FILL: the source was read after this position, in the present epoch; or: */
     const uint8_t *proof; /* FILL: the lease under which it was read; NULL: none */
+    bool beside; /* FILL: its lease was to be the fleet's, and nobody answered: not over a fresh entry */
     /* INVALIDATE: keys, tags, prefixes, globs; SET and FILL: tags */
     const struct slice *keys, *tags, *prefixes, *globs;
     unsigned keys_count, tags_count, prefixes_count, globs_count;

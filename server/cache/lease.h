@@ -37,6 +37,7 @@ struct lease {
     bool overtaken;
     bool refresh;       /* there is a value: nobody waits */
     bool in_fleet;      /* `proof` is a lease of the shared store */
+    bool beside;        /* it should have been, but nobody answered there */
     struct token token; /* what the holder has */
     struct token
         granted; /* what a miss at the moment of the grant would have given: the fill is judged by it */

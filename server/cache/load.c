@@ -297,7 +297,7 @@ static int take_answer(struct cache *c, struct lease *s, struct cache_load *l)
     case FLEET_LEASE_THERE: return read_there(c, s, l);
     case FLEET_LEASE_BUSY: return wait_for_fleet(c, s, l);
     case FLEET_LEASE_RESTS: return rest(c, s, l);
-    case FLEET_LEASE_AWAY: return give_here(c, s, l);
+    case FLEET_LEASE_AWAY: s->beside = true; return give_here(c, s, l);
     }
     WRONG("an outcome that is none");
 }

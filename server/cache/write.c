@@ -480,6 +480,7 @@ static void make_fill(const struct cache *c, struct cache_set *set, const struct
     set->change.verb = set->change.remove ? FLEET_SET : FLEET_FILL;
     set->change.since_v = t->v > applied ? t->v : applied; /* up to there we have judged it */
     set->change.proof = set->lease && set->lease->in_fleet ? set->lease->proof : NULL;
+    set->change.beside = set->lease && set->lease->beside;
 }
 
 static int commit(struct cache *c, struct cache_set *set)

@@ -1,4 +1,6 @@
 /* A change becomes a script call, and the script's answer the outcome of the change. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
@@ -293,6 +295,12 @@ static void put_condition(struct l2 *l2, const struct fleet_change *c)
     }
 }
 
+static void put_since(struct l2 *l2, const struct fleet_change *c)
+{
+    snprintf(l2->since, sizeof(l2->since), "%" PRIu64 "%s", c->since_v, c->beside ? "e" : "");
+    args_text(&l2->args, l2->since);
+}
+
 static void put_store(struct l2 *l2, const struct fleet_change *c)
 {
     bool fill = c->verb == FLEET_FILL;
@@ -302,7 +310,7 @@ static void put_store(struct l2 *l2, const struct fleet_change *c)
     if (fill && c->proof)
         args_add(&l2->args, slice_of(c->proof, FLEET_PROOF_BYTES));
     else if (fill)
-        args_number(&l2->args, c->since_v);
+        put_since(l2, c);
     else
         put_condition(l2, c);
     add_life(l2, c->entry);

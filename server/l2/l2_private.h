@@ -90,6 +90,7 @@ struct l2 {
     struct buffer room;  /* words of the command that is being put together */
     struct args args;
     uint8_t epoch[8], version[L2_VERSION_BYTES + 1], nonce[8];
+    char since[24];
     struct buffer tail;                        /* an entry on its way */
     struct buffer value;                       /* an entry unpacked */
     struct collected *collected;               /* the record that is being read */

@@ -224,6 +224,17 @@ def a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters(flee
     expect((a.fill("k", "w", token).reason, fleet.journal()), ("lease", [("0-1", [("w", b"k")])]))
 
 
+def a_fill_beside_the_leases_of_the_fleet_replaces_nothing_fresh(fleet):
+    a, b = fleet.host("a"), fleet.host("b")
+    expect(a.fill("k", "v", a.getl("k").token).status, "OK")
+    expect(fleet.unchanged(b.fill, "k", "w", "0e").reason, "lease")
+    expect(b.fill("nothing", "w", "0e").status, "OK")
+    a.set("stale", "v", soft=0)
+    expect(b.fill("stale", "w", "1e").status, "OK")
+    a.set("newer", "v")
+    expect(fleet.unchanged(b.fill, "newer", "w", "2e").reason, "key")
+
+
 def what_is_soon_stale_gives_one_caller_the_lease_when_asked_so(fleet):
     a, b = fleet.host("a"), fleet.host("b")
     a.set("k", "v", ttl=60000)
@@ -275,7 +286,7 @@ play(one_caller_gets_the_lease_the_others_are_busy, a_lease_is_used_once, whatev
      without_waiters_there_is_no_note_and_with_a_record_none_is_needed, a_lease_keeps_its_life_when_somebody_begins_to_wait,
      only_the_holder_renews_and_drops, a_renewed_lease_still_knows_who_waits,
      a_stale_hit_gives_one_caller_the_lease_and_all_the_value, an_exact_get_takes_no_lease,
-     a_fill_without_a_lease_enters_when_nothing_happened,
+     a_fill_without_a_lease_enters_when_nothing_happened, a_fill_beside_the_leases_of_the_fleet_replaces_nothing_fresh,
      a_fill_without_a_lease_is_refused_when_the_journal_names_its_key,
      a_fill_without_a_lease_is_refused_when_a_name_of_it_was_killed, what_the_journal_cannot_tell_any_more_is_refused,
      the_scan_is_bounded_in_names_and_notes_too, a_fill_without_a_lease_ends_the_lease_of_others_and_wakes_their_waiters,

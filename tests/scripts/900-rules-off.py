@@ -38,6 +38,8 @@ RULES = [
      "004-foreign", "a_foreign_value_at_any_of_our_keys_fails_a_mutation_with_nothing_done"),
     ("I5 a fill without its lease is refused", "fill.lua", "if not lease or is_rest(proof) or string.sub(lease, 1, 24) ~= proof then return refuse('lease') end", "",
      "006-fills", "a_lease_is_used_once"),
+    ("I5 a lease given beside the fleet's replaces nothing fresh", "fill.lua", "if beside and state == FRESH then reason = reason or 'lease' end", "",
+     "006-fills", "a_fill_beside_the_leases_of_the_fleet_replaces_nothing_fresh"),
     ("I5 a kill of a name since the grant refuses", "fill.lua", ABOVE_THE_GRANT, "",
      "006-fills", "a_kill_of_a_name_of_the_new_record_refuses_and_ends_the_lease"),
     ("F15 what a glob hits is dead to all", "parts/alive.lua", "return banned_since(names.key, v, softly)", "return false",

@@ -152,7 +152,7 @@ static void judge_lease(struct table_fleet *f, struct fleet_lease *l)
     struct fleet_partition *shown = &f->view.of[l->partition];
     l->v = f->newest[l->partition];
     shown->seen = l->v > shown->seen ? l->v : shown->seen;
-    if (f->view.mode == SHM_DETACHED) {
+    if (f->view.mode == SHM_DETACHED || f->silent_leases) {
         l->outcome = FLEET_LEASE_AWAY;
     } else if (value && !is_due(f, value, l->ahead_ns)) {
         l->outcome = FLEET_LEASE_THERE;
@@ -264,6 +264,9 @@ static bool changed_since(const struct table_fleet *f, const struct fleet_change
 static bool fill_is_late(struct table_fleet *f, const struct fleet_change *c)
 {
     const struct lease_row *lease = lease_find(f, c->entry->key);
+    const struct fleet_row *row = row_find(f, c->entry->key);
+    if (c->beside && row && !row->entry.stale)
+        return true;
     if (!c->proof)
         return changed_since(f, c, c->since_v);
     return !lease || memcmp(lease->proof, c->proof, FLEET_PROOF_BYTES) != 0 || changed_since(f, c, lease->v);
@@ -444,19 +447,29 @@ static void measure_tier(struct tier *tier, struct tier_figures *ret)
 
 /* ======= other hosts ======= */
 
-uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns)
+static uint64_t put_row(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns,
+                        uint64_t v)
 {
-    unsigned partition = shm_partition(slice_text(key), f->view.partitions);
     struct entry e = {.key = slice_text(key),
                       .key_hash = shm_hash_key(f->hash_secret, slice_text(key)),
                       .value = slice_text(value),
                       .id = 77,
                       .hard_ns = hard_ns,
                       .soft_ns = hard_ns};
-    uint64_t v = next_v(f, partition, e.key, slice_of(NULL, 0));
     lease_end(f, e.key);
-    row_store(f, &e, partition, v);
+    row_store(f, &e, shm_partition(e.key, f->view.partitions), v);
     return v;
+}
+
+uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns)
+{
+    unsigned partition = shm_partition(slice_text(key), f->view.partitions);
+    return put_row(f, key, value, hard_ns, next_v(f, partition, slice_text(key), slice_of(NULL, 0)));
+}
+
+uint64_t table_fleet_fill(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns)
+{
+    return put_row(f, key, value, hard_ns, f->newest[shm_partition(slice_text(key), f->view.partitions)]);
 }
 
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key)

@@ -55,7 +55,7 @@ struct table_fleet {
     unsigned reads_count;
     struct lease_row leases[FLEET_WAITING];
     struct fleet_lease *asked[FLEET_WAITING];
-    bool slow_leases;
+    bool slow_leases, silent_leases;
     unsigned asked_count, leases_asked, leases_kept, leases_given; /* waiting; ever */
     uint64_t commits, gets, compared, exact;                       /* asked for so far */
     struct slice large;       /* unless empty: what reads answered at once find as value */
@@ -78,6 +78,8 @@ void table_fleet_answer_leases(struct table_fleet *f);
 
 /* Another host; the position it got. */
 uint64_t table_fleet_set(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns);
+/* Where nothing was: no record. */
+uint64_t table_fleet_fill(struct table_fleet *f, const char *key, const char *value, uint64_t hard_ns);
 uint64_t table_fleet_remove(struct table_fleet *f, const char *key);
 /* The entry has this tag from now on, and no other. */
 uint64_t table_fleet_tag(struct table_fleet *f, const char *key, const char *tag);

@@ -310,6 +310,30 @@ static void of_two_leases_of_a_key_only_the_newer_one_is_filled(void **state)
     assert_int_equal(fill_with(f->cache, &b, "k", "newer", NULL), STATUS_OK);
 }
 
+/* ======= in place of a lease of the fleet ======= */
+
+/* Nobody answered who could have given it; another host had the fleet's, and has filled it. */
+static void a_lease_that_nobody_gave_does_not_replace_what_another_host_loaded(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a;
+    f->fleet.silent_leases = true;
+    ask(f, &a, &people.ann, "k");
+    ASSERT_STATUS(a, LEASE);
+    f->fleet.silent_leases = false;
+    table_fleet_fill(&f->fleet, "k", "theirs", f->now_ns + LIFE);
+    assert_int_equal(fill_with(f->cache, &a, "k", "ours", NULL), STATUS_REFUSED);
+}
+
+static void a_lease_that_nobody_gave_is_filled_where_nothing_is(void **state)
+{
+    struct fixture *f = meet(state);
+    struct caller a;
+    f->fleet.silent_leases = true;
+    ask(f, &a, &people.ann, "k");
+    assert_int_equal(fill_with(f->cache, &a, "k", "ours", NULL), STATUS_OK);
+}
+
 /* ======= this host's own leases, in a fleet ======= */
 
 /* Redis answered, and the journal lags. */
@@ -541,6 +565,8 @@ int main(void)
         TEST(a_new_epoch_refuses_the_leases_of_the_old),
         TEST(a_caller_who_knows_of_a_newer_change_does_not_join_an_older_load),
         TEST(of_two_leases_of_a_key_only_the_newer_one_is_filled),
+        TEST(a_lease_that_nobody_gave_does_not_replace_what_another_host_loaded),
+        TEST(a_lease_that_nobody_gave_is_filled_where_nothing_is),
         TEST(a_miss_ahead_of_the_journal_is_loaded_by_one),
         TEST(a_lease_of_the_host_is_judged_by_the_journal),
         TEST(one_host_refreshes_and_the_other_serves_stale),

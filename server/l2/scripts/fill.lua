@@ -44,7 +44,7 @@ local function changed_since(v)
   return nil
 end
 
-local since
+local since, beside
 if #proof == 24 then
   if not lease or is_rest(proof) or string.sub(lease, 1, 24) ~= proof then return refuse('lease') end
   if string.sub(proof, 9, 16) ~= ARGV[1] then
@@ -53,7 +53,8 @@ if #proof == 24 then
   end
   since = struct.unpack('<I8', proof, 17)
 else
-  since = tonumber(proof)
+  beside = string.sub(proof, -1) == 'e'
+  since = tonumber(string.match(proof, '^%d+'))
   local reason = changed_since(since)
   if reason then return refuse(reason) end
 end
@@ -68,6 +69,8 @@ if not reason and (since < hard_v or since < soft_v) then
 end
 local state = look(entry, now)
 if state == FOREIGN then reason = reason or 'foreign' end
+-- Somebody had the lease of the fleet meanwhile, or one that was given like this one.
+if beside and state == FRESH then reason = reason or 'lease' end
 if reason then
   if #proof == 24 then give_back() end
   return refuse(reason)
