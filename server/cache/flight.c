@@ -51,6 +51,11 @@ struct flight *flight_find(struct flights *f, struct slice key, uint64_t key_has
     return flight;
 }
 
+uint64_t flight_began_ns(const struct flight *flight)
+{
+    return flight->read.now_ns;
+}
+
 void flight_join(struct flight *flight, struct cache_get *get)
 {
     get->step = flight->step;

@@ -2,7 +2,7 @@
  *
  * What must stay true: a get that begins after a change of its key never joins a flight that began before it (F9).
  * So a change detaches the flight: it still answers those who had joined, but nobody can join any more, and what it
- * brings is not inserted anywhere (I3). */
+ * brings is not inserted anywhere (I3).  So does age, in a fleet: whoever joins is shown what was true when it began (C2). */
 #ifndef LARDER_CACHE_FLIGHT_H
 #define LARDER_CACHE_FLIGHT_H
 
@@ -19,6 +19,8 @@ bool flights_empty(const struct flights *f);
 
 /* The flight of this key that may be joined, or NULL. */
 struct flight *flight_find(struct flights *f, struct slice key, uint64_t key_hash);
+/* When the get that leads it began. */
+uint64_t flight_began_ns(const struct flight *flight);
 void flight_join(struct flight *flight, struct cache_get *get);
 
 /* Asks `tier` for the key of `get`; others may join when it is `shared`; `exact` as in base/tier.h.  TIER_FOUND or TIER_MISSED: answered at once in *ret_read, no flight.

@@ -296,12 +296,22 @@ static bool shares_reads(const struct cache *c, const struct cache_get *get)
     return get->tiers == 0 && !is_ahead_of_us(c, get);
 }
 
+/* What brings its answer so late brings what no promise vouches for any more: this process stood still, or Redis did (C2). */
+static bool is_too_old(const struct cache *c, const struct flight *flight)
+{
+    return c->fleet && cache_now(c) >= clock_after(flight_began_ns(flight), FLEET_FRESH_NS);
+}
+
 static int at_flight(struct cache *c, struct cache_get *get)
 {
     get->step = get->next;
     struct flight *flight = shares_reads(c, get) ? flight_find(c->flights, get->key, get->key_hash) : NULL;
     if (!flight)
         return STEP_MORE;
+    if (is_too_old(c, flight)) {
+        flights_detach(c->flights, get->key, get->key_hash);
+        return STEP_MORE;
+    }
     flight_join(flight, get);
     c->figures.reads_joined++;
     return CACHE_PENDING;

@@ -183,6 +183,25 @@ static void a_position_that_cannot_be_reached_while_the_fleet_is_away_is_a_miss(
     assert_miss(&g, MISS_DETACHED);
 }
 
+/* A process that stood still goes on where it was; so does one whose Redis did. */
+static void nobody_joins_a_read_that_is_older_than_what_may_be_served(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_get first = a_get("k"), joins = a_get("k"), late = a_get("k");
+    table_fleet_set(&f->fleet, "k", "old", f->now_ns + LIFE);
+    f->fleet.slow_reads = true;
+    assert_int_equal(cache_get(f->cache, &first), CACHE_PENDING);
+    f->now_ns += FLEET_FRESH_NS - 1;
+    assert_int_equal(cache_get(f->cache, &joins), CACHE_PENDING);
+    table_fleet_set(&f->fleet, "k", "new", f->now_ns + LIFE);
+    f->now_ns += 1;
+    assert_int_equal(cache_get(f->cache, &late), CACHE_PENDING);
+    table_fleet_answer_reads(&f->fleet);
+    assert_value(&first, "old");
+    assert_value(&joins, "old");
+    assert_value(&late, "new");
+}
+
 static void a_reader_ahead_of_the_journal_does_not_join_a_read_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -465,6 +484,7 @@ int main(void)
         TEST(an_answer_older_than_the_position_is_a_miss),
         TEST(a_position_of_another_epoch_asks_the_fleet),
         TEST(a_position_that_cannot_be_reached_while_the_fleet_is_away_is_a_miss),
+        TEST(nobody_joins_a_read_that_is_older_than_what_may_be_served),
         TEST(a_reader_ahead_of_the_journal_does_not_join_a_read_under_way),
         TEST(a_get_that_names_its_tiers_changes_nothing_in_the_others),
         TEST(a_reader_ahead_of_the_journal_leaves_nothing_older_behind),
