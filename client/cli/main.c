@@ -1,6 +1,7 @@
 /* larder, the command: its parser and its help, made from the tables of verbs.h. */
 #include "client/cli/verbs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -367,8 +368,8 @@ int cli_open(struct cli *cli, bool maps, uint32_t timeout_ms)
 static uint32_t usual_ms(void)
 {
     const char *given = getenv("LARDER_TIMEOUT_MS");
-    uint64_t ms;
-    return given && number_parse(given, &ms) && ms <= TIMEOUT_MAX_MS ? (uint32_t)ms : TIMEOUT_USUAL_MS;
+    unsigned long ms = given && isdigit((unsigned char)*given) ? strtoul(given, NULL, 10) : 0;
+    return ms == 0 ? TIMEOUT_USUAL_MS : ms < TIMEOUT_MAX_MS ? (uint32_t)ms : TIMEOUT_MAX_MS;
 }
 
 /* No mapping: a process that asks once is done before a segment would pay. */
