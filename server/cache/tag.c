@@ -136,7 +136,9 @@ static int has_them(struct cache *c, struct cache_tag *t, const struct entry *fo
     answer(t, STATUS_OK);
     if (!shared)
         return CACHE_DONE;
-    bool unsafe = found->v > c->fleet->view->of[t->partition].applied && make_way(c, t, found);
+    /* What its record removed here, when that came first, may be no safer than what is removed now. */
+    bool heard = found->v <= c->fleet->view->of[t->partition].applied;
+    bool unsafe = heard ? c->setup.warm != NULL : make_way(c, t, found);
     if (unsafe && cache_make_safe(c, &t->safety, is_safe) == CACHE_PENDING)
         return CACHE_PENDING;
     return finish_safe(c, t);

@@ -181,16 +181,30 @@ static void who_waits_for_all_hosts_waits_for_it_too(void **state)
     assert_int_equal(t.status, STATUS_OK);
 }
 
-static void what_is_known_here_costs_nothing(void **state)
+static void what_is_known_here_takes_nothing_away(void **state)
 {
     struct fixture *f = *state;
     set(f, "k", "v");
     tag(f);
     table_fleet_hear(&f->fleet);
-    f->warm.unsafe = true;
     uint64_t drops = f->warm.drops;
     assert_int_equal(tag(f).status, STATUS_OK);
     assert_int_equal(f->warm.drops, drops);
+}
+
+/* What its record took away: the copy without the tag would be served again, by a host that is detached. */
+static void what_is_known_here_survives_a_kill_before_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_tag t = a_tag();
+    tagged_elsewhere(f);
+    f->warm.unsafe = true;
+    table_fleet_hear(&f->fleet);
+    done = 0;
+    assert_int_equal(cache_tag(f->cache, &t), CACHE_PENDING);
+    table_tier_commit(&f->warm);
+    assert_int_equal(done, 1);
+    assert_int_equal(t.status, STATUS_OK);
 }
 
 /* ======= */
@@ -307,7 +321,8 @@ int main(void)
         TEST(its_record_takes_away_nothing_that_is_read_meanwhile),
         TEST(that_it_is_gone_here_survives_a_kill_before_it_is_answered),
         TEST(who_waits_for_all_hosts_waits_for_it_too),
-        TEST(what_is_known_here_costs_nothing),
+        TEST(what_is_known_here_takes_nothing_away),
+        TEST(what_is_known_here_survives_a_kill_before_it_is_answered),
         TEST(it_is_read_exactly),
         TEST(somebody_who_sets_it_all_the_time_is_a_conflict),
         TEST(what_goes_in_between_is_not_found),
