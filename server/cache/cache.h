@@ -97,7 +97,7 @@ struct cache_options {
     FIGURE(COUNTER, invalidated_names, "tags, prefixes and globs killed")                                \
     FIGURE(COUNTER, globs_displaced, "globs that made room for others: what was older is given up")      \
     FIGURE(COUNTER, cascaded, "keys, tags and prefixes added to invalidations by cascade rules")         \
-    FIGURE(COUNTER, changes_gated, "changes held back while promises of a killed predecessor ran out")   \
+    FIGURE(COUNTER, changes_gated, "changes held back: a killed predecessor had promised, or behind such") \
     FIGURE(COUNTER, changes_unknown, "changes sent to Redis that it did not answer")                     \
     FIGURE(COUNTER, changes_queued, "changes kept for when Redis is back")                               \
     FIGURE(COUNTER, changes_local, "changes done on this host only")                                     \
